@@ -20,14 +20,18 @@ MESSAGES: Mapping[str, str] = {
     "not-signed-in": N_("Please sign in first."),
     "refused": N_("This cannot be done."),
     "cancelled": N_("This was cancelled."),
-    "storage-full": N_("The server has no room left to store the file. Nothing was kept; please tell who runs it, and try again later."),
+    "storage-full": N_(
+        "The server has no room left to store the file. Nothing was kept; please tell who runs it, and try again later."
+    ),
     # uploads
     "no-file": N_("No file arrived. Choose an audio file and send it again."),
     "empty-file": N_("The file is empty. Check it on your device and send it again."),
     "too-large": N_("The file is larger than %(limit_mb)s MB. Send it in a smaller format, such as MP3 or FLAC."),
     "too-long": N_("The song is longer than %(max_minutes)s minutes. Cut it into parts and send them one by one."),
     "too-short": N_("Less than %(min_seconds)s seconds of sound could be read. Send a longer recording."),
-    "not-audio": N_("This is not an audio file we can read. Send MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA, WebM, MP4 or MKV."),
+    "not-audio": N_(
+        "This is not an audio file we can read. Send MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA, WebM, MP4 or MKV."
+    ),
     "damaged-audio": N_("The file is damaged: its sound cannot be read. Export or download it again."),
     "no-sound": N_("This video has no sound. Send a file with an audio track."),
     "silent": N_("The recording is silent from beginning to end, so there is nothing to separate."),
@@ -36,9 +40,13 @@ MESSAGES: Mapping[str, str] = {
     "cannot-retry": N_("Only an upload that failed or was cancelled can be tried again."),
     "file-gone": N_("The file is no longer here. Please send it again."),
     # separation
-    "model-unavailable": N_("The separation model %(model)s is not available on this server: %(reason)s. Who runs it can see why with “demixer check”."),
+    "model-unavailable": N_(
+        "The separation model %(model)s is not available on this server: %(reason)s. Who runs it can see why with “demixer check”."
+    ),
     "separation-failed": N_("The separation stopped with an error. You can try it again."),
-    "out-of-memory": N_("The song does not fit into the memory of %(device)s. Try again later, or ask who runs this server to use another device."),
+    "out-of-memory": N_(
+        "The song does not fit into the memory of %(device)s. Try again later, or ask who runs this server to use another device."
+    ),
     "worker-died": N_("The separation stopped unexpectedly, most likely for lack of memory. You can try it again."),
     "no-better-model": N_("There is no better model on this server than the one that made these stems."),
     # accounts

@@ -105,7 +105,9 @@ def _folder(text: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(variable="DATA_DIR", hint=f"cannot make the folder {path}: {error.strerror}") from error
+        raise ConfigurationError(
+            variable="DATA_DIR", hint=f"cannot make the folder {path}: {error.strerror}"
+        ) from error
     return path
 
 

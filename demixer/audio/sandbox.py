@@ -1,0 +1,240 @@
+"""The only door to child processes of the audio room: ffmpeg, and the reader of tags.
+
+A file that a person sent is never opened by the child. We open it and hand it over as standard input, and of all ffmpeg's
+protocols only `fd` is allowed for reading. So neither its name nor anything written inside it (a playlist, an external
+track, a URL) can lead to another file or to the network. Demuxers and decoders come from an allow-list.
+
+Limits are set by `ulimit` in a one-line shell that then becomes the child: unlike `preexec_fn` that is safe with
+threads, and unlike `prlimit` afterwards it leaves no gap. The child leads its own process group, which is killed with it.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import imageio_ffmpeg
+
+from demixer.errors import Refused, Transient
+
+DEMUXERS = "mp3,flac,wav,w64,aiff,ogg,mov,mp4,m4a,asf,matroska,webm,aac"
+DECODERS = ",".join(
+    (
+        "mp1float,mp1,mp2float,mp2,mp3float,mp3,flac,alac,aac,aac_latm,vorbis,libvorbis,opus,libopus",
+        "wmav1,wmav2,wmapro,wmalossless,wmavoice,ac3,eac3,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,pcm_alaw,pcm_mulaw",
+        "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be",
+    )
+)
+UNTRUSTED = (
+    *("-protocol_whitelist", "fd", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
+    *("-max_streams", "64", "-i", "fd:"),
+)
+SIDE = "pipe:side"  # an argument that becomes a second pipe to us; see `Outcome.side`
+
+_PIPE = 1 << 20  # bytes asked for at a time, and the size of our pipes where the system lets us choose
+_LOG = 64 * 1024  # bytes of what the child says that are kept: the first half and the last
+_SIDE = 4 << 20  # bytes kept of the side pipe: a fingerprint has 1,920 a minute
+_SHELL = (
+    'ulimit -Ht "$1"; ulimit -St "$2"; ulimit -d "$3" 2>/dev/null; ulimit -v "$4" 2>/dev/null; '
+    'ulimit -c 0; shift 4; exec "$@"'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a child may use. The defaults fit a decode of two hours; ffmpeg itself works from 150 MB of data on (measured)."""
+
+    wait: float = 120.0  # seconds that we wait for it, all together; our own time between two reads does not count
+    cpu: int = 300  # seconds of processor
+    data: int = 512  # MB of private memory, which Linux enforces and others ignore
+    address: int = 2048  # MB of address space
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    code: int
+    log: str  # what it wrote to standard error, the middle left out when long
+    side: bytes  # what it wrote to `SIDE`
+
+
+@cache
+def ffmpeg() -> str:
+    """The path of the ffmpeg binary."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def decoding(*output: str) -> list[str]:
+    """The command that decodes the first audio stream of an untrusted file (its `source`) to `output`."""
+    return [ffmpeg(), "-hide_banner", "-nostdin", "-nostats", *UNTRUSTED, *output]
+
+
+class Child:
+    """A running child. Use it as a context: whatever happens, it is dead and reaped afterwards.
+
+    `source` is opened here and becomes its standard input; without one, `write` feeds it. Every method raises
+    `Refused("took-too-long")` when the child used up its time, and `Transient` when somebody killed it.
+    """
+
+    def __init__(self, command: Sequence[str], *, source: Path | None = None, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        self._patience = limits.wait
+        self._side, side_end = os.pipe() if SIDE in command else (-1, -1)
+        try:
+            self._process = _start(_limited(command, limits, side_end), source, side_end)
+        except BaseException:
+            _close(self._side)
+            raise
+        finally:
+            _close(side_end)
+        self._kept: dict[int, bytearray] = {_fd(self._process.stderr): bytearray()}
+        if self._side >= 0:
+            self._kept[self._side] = bytearray()
+        self._unread = set(self._kept)
+        if self._process.stdin:
+            os.set_blocking(self._process.stdin.fileno(), False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+
+    def read(self) -> bytes:
+        """What comes next on standard output, `b""` at its end."""
+        fd = _fd(self._process.stdout)
+        self._wait_for(fd, select.POLLIN)
+        return os.read(fd, _PIPE)
+
+    def blocks(self) -> Iterator[bytes]:
+        return iter(self.read, b"")
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Feed its standard input. Raises `BrokenPipeError` when it does not want more: `finish` tells why."""
+        assert self._process.stdin
+        rest = memoryview(data).cast("B")
+        while rest:
+            self._wait_for(self._process.stdin.fileno(), select.POLLOUT)
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(self._process.stdin.fileno(), rest[:_PIPE]) :]
+
+    def finish(self) -> Outcome:
+        """Close its input, hear it out, and wait for its end. Output not read yet is thrown away."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        for _ in self.blocks():
+            pass
+        while self._unread:
+            self._wait_for(-1, 0)
+        log = self._kept[_fd(self._process.stderr)].decode(errors="replace")
+        return _judged(Outcome(self._exit_code(), log, bytes(self._kept.get(self._side, b""))))
+
+    def kill(self) -> None:
+        """End it and all it may have started. May be called again, and after `finish`."""
+        if self._process.returncode is None:  # not reaped, so the id is still its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        _close(self._side)
+        self._side = -1
+
+    def _exit_code(self) -> int:
+        try:
+            return self._process.wait(timeout=max(self._patience, 1.0))
+        except subprocess.TimeoutExpired as error:
+            raise self._late() from error
+
+    def _wait_for(self, fd: int, event: int) -> None:
+        """Until `fd` is ready (or, with -1, something was drained), draining what the child says meanwhile."""
+        ready: set[int] = set()
+        while fd not in ready:
+            ready = self._poll(fd, event)
+            for talking in ready & self._unread:
+                self._drain(talking)
+            if fd < 0:
+                return
+
+    def _poll(self, fd: int, event: int) -> set[int]:
+        poller = select.poll()
+        for talking in self._unread:
+            poller.register(talking, select.POLLIN)
+        if fd >= 0:
+            poller.register(fd, event)
+        before = time.monotonic()
+        ready = {number for number, _ in poller.poll(self._patience * 1000)}
+        self._patience -= time.monotonic() - before
+        if not ready or self._patience <= 0:
+            raise self._late()
+        return ready
+
+    def _drain(self, fd: int) -> None:
+        data, kept = os.read(fd, 65536), self._kept[fd]
+        if not data:
+            self._unread.discard(fd)
+        kept += data
+        if fd == self._side:
+            del kept[_SIDE:]
+        elif len(kept) > _LOG:
+            kept[_LOG // 2 : -_LOG // 4] = b"\n"
+
+    def _late(self) -> Refused:
+        self.kill()
+        return Refused("took-too-long")
+
+
+def run(command: Sequence[str], *, source: Path | None = None, limits: Limits | None = None) -> Outcome:
+    """Run `command` to its end; its output is not kept."""
+    with Child(command, source=source, limits=limits) as child:
+        return child.finish()
+
+
+def _limited(command: Sequence[str], limits: Limits, side_end: int) -> list[str]:
+    numbers = (limits.cpu + 5, limits.cpu, limits.data * 1024, limits.address * 1024)
+    rest = (f"pipe:{side_end}" if word == SIDE else word for word in command)
+    return ["/bin/sh", "-c", _SHELL, "sh", *map(str, numbers), *rest]
+
+
+def _start(command: list[str], source: Path | None, side_end: int) -> subprocess.Popen[bytes]:
+    """With next to no environment (ffmpeg obeys some variables) and a working folder that holds nothing of ours."""
+    with contextlib.ExitStack() as stack:
+        return subprocess.Popen(
+            command,
+            stdin=stack.enter_context(source.open("rb")) if source else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(side_end,) if side_end >= 0 else (),
+            bufsize=0,
+            pipesize=_PIPE,
+            env={"PATH": os.defpath, "LANG": "C"},
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def _judged(outcome: Outcome) -> Outcome:
+    """A child that was killed says nothing about its input, and must not pass for one that read a short file."""
+    if outcome.code == -signal.SIGXCPU:
+        raise Refused("took-too-long")
+    if outcome.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT) or "received signal" in outcome.log:
+        raise Transient(reason=f"the child process was killed ({outcome.code})")
+    return outcome
+
+
+def _fd(pipe: object) -> int:
+    return pipe.fileno()  # type: ignore[attr-defined, no-any-return]
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)

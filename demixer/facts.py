@@ -1,0 +1,99 @@
+"""The events of the project, made in one place. Ids derive from what happened, so a repeated publish is the same event."""
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from demixer.domain import Event, Failure, Separation, Song, Tags, Upload, derived_id
+
+
+def upload_received(upload: Upload) -> Event:
+    data = {"upload_id": upload.id, "attempt": upload.attempt}
+    return _event("upload.received", upload.id, upload.updated_at, data, upload.attempt)
+
+
+def upload_fingerprinted(
+    upload: Upload, *, duration: float, fingerprint: bytes, tags: Tags, cover: str, now: datetime
+) -> Event:
+    data = {
+        "upload_id": upload.id,
+        "attempt": upload.attempt,
+        "duration": duration,
+        "fingerprint": base64.b64encode(fingerprint).decode(),
+        "tags": {"artist": tags.artist, "album": tags.album, "title": tags.title, "year": tags.year},
+        "cover": cover,
+    }
+    return _event("upload.fingerprinted", upload.id, now, data, upload.attempt)
+
+
+def upload_rejected(upload: Upload, failure: Failure, now: datetime) -> Event:
+    data = {
+        "upload_id": upload.id,
+        "attempt": upload.attempt,
+        "code": failure.code,
+        "params": dict(failure.params),
+    }
+    return _event("upload.rejected", upload.id, now, data, upload.attempt)
+
+
+def upload_withdrawn(upload: Upload, now: datetime) -> Event:
+    return _event(
+        "upload.withdrawn", upload.id, now, {"upload_id": upload.id, "song_id": upload.song_id}, upload.version
+    )
+
+
+def separation_requested(separation: Separation) -> Event:
+    data = {
+        "separation_id": separation.id,
+        "song_id": separation.song_id,
+        "model": separation.model,
+        "attempt": separation.attempt,
+    }
+    return _event(
+        "separation.requested", separation.song_id, separation.updated_at, data, separation.id, separation.attempt
+    )
+
+
+def separation_progressed(separation: Separation) -> Event:
+    data = {
+        "separation_id": separation.id,
+        "song_id": separation.song_id,
+        "progress": separation.progress,
+        "seconds_left": separation.seconds_left,
+        "device": separation.device,
+    }
+    return _event("separation.progressed", separation.song_id, separation.updated_at, data, separation.version)
+
+
+def song_matched(upload: Upload, now: datetime) -> Event:
+    assert upload.song_id is not None and upload.match is not None
+    data = {"song_id": upload.song_id, "upload_id": upload.id, "match": upload.match.value}
+    return _event("song.matched", upload.song_id, now, data, upload.id, upload.attempt)
+
+
+def song_separated(song: Song, separation: Separation) -> Event:
+    data = {"song_id": song.id, "separation_id": separation.id}
+    return _event("song.separated", song.id, song.updated_at, data, separation.id, separation.attempt)
+
+
+def song_failed(separation: Separation, failure: Failure, now: datetime) -> Event:
+    data = {
+        "song_id": separation.song_id,
+        "separation_id": separation.id,
+        "attempt": separation.attempt,
+        "code": failure.code,
+        "params": dict(failure.params),
+    }
+    return _event("song.failed", separation.song_id, now, data, separation.id, separation.attempt)
+
+
+def song_edited(song: Song) -> Event:
+    return _event("song.edited", song.id, song.updated_at, {"song_id": song.id, "revision": song.version}, song.version)
+
+
+def song_removed(song: Song) -> Event:
+    return _event("song.removed", song.id, song.updated_at, {"song_id": song.id}, song.version)
+
+
+def _event(kind: str, subject: str, time: datetime, data: dict[str, Any], *distinct: object) -> Event:
+    return Event(id=derived_id(kind, subject, *distinct), type=kind, subject=subject, time=time, data=data)

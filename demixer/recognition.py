@@ -1,0 +1,236 @@
+"""From a received file to a song: the work of the `fingerprint` and `match` consumers.
+
+Matching is the one place where uploads join and leave songs. It runs in one ordered consumer, so that two people who
+send the same new song at once cost one separation, and a cancel cannot cross a join.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from demixer import facts, separations
+from demixer.audio.fingerprint import Fingerprint, compare
+from demixer.change import Decision, change
+from demixer.domain import (
+    Event,
+    Failure,
+    Match,
+    Separation,
+    SeparationState,
+    Song,
+    Tags,
+    Upload,
+    UploadState,
+    song_id_of,
+)
+from demixer.house import House
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What the fingerprint consumer found in a file."""
+
+    duration: float  # seconds
+    fingerprint: bytes
+    tags: Tags
+    cover: str  # key in the file store, "" without one
+
+
+def begin_fingerprinting(house: House, event: Event) -> Upload | None:
+    """The upload to fingerprint for this `upload.received`, or None if that is no longer wanted."""
+    upload = _current(house, event)
+    if upload is None or upload.state not in (UploadState.RECEIVED, UploadState.FINGERPRINTING):
+        return None
+    return _move(house, upload, UploadState.FINGERPRINTING)
+
+
+def fingerprinted(house: House, upload: Upload, heard: Heard) -> None:
+    """What a person typed beside the file wins over what the file says."""
+
+    def decide(current: Upload) -> Decision[Upload]:
+        if current.state is not UploadState.FINGERPRINTING or current.attempt != upload.attempt:
+            return None
+        moved = current.moved_to(UploadState.FINGERPRINTED, house.now())
+        fact = facts.upload_fingerprinted(
+            moved,
+            duration=heard.duration,
+            fingerprint=heard.fingerprint,
+            tags=current.given.over(heard.tags),
+            cover=heard.cover,
+            now=house.now(),
+        )
+        return moved, [fact]
+
+    change(house.catalogue.uploads, upload.id, decide)
+
+
+def reject(house: House, upload: Upload, failure: Failure, *, keep_file: bool) -> None:
+    """The file cannot become a song. It is kept only where trying again can help."""
+
+    def decide(current: Upload) -> Decision[Upload]:
+        if not current.open or current.attempt != upload.attempt:
+            return None
+        failed = replace(current.failed(failure, house.now()), audio=current.audio if keep_file else "")
+        return failed, [facts.upload_rejected(failed, failure, house.now())]
+
+    failed = change(house.catalogue.uploads, upload.id, decide)
+    if failed.state is UploadState.FAILED and not failed.audio:
+        house.files.delete(upload.audio)
+
+
+def match(house: House, event: Event, model: Callable[[], str]) -> None:
+    """Let the upload join the song it is a recording of, or make a new one and ask for its separation by `model()`."""
+    upload = _current(house, event)
+    if upload is None or not upload.open:
+        return
+    heard = _heard(event)
+    known = _known(house, upload, heard)
+    if known is None:
+        song, reason = _new_song(house, upload, heard), None
+    else:
+        song, reason = known
+    _ensure_separation(house, song, model)
+    _join(house, upload, song, reason)
+
+
+def leave(house: House, event: Event) -> None:
+    """An upload was cancelled or deleted: stop and remove what nobody waits for any more. Stems that exist stay."""
+    upload = house.catalogue.uploads.get(event.subject)
+    if upload is None or upload.open:
+        return
+    song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
+    if song is None:
+        house.files.delete(upload.audio or f"uploads/{upload.id}")
+    elif not song.listed and not song.removed and not _awaited(house, song):
+        _remove_unfinished(house, song)
+
+
+def _awaited(house: House, song: Song) -> bool:
+    return any(not upload.hidden for upload in house.catalogue.uploads.of_song(song.id))
+
+
+def _remove_unfinished(house: House, song: Song) -> None:
+    separation = _stop(house, song)
+    if separation is not None and separation.state is SeparationState.READY:
+        return  # it was quicker: the stems are everybody's now
+
+    def decide(current: Song) -> Decision[Song]:
+        gone = replace(current, removed=True, audio="", cover="", updated_at=house.now())
+        return gone, [facts.song_removed(gone)]
+
+    house.fingerprints.remove(song.id)
+    change(house.catalogue.songs, song.id, decide)
+    for key in (song.audio, song.cover, f"songs/{song.id}"):
+        if key:
+            house.files.delete(key)
+
+
+def _stop(house: House, song: Song) -> Separation | None:
+    def decide(separation: Separation) -> Decision[Separation]:
+        if separation.state is SeparationState.READY:
+            return None
+        return replace(separation, state=SeparationState.CANCELLED, updated_at=house.now()), []
+
+    return change(house.catalogue.separations, song.separation_id, decide) if song.separation_id else None
+
+
+def _current(house: House, event: Event) -> Upload | None:
+    upload = house.catalogue.uploads.get(event.subject)
+    return upload if upload and upload.attempt == event.data["attempt"] else None
+
+
+def _move(house: House, upload: Upload, state: UploadState) -> Upload | None:
+    """None if it was cancelled meanwhile."""
+
+    def decide(current: Upload) -> Decision[Upload]:
+        return (current.moved_to(state, house.now()), []) if current.open and current.state is not state else None
+
+    moved = change(house.catalogue.uploads, upload.id, decide)
+    return moved if moved.state is state else None
+
+
+def _heard(event: Event) -> Heard:
+    tags = event.data["tags"]
+    return Heard(
+        duration=event.data["duration"],
+        fingerprint=base64.b64decode(event.data["fingerprint"]),
+        tags=Tags(artist=tags["artist"], album=tags["album"], title=tags["title"], year=tags["year"]),
+        cover=event.data["cover"],
+    )
+
+
+def _known(house: House, upload: Upload, heard: Heard) -> tuple[Song, Match | None] | None:
+    """The song this is a recording of. The song that this very upload made is its own, not a match."""
+    song = house.catalogue.songs.by_file(upload.sha256)
+    if song is not None:
+        return song, None if song.audio == upload.audio else Match.FILE
+    song = _same_recording(house, heard)
+    return (song, Match.RECORDING) if song else None
+
+
+def _same_recording(house: House, heard: Heard) -> Song | None:
+    print_ = Fingerprint.from_bytes(heard.fingerprint)
+    for song_id in house.fingerprints.candidates(heard.fingerprint):
+        song = house.catalogue.songs.get(song_id)
+        if song and not song.removed and compare(print_, Fingerprint.from_bytes(song.fingerprint)).same:
+            return song
+    return None
+
+
+def _new_song(house: House, upload: Upload, heard: Heard) -> Song:
+    song_id = song_id_of(upload.sha256)
+    before = house.catalogue.songs.get(song_id)  # a tombstone: somebody brought it, and took it back
+    now = house.now()
+    song = Song(
+        id=song_id,
+        brought_by=upload.person_id,
+        tags=heard.tags,
+        duration=heard.duration,
+        sha256=upload.sha256,
+        fingerprint=heard.fingerprint,
+        audio=upload.audio,
+        cover=heard.cover,
+        created_at=now,
+        updated_at=now,
+        version=before.version if before else 0,
+    )
+    saved = house.catalogue.songs.save(song)
+    house.fingerprints.add(song.id, heard.fingerprint)
+    return saved
+
+
+def _ensure_separation(house: House, song: Song, model: Callable[[], str]) -> None:
+    """A song always has a separation that is ready or on its way; one that failed is asked for again."""
+    if song.separation_id is not None:
+        separations.request_again(house, song.separation_id)
+        return
+    separation = separations.request(house, song.id, model())
+
+    def decide(current: Song) -> Decision[Song]:
+        return replace(current, separation_id=separation.id, updated_at=house.now()), []
+
+    change(house.catalogue.songs, song.id, decide)
+
+
+def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> None:
+    def decide(current: Upload) -> Decision[Upload]:
+        if not current.open:
+            return None
+        joined = current.joined(song.id, reason, house.now())
+        joined = joined if reason is None else replace(joined, audio="")
+        return joined, [facts.song_matched(joined, house.now())] if reason else []
+
+    joined = change(house.catalogue.uploads, upload.id, decide)
+    if joined.state is not UploadState.JOINED:
+        _leave_unjoined(house, song)
+        return
+    house.catalogue.songs.remember_file(upload.sha256, song.id)
+    if joined.match is not None:
+        house.files.delete(upload.audio)
+
+
+def _leave_unjoined(house: House, song: Song) -> None:
+    """The upload was cancelled in the middle of joining: its song goes too if nobody else waits for it."""
+    current = house.catalogue.songs.get(song.id)
+    if current and not current.listed and not _awaited(house, current):
+        _remove_unfinished(house, current)

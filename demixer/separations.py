@@ -1,0 +1,188 @@
+"""The way of a separation, as the `separate` consumer reports it: begun, further, finished or failed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from demixer import facts, outbox
+from demixer.change import Decision, change
+from demixer.domain import Event, Failure, Separation, SeparationState, Song, Stem, separation_id_of
+from demixer.errors import Cancelled, Refused, Transient
+from demixer.house import House
+
+BLOCK = 1024 * 1024  # bytes read at a time when a file goes into the store
+
+
+def request(house: House, song_id: str, model: str) -> Separation:
+    """Ask for the separation of a song by `model`. Asking again asks once more only if it failed or was cancelled."""
+    separation_id = separation_id_of(song_id, model)
+    if house.catalogue.separations.get(separation_id) is not None:
+        return request_again(house, separation_id)
+    now = house.now()
+    asked = Separation(id=separation_id, song_id=song_id, model=model, requested_at=now, updated_at=now)
+    return house.catalogue.separations.save(asked, [facts.separation_requested(asked)])
+
+
+def request_again(house: House, separation_id: str) -> Separation:
+    """Ask once more for a separation that failed or was cancelled. One that is under way or ready stays as it is."""
+
+    def decide(separation: Separation) -> Decision[Separation]:
+        if separation.state not in (SeparationState.FAILED, SeparationState.CANCELLED):
+            return None
+        asked = replace(
+            separation,
+            state=SeparationState.REQUESTED,
+            attempt=separation.attempt + 1,
+            progress=0.0,
+            seconds_left=None,
+            failure=None,
+            requested_at=house.now(),
+            updated_at=house.now(),
+        )
+        return asked, [facts.separation_requested(asked)]
+
+    return change(house.catalogue.separations, separation_id, decide)
+
+
+def begin(house: House, event: Event, device: str) -> tuple[Separation, Song] | None:
+    """What to separate for this `separation.requested`, now marked as running; None if that is no longer wanted.
+
+    A separation that is ready already only makes sure that its song shows it: a process may have died in between.
+    """
+    separation = house.catalogue.separations.get(event.data["separation_id"])
+    song = house.catalogue.songs.get(event.subject)
+    if separation is None or song is None or song.removed or separation.attempt != event.data["attempt"]:
+        return None
+    if separation.state is SeparationState.READY:
+        _show(house, separation)
+        return None
+    begun = change(house.catalogue.separations, separation.id, lambda current: _begun(house, current, device))
+    return (begun, song) if begun.state is SeparationState.RUNNING else None
+
+
+def progressed(
+    house: House, separation_id: str, attempt: int, *, progress: float, seconds_left: float | None, device: str
+) -> None:
+    """Raises `Cancelled` when the separation is no longer wanted, or no longer ours."""
+
+    def decide(current: Separation) -> Decision[Separation]:
+        _still_wanted(current, attempt)
+        further = replace(current, progress=progress, seconds_left=seconds_left, device=device, updated_at=house.now())
+        return further, []
+
+    separation = change(house.catalogue.separations, separation_id, decide)
+    try:
+        outbox.publish(house.events, [facts.separation_progressed(separation)])
+    except Transient:
+        pass  # progress may be lost; the next report is two seconds away
+
+
+def wanted(house: House, separation_id: str, attempt: int) -> bool:
+    separation = house.catalogue.separations.get(separation_id)
+    return bool(separation and separation.state is SeparationState.RUNNING and separation.attempt == attempt)
+
+
+def finish(house: House, separation: Separation, folder: Path, stems: Sequence[Stem], gain: float) -> None:
+    """Keep the files of `folder` and show the stems. Safe to repeat."""
+    for path in sorted(folder.iterdir()):
+        _store(house, path, f"{separation.folder}/{path.name}")
+
+    def decide(current: Separation) -> Decision[Separation]:
+        if current.state is SeparationState.READY:
+            return None
+        _still_wanted(current, separation.attempt)
+        now = house.now()
+        return replace(
+            current,
+            state=SeparationState.READY,
+            progress=1.0,
+            seconds_left=None,
+            finished_at=now,
+            updated_at=now,
+            stems=tuple(stems),
+            gain=gain,
+        ), []
+
+    try:
+        ready = change(house.catalogue.separations, separation.id, decide)
+    except Cancelled:
+        house.files.delete(separation.folder)
+        raise
+    _show(house, ready)
+
+
+def fail(house: House, separation: Separation, failure: Failure) -> None:
+    def decide(current: Separation) -> Decision[Separation]:
+        if not current.open or current.attempt != separation.attempt:
+            return None
+        now = house.now()
+        failed = replace(current, state=SeparationState.FAILED, failure=failure, seconds_left=None, updated_at=now)
+        return failed, [facts.song_failed(failed, failure, now)]
+
+    change(house.catalogue.separations, separation.id, decide)
+    change(house.catalogue.songs, separation.song_id, lambda song: _without_next(house, song, separation.id))
+
+
+def separate_again(house: House, song: Song, model: str, better: Callable[[str, str], bool]) -> Separation:
+    """Ask for the stems of a better model. The song keeps its address, and its present stems until then.
+
+    Raises `Refused("no-better-model")`, and `Refused("file-gone")` without the original file.
+    """
+    present = house.catalogue.separations.get(song.separation_id or "")
+    if present is None or present.state is not SeparationState.READY or not better(model, present.model):
+        raise Refused("no-better-model")
+    if not song.audio or house.files.size(song.audio) is None:
+        raise Refused("file-gone")
+    asked = request(house, song.id, model)
+    change(house.catalogue.songs, song.id, lambda current: _with_next(house, current, asked.id))
+    house.flush()
+    return asked
+
+
+def _begun(house: House, separation: Separation, device: str) -> Decision[Separation]:
+    if not separation.open:
+        return None
+    now = house.now()
+    return replace(
+        separation, state=SeparationState.RUNNING, device=device, progress=0.0, started_at=now, updated_at=now
+    ), []
+
+
+def _still_wanted(separation: Separation, attempt: int) -> None:
+    if separation.state is not SeparationState.RUNNING or separation.attempt != attempt:
+        raise Cancelled
+
+
+def _show(house: House, separation: Separation) -> None:
+    def decide(song: Song) -> Decision[Song]:
+        due = separation.id == song.next_separation_id or (separation.id == song.separation_id and not song.listed)
+        if song.removed or not due:
+            return None  # a replay: it is shown already, or something better took its place
+        shown = replace(song, separation_id=separation.id, next_separation_id=None, listed=True, updated_at=house.now())
+        return shown, [facts.song_separated(shown, separation)]
+
+    change(house.catalogue.songs, separation.song_id, decide)
+
+
+def _with_next(house: House, song: Song, separation_id: str) -> Decision[Song]:
+    if song.separation_id == separation_id:
+        return None
+    return replace(song, next_separation_id=separation_id, updated_at=house.now()), []
+
+
+def _without_next(house: House, song: Song, separation_id: str) -> Decision[Song]:
+    if song.next_separation_id != separation_id:
+        return None
+    return replace(song, next_separation_id=None, updated_at=house.now()), []
+
+
+def _store(house: House, path: Path, key: str) -> None:
+    writer = house.files.writer(key)
+    try:
+        with path.open("rb") as source:
+            while block := source.read(BLOCK):
+                writer.write(block)
+        writer.commit()
+    except BaseException:
+        writer.abort()
+        raise

@@ -1,0 +1,157 @@
+"""What people do with a song of the catalogue: look, edit, keep, play, download a stem."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from demixer import facts
+from demixer.change import Decision, change
+from demixer.domain import Separation, SeparationState, Song, Stem, Tags, require
+from demixer.errors import Forbidden, NotFound
+from demixer.house import House
+from demixer.ports import SearchPage
+
+TEXT_LENGTH = 300  # characters an artist, album or title may have
+YEARS = range(1000, 3000)
+ORDER = ("vocals", "drums", "bass", "guitar", "piano", "other", "accompaniment")  # how stems are listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SongView:
+    """Everything a page or the API shows of a song."""
+
+    song: Song
+    separation: Separation | None  # whose stems are shown
+    next: Separation | None  # a better one on its way
+    stems: Sequence[Stem]  # in listening order; empty until ready
+    kept: bool  # in the library of whoever looks
+    mine: bool  # may be edited by whoever looks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StemFile:
+    """Where the bytes of a stem are, and what a download of it is called."""
+
+    key: str
+    name: str  # for people: "Artist - Title (vocals).mp3"
+    separation: Separation
+
+
+def get(house: House, song_id: str) -> Song:
+    """Raises `NotFound("no-such-song")`, also for one that was removed."""
+    song = house.catalogue.songs.get(song_id)
+    if song is None or song.removed:
+        raise NotFound("no-such-song")
+    return song
+
+
+def view(house: House, song_id: str, person_id: str | None) -> SongView:
+    song = get(house, song_id)
+    separation = house.catalogue.separations.get(song.separation_id or "")
+    upcoming = house.catalogue.separations.get(song.next_separation_id or "")
+    return SongView(
+        song=song,
+        separation=separation,
+        next=upcoming if upcoming and upcoming.open else None,
+        stems=sorted(separation.stems, key=_place) if separation else (),
+        kept=bool(person_id) and house.catalogue.libraries.has(person_id or "", song_id),
+        mine=song.brought_by == person_id,
+    )
+
+
+def edit(house: House, person_id: str, song_id: str, tags: Tags) -> Song:
+    """Raises `Forbidden` to anyone but who brought the song, `Refused` ("text-long", "bad-year")."""
+    for text in (tags.artist, tags.album, tags.title):
+        require(len(text) <= TEXT_LENGTH, "text-long", length=TEXT_LENGTH)
+    require(tags.year is None or tags.year in YEARS, "bad-year")
+    return _edited(house, person_id, song_id, lambda song: replace(song, tags=tags))
+
+
+def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
+    """`jpeg` as `demixer.audio.tags.clean_cover` gives it. The old cover is forgotten."""
+    _check_mine(get(house, song_id), person_id)
+    key = cover_key(house, song_id)
+    keep_bytes(house, key, jpeg)
+    before = get(house, song_id).cover
+    song = _edited(house, person_id, song_id, lambda song: replace(song, cover=key))
+    if before:
+        house.files.delete(before)
+    return song
+
+
+def cover_key(house: House, name: str) -> str:
+    return f"covers/{name}-{int(house.now().timestamp() * 1000):x}.jpg"
+
+
+def keep_bytes(house: House, key: str, data: bytes) -> None:
+    writer = house.files.writer(key)
+    try:
+        writer.write(data)
+        writer.commit()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+def keep(house: House, person_id: str, song_id: str) -> None:
+    """Put a song into the person's library."""
+    house.catalogue.libraries.add(person_id, get(house, song_id).id, house.now())
+
+
+def let_go(house: House, person_id: str, song_id: str) -> None:
+    house.catalogue.libraries.remove(person_id, song_id)
+
+
+def played(house: House, song_id: str) -> None:
+    house.catalogue.songs.played(get(house, song_id).id)
+
+
+def search(house: House, query: str, *, limit: int, offset: int = 0) -> SearchPage:
+    return house.search.search(query, limit=limit, offset=offset)
+
+
+def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile:
+    """The file of a stem. A stem that only an older model made keeps its address.
+
+    Raises `NotFound("no-such-stem")`, also while the song has no stems yet.
+    """
+    song = get(house, song_id)
+    for separation in _ready_newest_first(house, song):
+        if separation.stem(stem):
+            return StemFile(
+                key=f"{separation.folder}/{stem}.{extension}",
+                name=f"{file_name(song.tags)} ({stem}).{extension}",
+                separation=separation,
+            )
+    raise NotFound("no-such-stem")
+
+
+def file_name(tags: Tags) -> str:
+    """A name for downloads: "Artist - Title" without what file systems dislike, at most 120 characters."""
+    text = " - ".join(part for part in (tags.artist, tags.title) if part) or "song"
+    kept = "".join("_" if char in '\\/:*?"<>|' or ord(char) < 32 else char for char in text)
+    return kept.strip(" .")[:120] or "song"
+
+
+def _ready_newest_first(house: House, song: Song) -> Sequence[Separation]:
+    made = [each for each in house.catalogue.separations.of_song(song.id) if each.state is SeparationState.READY]
+    return sorted(made, key=lambda each: each.id == song.separation_id, reverse=True)
+
+
+def _edited(house: House, person_id: str, song_id: str, alter: Callable[[Song], Song]) -> Song:
+    def decide(song: Song) -> Decision[Song]:
+        _check_mine(song, person_id)
+        edited = replace(alter(song), updated_at=house.now())
+        return edited, [facts.song_edited(edited)]
+
+    song = change(house.catalogue.songs, song_id, decide, missing="no-such-song")
+    house.flush()
+    return song
+
+
+def _check_mine(song: Song, person_id: str) -> None:
+    if song.brought_by != person_id:
+        raise Forbidden
+
+
+def _place(stem: Stem) -> int:
+    return ORDER.index(stem.name) if stem.name in ORDER else len(ORDER)
