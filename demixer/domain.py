@@ -205,7 +205,7 @@ class Song:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A fact that happened: `type` such as `upload.received`, `subject` the id it is about, `data` as its schema says."""
+    """A fact that happened: `type` such as `upload.received`, `subject` the id it is about, `data` by its schema."""
 
     id: str
     type: str

@@ -53,6 +53,12 @@ class NotSignedIn(DemixerError):
     code, http_status = "not-signed-in", 401
 
 
+class TooMany(DemixerError):
+    """Too many attempts in too short a time; `params["seconds"]` says how long to wait."""
+
+    code, http_status = "too-many-attempts", 429
+
+
 class Conflict(DemixerError):
     """Somebody else saved the same thing first. Load it again and decide anew (`demixer.change`)."""
 

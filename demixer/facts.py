@@ -1,10 +1,16 @@
-"""The events of the project, made in one place. Ids derive from what happened, so a repeated publish is the same event."""
+"""The events of the project, made in one place. Ids derive from what happened: a repeated publish is the same event.
+
+Each is checked against its schema as it is made, before it is stored beside a change: one in the outbox that cannot be
+written down would hold up all behind it.
+"""
 
 import base64
 from datetime import datetime
 from typing import Any
 
 from demixer.domain import Event, Failure, Separation, Song, Tags, Upload, derived_id
+from demixer.errors import BadEvent
+from schemas import codec
 
 
 def upload_received(upload: Upload) -> Event:
@@ -66,7 +72,8 @@ def separation_progressed(separation: Separation) -> Event:
 
 
 def song_matched(upload: Upload, now: datetime) -> Event:
-    assert upload.song_id is not None and upload.match is not None
+    assert upload.song_id is not None
+    assert upload.match is not None
     data = {"song_id": upload.song_id, "upload_id": upload.id, "match": upload.match.value}
     return _event("song.matched", upload.song_id, now, data, upload.id, upload.attempt)
 
@@ -96,4 +103,9 @@ def song_removed(song: Song) -> Event:
 
 
 def _event(kind: str, subject: str, time: datetime, data: dict[str, Any], *distinct: object) -> Event:
-    return Event(id=derived_id(kind, subject, *distinct), type=kind, subject=subject, time=time, data=data)
+    event = Event(id=derived_id(kind, subject, *distinct), type=kind, subject=subject, time=time, data=data)
+    try:
+        codec.encode(event)
+    except (TypeError, ValueError) as error:  # no JSON, or no text: half of a surrogate pair
+        raise BadEvent(type=kind, reason=str(error)) from error
+    return event

@@ -1,10 +1,12 @@
 """The engines in use, opened from the settings, handed to every use case as one value."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from demixer import backends, outbox
+from demixer.errors import Transient
 from demixer.ports import Accounts, Catalogue, EventLog, Files, FingerprintIndex, SearchIndex
 from demixer.settings import Settings
 
@@ -25,8 +27,13 @@ class House:
     now: Callable[[], datetime] = utc_now
 
     def flush(self) -> None:
-        """Publish what the change just saved has to tell. Called after every change."""
-        outbox.flush(self.catalogue.outbox, self.events)
+        """Publish what the change just saved has to tell. Called after every change.
+
+        Where the log is too busy the events stay in the outbox, and the sweeper publishes them a moment later: whoever
+        made the change need not know.
+        """
+        with contextlib.suppress(Transient):
+            outbox.flush(self.catalogue.outbox, self.events)
 
     def close(self) -> None:
         for engine in (self.events, self.catalogue, self.accounts, self.search, self.fingerprints):

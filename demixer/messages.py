@@ -19,6 +19,8 @@ MESSAGES: Mapping[str, str] = {
     "forbidden": N_("This is not yours to change."),
     "not-signed-in": N_("Please sign in first."),
     "refused": N_("This cannot be done."),
+    "bad-request": N_("The request did not arrive whole, or could not be understood. Please send it again."),
+    "method-not-allowed": N_("This address does not take that kind of request."),
     "cancelled": N_("This was cancelled."),
     "storage-full": N_(
         "The server has no room left to store the file. Nothing was kept; please tell who runs it, and try again later."
@@ -41,11 +43,13 @@ MESSAGES: Mapping[str, str] = {
     "file-gone": N_("The file is no longer here. Please send it again."),
     # separation
     "model-unavailable": N_(
-        "The separation model %(model)s is not available on this server: %(reason)s. Who runs it can see why with “demixer check”."
+        "The separation model %(model)s is not available on this server: %(reason)s. "
+        "Who runs it can see why with “demixer check”."
     ),
     "separation-failed": N_("The separation stopped with an error. You can try it again."),
     "out-of-memory": N_(
-        "The song does not fit into the memory of %(device)s. Try again later, or ask who runs this server to use another device."
+        "The song does not fit into the memory of %(device)s. "
+        "Try again later, or ask who runs this server to use another device."
     ),
     "worker-died": N_("The separation stopped unexpectedly, most likely for lack of memory. You can try it again."),
     "no-better-model": N_("There is no better model on this server than the one that made these stems."),
@@ -55,6 +59,8 @@ MESSAGES: Mapping[str, str] = {
     "password-short": N_("Use at least %(length)s characters for the password."),
     "wrong-credentials": N_("E-mail or password is not right."),
     "no-such-account": N_("There is no account with this e-mail."),
+    "too-many-attempts": N_("That was tried too often. Wait %(seconds)s seconds and try again."),
+    "bad-token": N_("This token is not known here. Make a new one on the account page."),
     "csrf": N_("This form was open for too long or came from elsewhere. Load the page again and repeat it."),
     # catalogue
     "no-such-song": N_("There is no such song. It may have been removed."),

@@ -27,7 +27,7 @@ def publish(log: EventLog, events: Sequence[Event]) -> None:
 
 
 def flush(outbox: Outbox, log: EventLog) -> int:
-    """Publish all that is pending, oldest first. Returns how many events. Raises what the engines raise; nothing is lost then."""
+    """Publish all that is pending, oldest first. Returns how many; nothing is lost when an engine raises."""
     flushed = 0
     while events := outbox.pending():
         publish(log, events)

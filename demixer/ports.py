@@ -1,8 +1,8 @@
 """The interfaces of the engines, and what each promises. Six methods a port at most.
 
 Common to all: domain objects go in and come out, absence is `None`, an engine's own error is raised as one of
-`demixer.errors` with the original as its cause (`Transient` when trying again may help). Every method may be called from
-any thread, and from several processes at once. `close` may be called twice.
+`demixer.errors` with the original as its cause (`Transient` when trying again may help). Every method may be called
+from any thread, and from several processes at once. `close` may be called twice.
 
 Both sides of a port (embedded and distributed) pass the same contract tests, in `tests/contract/`.
 """
@@ -45,12 +45,12 @@ class Subscription(Protocol):
         """The next message of a partition that is ours and not paused, waiting up to `timeout` seconds for one.
 
         Calling it is also the sign of life: a member that stops polling loses its partitions to the others of its group
-        (within 15 s; at once when it closed). A message is given again, to whoever owns the partition then, until an offset
-        past it is committed. Within a partition order holds.
+        (within 15 s; at once when it closed). A message is given again, to whoever owns the partition then, until an
+        offset past it is committed. Within a partition order holds.
         """
 
     def commit(self, message: Message) -> None:
-        """`message` and all before it in its partition are done, for good. A no-op if the partition is no longer ours."""
+        """`message` and all before it in its partition are done, for good. A no-op if the partition is not ours."""
 
     def pause(self, message: Message) -> None:
         """Stop handing out messages of this partition; keep it. `poll` goes on for the others."""
@@ -76,7 +76,10 @@ class EventLog(Protocol):
         a `member` that comes back under its old name takes its own partitions back without waiting."""
 
     def browse(self, topics: Sequence[str], *, from_start: bool) -> Subscription:
-        """Read alone, outside any group: from the oldest record, or only what is published from now on. `commit` does nothing."""
+        """Read alone, outside any group: from the oldest record, or only what is published from now on.
+
+        `commit` does nothing.
+        """
 
     def lag(self, group: str) -> Mapping[str, int]:
         """How many records of each topic `group` has not committed yet, for the topics it ever subscribed to."""
@@ -211,13 +214,19 @@ class Files(Protocol):
         """Streams: memory does not grow with the file (at most about 16 MB a writer)."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Bytes `start` to `end` (not included; None: to the end) in blocks. Raises `NotFound` before the first block."""
+        """Bytes `start` to `end` (not included; None: to the end) in blocks.
+
+        Raises `NotFound` before the first block.
+        """
 
     def size(self, key: str) -> int | None:
         """In bytes; None if there is no such file."""
 
     def delete(self, prefix: str) -> None:
-        """Everything at or below `prefix` (`songs/ab` is the file `songs/ab` or the folder, not `songs/abc`). Gone already is fine."""
+        """Everything at or below `prefix`; gone already is fine.
+
+        `songs/ab` is the file `songs/ab` or the folder, never `songs/abc`.
+        """
 
     def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """All keys below the folder `prefix` with when they were last written."""

@@ -15,7 +15,6 @@ from demixer.domain import (
     Event,
     Failure,
     Match,
-    Separation,
     SeparationState,
     Song,
     Tags,
@@ -74,8 +73,15 @@ def reject(house: House, upload: Upload, failure: Failure, *, keep_file: bool) -
         return failed, [facts.upload_rejected(failed, failure, house.now())]
 
     failed = change(house.catalogue.uploads, upload.id, decide)
-    if failed.state is UploadState.FAILED and not failed.audio:
+    if failed.state is UploadState.FAILED and not failed.audio and upload.audio:
         house.files.delete(upload.audio)
+
+
+def give_up(house: House, event: Event, failure: Failure) -> None:
+    """The event of an open upload cannot be handled: the upload fails, so that nobody waits for ever."""
+    upload = _current(house, event)
+    if upload is not None:
+        reject(house, upload, failure, keep_file=True)
 
 
 def match(house: House, event: Event, model: Callable[[], str]) -> None:
@@ -98,11 +104,25 @@ def leave(house: House, event: Event) -> None:
     upload = house.catalogue.uploads.get(event.subject)
     if upload is None or upload.open:
         return
-    song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
+    song = song_of(house, upload)
     if song is None:
         house.files.delete(upload.audio or f"uploads/{upload.id}")
     elif not song.listed and not song.removed and not _awaited(house, song):
         _remove_unfinished(house, song)
+
+
+def song_of(house: House, upload: Upload) -> Song | None:
+    """The song it joined; or the one made of its file, where a killed process, or a cancel, came before the joining."""
+    if upload.song_id:
+        return house.catalogue.songs.get(upload.song_id)
+    song = song_made_of(house, upload.sha256)
+    return song if song and song.audio == f"uploads/{upload.id}" else None
+
+
+def song_made_of(house: House, sha256: str) -> Song | None:
+    """The song, not removed, that a file with these bytes brought."""
+    song = house.catalogue.songs.get(song_id_of(sha256))
+    return None if song is None or song.removed else song
 
 
 def _awaited(house: House, song: Song) -> bool:
@@ -110,8 +130,9 @@ def _awaited(house: House, song: Song) -> bool:
 
 
 def _remove_unfinished(house: House, song: Song) -> None:
-    separation = _stop(house, song)
-    if separation is not None and separation.state is SeparationState.READY:
+    """The tombstone comes last: a process killed before does it all again."""
+    stopped = [separations.cancel(house, each.id) for each in house.catalogue.separations.of_song(song.id)]
+    if any(separation.state is SeparationState.READY for separation in stopped):
         return  # it was quicker: the stems are everybody's now
 
     def decide(current: Song) -> Decision[Song]:
@@ -119,19 +140,9 @@ def _remove_unfinished(house: House, song: Song) -> None:
         return gone, [facts.song_removed(gone)]
 
     house.fingerprints.remove(song.id)
+    for key in filter(None, (song.audio, song.cover, f"songs/{song.id}")):
+        house.files.delete(key)
     change(house.catalogue.songs, song.id, decide)
-    for key in (song.audio, song.cover, f"songs/{song.id}"):
-        if key:
-            house.files.delete(key)
-
-
-def _stop(house: House, song: Song) -> Separation | None:
-    def decide(separation: Separation) -> Decision[Separation]:
-        if separation.state is SeparationState.READY:
-            return None
-        return replace(separation, state=SeparationState.CANCELLED, updated_at=house.now()), []
-
-    return change(house.catalogue.separations, song.separation_id, decide) if song.separation_id else None
 
 
 def _current(house: House, event: Event) -> Upload | None:
@@ -207,6 +218,8 @@ def _ensure_separation(house: House, song: Song, model: Callable[[], str]) -> No
     separation = separations.request(house, song.id, model())
 
     def decide(current: Song) -> Decision[Song]:
+        if current.separation_id is not None:
+            return None  # a quick separation has set it already
         return replace(current, separation_id=separation.id, updated_at=house.now()), []
 
     change(house.catalogue.songs, song.id, decide)

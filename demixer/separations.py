@@ -1,5 +1,6 @@
 """The way of a separation, as the `separate` consumer reports it: begun, further, finished or failed."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,10 @@ def begin(house: House, event: Event, device: str) -> tuple[Separation, Song] | 
     """
     separation = house.catalogue.separations.get(event.data["separation_id"])
     song = house.catalogue.songs.get(event.subject)
-    if separation is None or song is None or song.removed or separation.attempt != event.data["attempt"]:
+    if separation is None or song is None or separation.attempt != event.data["attempt"]:
+        return None
+    if song.removed:
+        cancel(house, separation.id)
         return None
     if separation.state is SeparationState.READY:
         _show(house, separation)
@@ -71,10 +75,19 @@ def progressed(
         return further, []
 
     separation = change(house.catalogue.separations, separation_id, decide)
-    try:
+    with contextlib.suppress(Transient):  # progress may be lost; the next report is two seconds away
         outbox.publish(house.events, [facts.separation_progressed(separation)])
-    except Transient:
-        pass  # progress may be lost; the next report is two seconds away
+
+
+def cancel(house: House, separation_id: str) -> Separation:
+    """Nobody waits for it any more. One that is ready stays."""
+
+    def decide(separation: Separation) -> Decision[Separation]:
+        if separation.state in (SeparationState.READY, SeparationState.CANCELLED):
+            return None
+        return replace(separation, state=SeparationState.CANCELLED, seconds_left=None, updated_at=house.now()), []
+
+    return change(house.catalogue.separations, separation_id, decide)
 
 
 def wanted(house: House, separation_id: str, attempt: int) -> bool:
@@ -83,7 +96,7 @@ def wanted(house: House, separation_id: str, attempt: int) -> bool:
 
 
 def finish(house: House, separation: Separation, folder: Path, stems: Sequence[Stem], gain: float) -> None:
-    """Keep the files of `folder` and show the stems. Safe to repeat."""
+    """Keep the files of `folder` and show the stems. Safe to repeat. Raises `Cancelled` when nobody wants them now."""
     for path in sorted(folder.iterdir()):
         _store(house, path, f"{separation.folder}/{path.name}")
 
@@ -106,7 +119,7 @@ def finish(house: House, separation: Separation, folder: Path, stems: Sequence[S
     try:
         ready = change(house.catalogue.separations, separation.id, decide)
     except Cancelled:
-        house.files.delete(separation.folder)
+        _forget_files(house, separation)
         raise
     _show(house, ready)
 
@@ -121,6 +134,19 @@ def fail(house: House, separation: Separation, failure: Failure) -> None:
 
     change(house.catalogue.separations, separation.id, decide)
     change(house.catalogue.songs, separation.song_id, lambda song: _without_next(house, song, separation.id))
+    _forget_files(house, separation)
+
+
+def give_up(house: House, event: Event, failure: Failure) -> None:
+    """The event cannot be handled: its separation fails, so that nobody waits for ever."""
+    separation = house.catalogue.separations.get(event.data["separation_id"])
+    if separation is not None and separation.attempt == event.data["attempt"]:
+        fail(house, separation, failure)
+
+
+def announce_again(house: House, separation: Separation) -> None:
+    """For the sweeper: the event was lost. Where it was not, the second one does no harm."""
+    outbox.publish(house.events, [facts.separation_requested(separation)])
 
 
 def separate_again(house: House, song: Song, model: str, better: Callable[[str, str], bool]) -> Separation:
@@ -135,6 +161,8 @@ def separate_again(house: House, song: Song, model: str, better: Callable[[str, 
         raise Refused("file-gone")
     asked = request(house, song.id, model)
     change(house.catalogue.songs, song.id, lambda current: _with_next(house, current, asked.id))
+    if asked.state is SeparationState.READY:
+        _show(house, asked)  # made earlier, for a request that was cut short before the song knew of it
     house.flush()
     return asked
 
@@ -155,8 +183,8 @@ def _still_wanted(separation: Separation, attempt: int) -> None:
 
 def _show(house: House, separation: Separation) -> None:
     def decide(song: Song) -> Decision[Song]:
-        due = separation.id == song.next_separation_id or (separation.id == song.separation_id and not song.listed)
-        if song.removed or not due:
+        first = not song.listed and song.separation_id in (separation.id, None)
+        if song.removed or not (first or separation.id == song.next_separation_id):
             return None  # a replay: it is shown already, or something better took its place
         shown = replace(song, separation_id=separation.id, next_separation_id=None, listed=True, updated_at=house.now())
         return shown, [facts.song_separated(shown, separation)]
@@ -174,6 +202,13 @@ def _without_next(house: House, song: Song, separation_id: str) -> Decision[Song
     if song.next_separation_id != separation_id:
         return None
     return replace(song, next_separation_id=None, updated_at=house.now()), []
+
+
+def _forget_files(house: House, separation: Separation) -> None:
+    """What a run that did not count has stored, unless a later attempt is at work in the same folder, or done."""
+    current = house.catalogue.separations.get(separation.id)
+    if current and current.state in (SeparationState.FAILED, SeparationState.CANCELLED):
+        house.files.delete(separation.folder)
 
 
 def _store(house: House, path: Path, key: str) -> None:

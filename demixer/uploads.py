@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from demixer import facts, separations
+from demixer import facts, outbox, separations
 from demixer.change import Decision, change
 from demixer.domain import (
     Failure,
@@ -82,7 +82,7 @@ class UploadView:
 
 
 def receive(house: House, person_id: str, filename: str, incoming: IncomingFile, given: Tags) -> Upload:
-    """The file has arrived: keep it and tell the others. From here on the upload ends as ready, or failed with a reason.
+    """The file has arrived: keep it and tell the others. From here on it ends as ready, or as failed with a reason.
 
     Raises `Refused` ("no-file", "empty-file"), and leaves no file behind then.
     """
@@ -132,7 +132,7 @@ def views_of(house: House, person_id: str, *, limit: int, offset: int = 0) -> Se
 
 
 def mine(house: House, person_id: str, upload_id: str) -> Upload:
-    """The upload, if it is this person's and not deleted. Raises `NotFound("no-such-upload")`: others' are not revealed."""
+    """The upload, if it is this person's and not deleted. Otherwise `NotFound("no-such-upload")`, revealing nothing."""
     upload = house.catalogue.uploads.get(upload_id)
     if upload is None or upload.hidden or upload.person_id != person_id:
         raise NotFound("no-such-upload")
@@ -159,9 +159,26 @@ def retry(house: House, person_id: str, upload_id: str) -> Upload:
     if seen.separation is not None:
         separations.request_again(house, seen.separation.id)
     else:
-        change(house.catalogue.uploads, upload_id, lambda upload: _received_again(house, upload))
+        change(house.catalogue.uploads, upload_id, lambda upload: _once_more(house, upload, UploadState.FAILED))
     house.flush()
     return mine(house, person_id, upload_id)
+
+
+def announce_again(house: House, upload: Upload) -> None:
+    """For the sweeper: the event of an open upload was lost. Where it was not, the second one does no harm.
+
+    What a fingerprint event carried is nowhere else, so the file is fingerprinted once more.
+    """
+    if upload.state is not UploadState.FINGERPRINTED:
+        outbox.publish(house.events, [facts.upload_received(upload)])
+        return
+    change(house.catalogue.uploads, upload.id, lambda current: _once_more(house, current, UploadState.FINGERPRINTED))
+    house.flush()
+
+
+def revive(house: House, upload_id: str) -> Upload:
+    """For whoever runs the server: try a failed upload again, as `retry` does for the person who sent it."""
+    return change(house.catalogue.uploads, upload_id, lambda upload: _once_more(house, upload, UploadState.FAILED))
 
 
 def _withdraw(house: House, upload_id: str, *, hide: bool) -> Upload:
@@ -181,8 +198,8 @@ def _separation(house: House, upload: Upload) -> Separation | None:
     return house.catalogue.separations.get(song.separation_id) if song and song.separation_id else None
 
 
-def _received_again(house: House, upload: Upload) -> Decision[Upload]:
-    if upload.state is not UploadState.FAILED:
+def _once_more(house: House, upload: Upload, stuck_in: UploadState) -> Decision[Upload]:
+    if upload.state is not stuck_in or not upload.audio:
         return None
     now = house.now()
     again = replace(upload, state=UploadState.RECEIVED, attempt=upload.attempt + 1, failure=None, updated_at=now)

@@ -1,4 +1,4 @@
-"""Events to bytes and back: a CloudEvents 1.0 envelope in JSON, checked against the JSON Schema of its type and version.
+"""Events to bytes and back: a CloudEvents 1.0 envelope in JSON, checked against the schema of its type and version.
 
 A new optional field may join a version; anything else is a new version beside the old one. Every example in
 `schemas/examples` of every version decodes with today's code, and a test holds us to it.

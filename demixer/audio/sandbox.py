@@ -1,11 +1,9 @@
 """The only door to child processes of the audio room: ffmpeg, and the reader of tags.
 
-A file that a person sent is never opened by the child. We open it and hand it over as standard input, and of all ffmpeg's
-protocols only `fd` is allowed for reading. So neither its name nor anything written inside it (a playlist, an external
-track, a URL) can lead to another file or to the network. Demuxers and decoders come from an allow-list.
+A file that a person sent is opened here and handed over as the child's standard input; the child never sees its name.
 
 Limits are set by `ulimit` in a one-line shell that then becomes the child: unlike `preexec_fn` that is safe with
-threads, and unlike `prlimit` afterwards it leaves no gap. The child leads its own process group, which is killed with it.
+threads, and unlike `prlimit` afterwards it leaves no gap. The child leads its own process group, killed with it.
 """
 
 import contextlib
@@ -16,41 +14,26 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import imageio_ffmpeg
+from typing import IO, Self
 
 from demixer.errors import Refused, Transient
 
-DEMUXERS = "mp3,flac,wav,w64,aiff,ogg,mov,mp4,m4a,asf,matroska,webm,aac"
-DECODERS = ",".join(
-    (
-        "mp1float,mp1,mp2float,mp2,mp3float,mp3,flac,alac,aac,aac_latm,vorbis,libvorbis,opus,libopus",
-        "wmav1,wmav2,wmapro,wmalossless,wmavoice,ac3,eac3,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,pcm_alaw,pcm_mulaw",
-        "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be",
-    )
-)
-UNTRUSTED = (
-    *("-protocol_whitelist", "fd", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
-    *("-max_streams", "64", "-i", "fd:"),
-)
 SIDE = "pipe:side"  # an argument that becomes a second pipe to us; see `Outcome.side`
 
-_PIPE = 1 << 20  # bytes asked for at a time, and the size of our pipes where the system lets us choose
+_PIPE = 1 << 20  # bytes asked for or offered at a time
 _LOG = 64 * 1024  # bytes of what the child says that are kept: the first half and the last
 _SIDE = 4 << 20  # bytes kept of the side pipe: a fingerprint has 1,920 a minute
+# The soft limit of processor time first: a hard one below it is refused. A limit that the system lacks is left out.
 _SHELL = (
-    'ulimit -Ht "$1"; ulimit -St "$2"; ulimit -d "$3" 2>/dev/null; ulimit -v "$4" 2>/dev/null; '
-    'ulimit -c 0; shift 4; exec "$@"'
+    '{ ulimit -St "$1"; ulimit -Ht "$2"; ulimit -d "$3"; ulimit -v "$4"; ulimit -c 0; } 2>/dev/null; shift 4; exec "$@"'
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a child may use. The defaults fit a decode of two hours; ffmpeg itself works from 150 MB of data on (measured)."""
+    """What a child may use. The defaults fit a decode of two hours; ffmpeg needs 150 MB of data at least (measured)."""
 
     wait: float = 120.0  # seconds that we wait for it, all together; our own time between two reads does not count
     cpu: int = 300  # seconds of processor
@@ -63,17 +46,6 @@ class Outcome:
     code: int
     log: str  # what it wrote to standard error, the middle left out when long
     side: bytes  # what it wrote to `SIDE`
-
-
-@cache
-def ffmpeg() -> str:
-    """The path of the ffmpeg binary."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
-def decoding(*output: str) -> list[str]:
-    """The command that decodes the first audio stream of an untrusted file (its `source`) to `output`."""
-    return [ffmpeg(), "-hide_banner", "-nostdin", "-nostats", *UNTRUSTED, *output]
 
 
 class Child:
@@ -200,7 +172,7 @@ def run(command: Sequence[str], *, source: Path | None = None, limits: Limits | 
 
 
 def _limited(command: Sequence[str], limits: Limits, side_end: int) -> list[str]:
-    numbers = (limits.cpu + 5, limits.cpu, limits.data * 1024, limits.address * 1024)
+    numbers = (limits.cpu, limits.cpu + 5, limits.data * 1024, limits.address * 1024)
     rest = (f"pipe:{side_end}" if word == SIDE else word for word in command)
     return ["/bin/sh", "-c", _SHELL, "sh", *map(str, numbers), *rest]
 
@@ -215,7 +187,6 @@ def _start(command: list[str], source: Path | None, side_end: int) -> subprocess
             stderr=subprocess.PIPE,
             pass_fds=(side_end,) if side_end >= 0 else (),
             bufsize=0,
-            pipesize=_PIPE,
             env={"PATH": os.defpath, "LANG": "C"},
             cwd="/",
             start_new_session=True,
@@ -226,13 +197,15 @@ def _judged(outcome: Outcome) -> Outcome:
     """A child that was killed says nothing about its input, and must not pass for one that read a short file."""
     if outcome.code == -signal.SIGXCPU:
         raise Refused("took-too-long")
-    if outcome.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT) or "received signal" in outcome.log:
+    asked = outcome.code == 255 and "received signal" in outcome.log  # ffmpeg ends by itself on SIGTERM
+    if asked or outcome.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         raise Transient(reason=f"the child process was killed ({outcome.code})")
     return outcome
 
 
-def _fd(pipe: object) -> int:
-    return pipe.fileno()  # type: ignore[attr-defined, no-any-return]
+def _fd(pipe: IO[bytes] | None) -> int:
+    assert pipe
+    return pipe.fileno()
 
 
 def _close(fd: int) -> None:

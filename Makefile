@@ -1,0 +1,56 @@
+# `make` alone prints what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install run check test test-fast test-e2e lint format translations benchmarks clean
+
+help: ## print this
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/installed ## make the virtual environment and install the service into it
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV). The first time this fetches PyTorch: a few minutes."
+	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml requirements.lock $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+run: install ## install and start everything: web and all consumers
+	@exec $(BIN)/demixer run
+
+check: install ## open every engine and the model, and say what is found
+	@$(BIN)/demixer check
+
+test: $(VENV)/installed-dev lint ## lint, then every test: unit, contract, web, consumers, end to end, browser
+	$(PYTEST) -n 2 -m "not slow"
+	$(PYTEST) -m slow
+
+test-fast: $(VENV)/installed-dev ## the inner loop: everything that takes seconds
+	$(PYTEST) -n 2 -m "not slow"
+
+lint: $(VENV)/installed-dev ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+translations: $(VENV)/installed-dev ## collect the texts, update and compile the translations
+	$(BIN)/pybabel extract -q -F babel.cfg -k _l -k N_ --no-location --sort-output --project demixer -o web/translations/messages.pot .
+	$(BIN)/pybabel update -q -i web/translations/messages.pot -d web/translations --no-fuzzy-matching
+	$(BIN)/pybabel compile -q -d web/translations
+
+benchmarks: $(VENV)/installed-dev ## measure every claim in docs/benchmarks.md, beside its baseline
+	@for each in recognition search upload live separation; do $(BIN)/python -m benchmarks.$$each || exit 1; done
+
+clean: ## remove what was installed and cached; never DATA_DIR
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

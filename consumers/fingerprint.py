@@ -1,0 +1,64 @@
+"""`fingerprint`: a received file is decoded once, and its tags and cover are read; or it is refused, with why."""
+
+from functools import partial
+from pathlib import Path
+
+from consumers.consumer import Consumer, Context, failure_of
+from demixer import recognition, songs
+from demixer.audio import tags
+from demixer.audio.examine import examine
+from demixer.domain import Event, Failure, Upload
+from demixer.errors import NotFound, Refused
+from demixer.house import House
+from demixer.recognition import Heard
+
+AT_ONCE = 2  # decoding is one core's work; more would starve a separation on the same machine
+
+
+def consumer(house: House) -> Consumer:
+    return Consumer(name="fingerprint", topics=("uploads",), handle=handle, give_up=give_up, at_once=AT_ONCE)
+
+
+def handle(event: Event, context: Context) -> None:
+    if event.type != "upload.received":
+        return
+    house = context.house
+    upload = recognition.begin_fingerprinting(house, event)
+    if upload is None:
+        return
+    reject = partial(recognition.reject, house, upload, keep_file=False)
+    try:
+        with house.files.local(upload.audio) as path:
+            heard = listen(house, upload, path)
+    except Refused as error:
+        reject(failure_of(error))
+    except NotFound:
+        reject(Failure("file-gone"))
+    else:
+        recognition.fingerprinted(house, upload, heard)
+
+
+def listen(house: House, upload: Upload, path: Path) -> Heard:
+    """Raises `Refused` as `demixer.audio.examine.examine` does."""
+    found = examine(path, max_minutes=house.settings.max_minutes)
+    said = tags.read(path, upload.filename)
+    return Heard(
+        duration=found.duration_s,
+        fingerprint=found.fingerprint.to_bytes(),
+        tags=said.tags,
+        cover=_keep_cover(house, upload, said.cover),
+    )
+
+
+def give_up(event: Event, failure: Failure, context: Context) -> None:
+    if event.type == "upload.received":
+        recognition.give_up(context.house, event, failure)
+
+
+def _keep_cover(house: House, upload: Upload, jpeg: bytes | None) -> str:
+    """Under a key that follows from the upload, so that a second try overwrites the first."""
+    if jpeg is None:
+        return ""
+    key = f"covers/{upload.id}.jpg"
+    songs.keep_bytes(house, key, jpeg)
+    return key

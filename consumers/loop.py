@@ -1,0 +1,271 @@
+"""The loop that all consumers share: poll, handle, commit after the effects; retry, dead letter, or stop.
+
+Whatever a handler does, polling goes on. A partition whose message is in hand elsewhere, or waits for its next try, is
+paused; the others flow. A message is committed only when it is done, or dead and written down as such.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+
+from consumers import dead_letters
+from consumers.consumer import Consumer, Context, failure_of
+from consumers.deliveries import Deliveries
+from consumers.executors import Executor, Inline, Threads
+from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain, attempt, readable
+from consumers.retries import Place, Retries
+from demixer.domain import Event
+from demixer.errors import DemixerError, Transient
+from demixer.house import House
+from demixer.ports import Message
+
+QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
+BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
+OWNER_SECONDS = 2.0  # between two looks whether work in hand is still ours
+STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 4
+ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
+DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
+
+log = logging.getLogger(__name__)
+
+
+class BreakerOpen(Exception):
+    """All ends as dead letters: something is wrong with the consumer, and it stops rather than go through everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    message: Message
+    future: "Future[Outcome]"
+    given_away: threading.Event
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is in hand, by partition; all of these are paused."""
+
+    running: dict[Place, _Job] = field(default_factory=dict)
+    waiting: dict[Place, Message] = field(default_factory=dict)  # for a place to run
+    resting: dict[Place, tuple[float, Message]] = field(default_factory=dict)  # until their next try
+
+    def __bool__(self) -> bool:
+        return bool(self.running or self.waiting or self.resting)
+
+
+class Loop:
+    """One member of the consumer's group. `run` it in one thread; `stop` may be called from any, at any time.
+
+    `clock` in seconds, `retries` and `patience` (seconds of one quiet poll) are for tests.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        consumer: Consumer,
+        *,
+        member: str,
+        executor: Executor | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = QUIET_SECONDS,
+        retries: Retries | None = None,
+    ) -> None:
+        self.name = consumer.name
+        self._house, self._consumer = house, consumer
+        self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
+        self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
+        self._executor = executor or (Threads(consumer.at_once, consumer.name) if consumer.at_once else Inline())
+        self._retries = retries or Retries(consumer.retries)
+        self._clock, self._patience = clock, patience
+        self._desk = _Desk()
+        self._stopping = threading.Event()
+        self._dead_in_a_row = 0
+        self._owners_asked = clock()
+
+    def run(self) -> None:
+        """Until `stop`. Raises `BreakerOpen`, and whatever the handler raises that nobody foresaw."""
+        try:
+            while not self._stopping.is_set():
+                self._run_patiently()
+            self._finish()
+        finally:
+            self._leave()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _run_patiently(self) -> None:
+        try:
+            self._run_once()
+        except Transient as error:
+            log.warning("%s: an engine is busy, asking again: %s", self.name, error)
+            self._stopping.wait(ENGINE_SECONDS)
+
+    def _run_once(self) -> None:
+        self._wake()
+        self._settle_all()
+        self._notice_losses()
+        message = self._subscription.poll(min(BUSY_SECONDS, self._patience) if self._desk else self._patience)
+        if message is not None:
+            self._put_on_desk(message)
+        self._start_waiting()
+
+    def _wake(self) -> None:
+        now = self._clock()
+        for place, (due, message) in list(self._desk.resting.items()):
+            if due <= now:
+                del self._desk.resting[place]
+                self._subscription.resume(message)
+
+    def _put_on_desk(self, message: Message) -> None:
+        self._subscription.pause(message)
+        self._desk.waiting[_place(message)] = message
+
+    def _start_waiting(self) -> None:
+        """The oldest first, whatever partition it came from: first come, first served. Never two of one partition."""
+        for message in sorted(self._desk.waiting.values(), key=lambda message: message.time):
+            if len(self._desk.running) >= self._executor.places:
+                return
+            if _place(message) not in self._desk.running:
+                self._start_if_ours(message)
+
+    def _start_if_ours(self, message: Message) -> None:
+        ours = self._subscription.owns(message)
+        del self._desk.waiting[_place(message)]
+        if ours:
+            self._start(message)
+        else:
+            self._subscription.resume(message)
+
+    def _start(self, message: Message) -> None:
+        before = self._deliveries.began(message)
+        if before.hopeless:
+            self._deliveries.ended(message)
+            log.error("%s: %s ended badly too often: %s", self.name, _name(message), before)
+            self._reject(message, DemixerError(deaths=before.deaths, crashes=before.crashes), readable(message.value))
+            return
+        given_away = threading.Event()
+        context = Context(self._house, lambda: self._stopping.is_set() or given_away.is_set())
+        handle = self._consumer.handle
+        future = self._executor.submit(lambda: attempt(message.value, lambda event: handle(event, context)))
+        self._desk.running[_place(message)] = _Job(message, future, given_away)
+        if future.done():
+            self._settle(self._desk.running[_place(message)])
+
+    def _settle_all(self) -> None:
+        for job in list(self._desk.running.values()):
+            if job.future.done():
+                self._settle(job)
+
+    def _settle(self, job: _Job) -> None:
+        """Raises what the handler raised."""
+        ours = self._subscription.owns(job.message) and not job.given_away.is_set()
+        del self._desk.running[_place(job.message)]
+        outcome = self._outcome(job)
+        if ours:
+            self._act_on(job.message, outcome)
+        else:
+            log.warning("%s: %s is somebody else's now", self.name, _name(job.message))
+            self._subscription.resume(job.message)
+
+    def _outcome(self, job: _Job) -> Outcome:
+        crashed = job.future.exception() is not None
+        self._deliveries.ended(job.message, crashed=crashed)
+        if crashed:
+            log.error("%s: %s was too much", self.name, _name(job.message))
+        return job.future.result()
+
+    def _act_on(self, message: Message, outcome: Outcome) -> None:
+        match outcome:
+            case Done():
+                self._dead_in_a_row = 0
+                self._commit(message)
+            case TryAgain(error, event):
+                self._try_again(message, error, event)
+            case Rejected(error, event):
+                self._reject(message, error, event)
+            case Interrupted():
+                self._subscription.resume(message)
+
+    def _commit(self, message: Message) -> None:
+        self._house.flush()
+        try:
+            self._subscription.commit(message)
+        except Transient as error:
+            self._rest(message, ENGINE_SECONDS, error)
+            return
+        self._retries.forget(_place(message))
+        self._subscription.resume(message)
+
+    def _try_again(self, message: Message, error: Transient, event: Event) -> None:
+        seconds = self._retries.next_wait(_place(message), message.offset)
+        if seconds is None:
+            self._reject(message, error, event)
+        else:
+            self._rest(message, seconds, error)
+
+    def _rest(self, message: Message, seconds: float, error: Transient) -> None:
+        log.warning("%s: %s again in %.1f s: %s", self.name, _name(message), seconds, error)
+        self._desk.resting[_place(message)] = self._clock() + seconds, message
+
+    def _reject(self, message: Message, error: Exception, event: Event | None) -> None:
+        """A dead letter, durable before the commit. Where not even that works now, all of it is done again later."""
+        try:
+            self._give_up(error, event)
+            letter = dead_letters.record(message, group=self.name, error=error, now=self._house.now())
+            self._house.events.publish([letter])
+        except Transient as busy:
+            self._rest(message, ENGINE_SECONDS, busy)
+            return
+        log.error("%s: %s is a dead letter: %s", self.name, _name(message), error)
+        self._commit(message)
+        self._count_dead()
+
+    def _give_up(self, error: Exception, event: Event | None) -> None:
+        if event is None:
+            return
+        context = Context(self._house, self._stopping.is_set)
+        try:
+            self._consumer.give_up(event, failure_of(error), context)
+        except Transient:
+            raise
+        except Exception:
+            log.exception("%s: giving up %s %s failed too", self.name, event.type, event.subject)
+
+    def _count_dead(self) -> None:
+        self._dead_in_a_row += 1
+        if self._dead_in_a_row >= DEAD_IN_A_ROW:
+            raise BreakerOpen(f"{self.name}: {DEAD_IN_A_ROW} dead letters in a row, see `demixer dead-letters list`")
+
+    def _notice_losses(self) -> None:
+        """Work for a partition that went to another member is told to stop."""
+        if not self._desk.running or self._clock() - self._owners_asked < OWNER_SECONDS:
+            return
+        self._owners_asked = self._clock()
+        for job in self._desk.running.values():
+            if not self._subscription.owns(job.message):
+                job.given_away.set()
+
+    def _finish(self) -> None:
+        """What ends in time counts; the rest is done again by the next process."""
+        wait([job.future for job in self._desk.running.values()], timeout=STOP_SECONDS)
+        with contextlib.suppress(Transient):  # an engine is busy: then that is done again, too
+            self._settle_all()
+
+    def _leave(self) -> None:
+        self._stopping.set()
+        for job in self._desk.running.values():
+            self._deliveries.ended(job.message)
+        self._subscription.close()
+        self._consumer.close()
+
+
+def _place(message: Message) -> Place:
+    return message.topic, message.partition
+
+
+def _name(message: Message) -> str:
+    return f"{message.topic}/{message.partition}/{message.offset} ({message.headers.get('type', '?')} {message.key})"

@@ -1,0 +1,62 @@
+"""The four ends of a message, as `demixer.errors` defines them, and a fifth: stopped in the middle."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consumers.consumer import Stopped
+from demixer.domain import Event
+from demixer.errors import BadEvent, Forbidden, NotFound, Refused, Transient
+from schemas import codec
+
+REJECTED = (Refused, NotFound, Forbidden, BadEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Its effects are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Asked to stop, it stopped. To be done again, from the start, by whoever gets the message next."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    error: Transient
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """`event` is None where the message is no event of ours."""
+
+    error: Exception
+    event: Event | None
+
+
+Outcome = Done | Interrupted | TryAgain | Rejected
+
+
+def attempt(value: bytes, handle: Callable[[Event], None]) -> Outcome:
+    """Decode and handle. What is raised from here is the fourth end: the process must not go on."""
+    event: Event | None = None
+    try:
+        event = codec.decode(value)
+        handle(event)
+    except Stopped:
+        return Interrupted()
+    except Transient as error:
+        assert event is not None, "decoding waits for nothing"
+        return TryAgain(error, event)
+    except REJECTED as error:
+        return Rejected(error, event)
+    return Done()
+
+
+def readable(value: bytes) -> Event | None:
+    """The event, where it is one."""
+    try:
+        return codec.decode(value)
+    except BadEvent:
+        return None

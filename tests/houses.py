@@ -1,0 +1,89 @@
+"""A house for tests: real SQLite engines and a local folder under a temporary path, and a clock that stands still."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from demixer import backends
+from demixer.backends.sqlite import path_of
+from demixer.backends.sqlite_accounts import SqliteAccounts
+from demixer.backends.sqlite_events import SqliteEvents
+from demixer.domain import Event, Person
+from demixer.house import House
+from demixer.settings import Settings, load
+from schemas import codec
+from schemas.topics import all_topics, partitions
+
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class Clock:
+    """Stands still until told: `clock()` is the time, `clock.advance(seconds)` lets some pass."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.time = start
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> datetime:
+        self.time += timedelta(seconds=seconds)
+        return self.time
+
+    def monotonic(self) -> float:
+        """The same clock in seconds, for code that asks for those."""
+        return self.time.timestamp()
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """The defaults, with everything below `folder`."""
+    return replace(load({"DATA_DIR": str(folder), "SECRET_KEY": "for tests only", "PORT": "8000"}), **changes)
+
+
+@contextmanager
+def house_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterator[House]:
+    """A house below `folder`, closed at the end. `changes` are settings; without a `clock` one stands still."""
+    house = open_in(folder, clock or Clock(), **changes)
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def open_in(folder: Path, clock: Clock, **changes: Any) -> House:
+    """As `demixer.house.open_house`, but for the clock, and for passwords hashed in no time."""
+    settings = settings_in(folder, **changes)
+    return House(
+        settings=settings,
+        events=SqliteEvents(path_of(settings.events_url, "EVENTS_URL"), partitions=partitions, clock=clock),
+        catalogue=backends.open_catalogue(settings.catalogue_url),
+        accounts=SqliteAccounts(path_of(settings.accounts_url, "ACCOUNTS_URL"), CHEAP),
+        files=backends.open_files(settings.files_url),
+        search=backends.open_search(settings.search_url),
+        fingerprints=backends.open_fingerprints(settings.catalogue_url),
+        now=clock,
+    )
+
+
+def a_person(house: House, email: str = "ana@example.com", password: str = "correct horse battery") -> Person:
+    return house.accounts.create(email, password, email.partition("@")[0], house.now())
+
+
+def published(house: House, *topics: str) -> list[Event]:
+    """Every event in the log so far, of these topics or of all, in the order of each topic."""
+    return [event for topic in topics or all_topics() for event in _of_topic(house, topic)]
+
+
+def _of_topic(house: House, topic: str) -> Iterator[Event]:
+    subscription = house.events.browse([topic], from_start=True)
+    try:
+        while message := subscription.poll(0):
+            yield codec.decode(message.value)
+    finally:
+        subscription.close()

@@ -1,0 +1,67 @@
+"""Fixtures of the web tests: the helpers are in `tests.web.visiting`."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+
+from demixer.backends import sqlite_accounts
+from demixer.domain import Person
+from demixer.house import House
+from tests.houses import Clock, house_in
+from tests.web.visiting import Browser
+from web.app import close, create_app
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Half a second a password is right for people, not for tests."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite_accounts, "PasswordHasher", lambda: cheap)
+        yield
+
+
+@pytest.fixture(scope="session")
+def empty_house(tmp_path_factory: pytest.TempPathFactory, cheap_passwords: None) -> Path:
+    """Databases with their tables made, to copy: making them takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("empty-house")
+    with house_in(folder):
+        pass
+    return folder
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: Clock, empty_house: Path) -> Iterator[House]:
+    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+    with house_in(tmp_path, clock, max_upload_mb=1, model="spleeter-2stems") as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(house: House) -> Iterator[Flask]:
+    made = create_app(house)
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def browser(app: Flask) -> Browser:
+    return Browser(app)
+
+
+@pytest.fixture
+def ana(browser: Browser, house: House) -> Person:
+    """Signed in, in `browser`."""
+    browser.sign_up()
+    person = house.accounts.authenticate("ana@example.com", "correct horse battery")
+    assert person
+    return person

@@ -1,0 +1,138 @@
+import pytest
+from flask import Flask
+
+from demixer.domain import Person
+from demixer.house import House
+from tests.houses import Clock
+from tests.web.visiting import PASSWORD, Browser
+
+
+def test_signing_up_signs_in_and_goes_on_to_where_one_wanted_to_go(browser: Browser) -> None:
+    response = browser.sign_up(next="/library?page=2")
+    assert response.status_code == 303
+    assert response.location == "/library?page=2"
+    assert browser.get("/library").status_code == 200
+
+
+def test_signing_out_and_in_again(browser: Browser, ana: Person) -> None:
+    assert browser.post("/sign-out").status_code == 303
+    assert browser.get("/account").status_code == 303
+    assert browser.sign_in().location == "/"
+    assert ana.email in browser.get("/account").text
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"email": "nobody"}, "does not look like an e-mail"),
+        ({"password": "short"}, "at least 10 characters"),
+        ({"name": "x" * 101}, "at most 100 characters"),
+    ],
+)
+def test_a_form_that_cannot_be_taken_comes_back_with_what_was_typed(
+    browser: Browser, fields: dict[str, str], text: str
+) -> None:
+    response = browser.sign_up(**{"email": "zoe@example.com", "name": "Zoë", **fields})
+    assert response.status_code == 422
+    assert text in response.text
+    assert fields.get("email", "zoe@example.com") in response.text
+    assert PASSWORD not in response.text
+
+
+def test_an_email_has_one_account(app: Flask, ana: Person) -> None:
+    response = Browser(app).sign_up(ana.email.upper())
+    assert response.status_code == 422
+    assert "already an account" in response.text
+
+
+def test_a_wrong_password_is_refused_in_the_readers_language(app: Flask, ana: Person) -> None:
+    response = Browser(app).sign_in(password="something else")
+    assert response.status_code == 422
+    assert "E-mail or password is not right" in response.text
+
+
+def test_guessing_passwords_gets_slower_and_slower(app: Flask, ana: Person, clock: Clock) -> None:
+    guesser = Browser(app)
+    for _ in range(5):
+        assert guesser.sign_in(password="a wrong guess").status_code == 422
+    assert guesser.sign_in(password="a wrong guess").status_code == 429
+    assert guesser.sign_in().status_code == 429  # the right one has to wait as well
+    clock.advance(3)
+    assert guesser.sign_in(password="a wrong guess").status_code == 422
+    clock.advance(3)
+    assert guesser.sign_in().status_code == 429
+    clock.advance(2)
+    assert guesser.sign_in().status_code == 303
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil",
+        "/%0d\n/evil.example",
+        "javascript:1",
+        "/a\\b",
+    ],
+)
+def test_nobody_is_sent_to_another_site(browser: Browser, elsewhere: str) -> None:
+    assert browser.sign_up(next=elsewhere).location == "/"
+
+
+def test_a_form_without_its_token_is_refused(browser: Browser) -> None:
+    response = browser.client.post("/sign-up", data={"email": "ana@example.com", "password": PASSWORD})
+    assert response.status_code == 400
+    assert "came from elsewhere" in response.text
+
+
+def test_a_token_of_another_session_is_refused(app: Flask, browser: Browser) -> None:
+    other = Browser(app).token()
+    assert browser.post("/sign-out", headers={"X-CSRFToken": other}).status_code == 400
+
+
+def test_the_token_may_be_in_the_form(browser: Browser) -> None:
+    fields = {"email": "ana@example.com", "password": PASSWORD, "csrf_token": browser.token()}
+    assert browser.client.post("/sign-up", data=fields).status_code == 303
+
+
+def test_signing_in_starts_a_fresh_session(app: Flask, ana: Person) -> None:
+    other = Browser(app)
+    before = other.token()
+    other.sign_in()
+    assert other.post("/sign-out", headers={"X-CSRFToken": before}).status_code == 400
+
+
+def test_pages_of_ones_own_lead_to_the_sign_in_and_back(browser: Browser) -> None:
+    response = browser.get("/uploads?page=3")
+    assert response.status_code == 303
+    assert response.location == "/sign-in?next=/uploads?page%3D3"
+
+
+def test_a_new_token_is_shown_once_and_works(browser: Browser, ana: Person, house: House) -> None:
+    response = browser.post("/account/tokens")
+    token = next(word for word in response.text.replace("<", " ").replace(">", " ").split() if word.startswith("dmx_"))
+    assert house.accounts.by_token(token) == ana
+    assert response.headers["Cache-Control"] == "no-store"
+    assert token not in browser.get("/account").text
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(browser: Browser) -> None:
+    cookie = browser.sign_up().headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_the_language_is_the_browsers_until_it_is_chosen(app: Flask) -> None:
+    browser = Browser(app, language="es-MX,es;q=0.9")
+    assert 'lang="es"' in browser.get("/").text
+    response = browser.post("/language", {"language": "en", "next": "/newest"})
+    assert response.location == "/newest"
+    assert 'lang="en"' in browser.get("/").text
+
+
+def test_an_unknown_language_changes_nothing(browser: Browser) -> None:
+    response = browser.post("/language", {"language": "tlh"}, headers={"Referer": "http://localhost/search?q=a"})
+    assert response.location == "/search?q=a"
+    assert 'lang="en"' in browser.get("/").text

@@ -1,0 +1,186 @@
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from demixer.domain import Match, Person
+from demixer.house import House
+from tests.web.visiting import Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
+
+UPLOAD_FIELDS = {
+    "id", "status", "progress", "song_id", "matched", "error", "place", "filename", "size", "created_at", "model",
+    "device", "seconds_left", "links",
+}  # fmt: skip
+
+
+class Api:
+    def __init__(self, app: Flask, token: str | None) -> None:
+        self._client = app.test_client()
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self._client.get(f"/api/v1{path}", headers={**self._headers, **headers})
+
+    def delete(self, path: str) -> TestResponse:
+        return self._client.delete(f"/api/v1{path}", headers=self._headers)
+
+    def post(self, path: str, data: Mapping[str, Any]) -> TestResponse:
+        return self._client.post(f"/api/v1{path}", headers=self._headers, **multipart(data))
+
+    def send(self, data: bytes = b"sound", name: str = "song.mp3", **fields: str) -> TestResponse:
+        return self.post("/uploads", {**fields, "file": (io.BytesIO(data), name)})
+
+
+@pytest.fixture
+def api(app: Flask, house: House, ana: Person) -> Api:
+    return Api(app, house.accounts.create_token(ana.email, house.now()))
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Api:
+    return Api(app, None)
+
+
+def test_an_upload_is_accepted_and_can_be_followed(api: Api, house: House) -> None:
+    response = api.send(b"sound", "a/b.mp3", artist="Ana", title="Uno")
+    assert response.status_code == 202
+    body = response.json
+    assert set(body) == UPLOAD_FIELDS
+    assert (body["status"], body["progress"], body["filename"]) == ("received", 0.0, "b.mp3")
+    assert response.location == body["links"]["self"] == f"http://localhost/api/v1/uploads/{body['id']}"
+    assert api.get(f"/uploads/{body['id']}").json == body
+    upload = house.catalogue.uploads.get(body["id"])
+    assert upload
+    assert (upload.given.artist, upload.given.title) == ("Ana", "Uno")
+
+
+def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: House) -> None:
+    upload_id, song = api.send().json["id"], a_ready_song(house, ana)
+    join(house, upload_id, song, Match.RECORDING)
+    body = api.get(f"/uploads/{upload_id}").json
+    assert (body["status"], body["progress"], body["matched"], body["song_id"]) == ("ready", 1.0, True, song.id)
+    assert body["links"]["song"] == f"http://localhost/api/v1/songs/{song.id}"
+
+
+def test_a_new_one_has_a_place_in_the_queue(api: Api, ana: Person, house: House) -> None:
+    a_song(house, ana, "First")
+    upload_id = api.send().json["id"]
+    join(house, upload_id, a_song(house, ana, "Second"))
+    body = api.get(f"/uploads/{upload_id}").json
+    assert (body["status"], body["place"], body["model"]) == ("queued", 2, "spleeter-2stems")
+
+
+def test_delete_cancels_once(api: Api) -> None:
+    upload_id = api.send().json["id"]
+    response = api.delete(f"/uploads/{upload_id}")
+    assert (response.status_code, response.json["status"]) == (200, "cancelled")
+    again = problem(api.delete(f"/uploads/{upload_id}"))
+    assert (again["status"], again["code"]) == (409, "cannot-cancel")
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+def test_what_others_sent_does_not_exist(app: Flask, api: Api, house: House, method: str) -> None:
+    upload_id = api.send().json["id"]
+    house.accounts.create("bea@example.com", "correct horse battery", "Bea", house.now())
+    other = Api(app, house.accounts.create_token("bea@example.com", house.now()))
+    assert problem(getattr(other, method)(f"/uploads/{upload_id}"))["code"] == "no-such-upload"
+
+
+def test_uploads_need_a_token(stranger: Api, house: House) -> None:
+    for response in (stranger.send(), stranger.get("/uploads/x"), stranger.delete("/uploads/x")):
+        assert problem(response)["code"] == "not-signed-in"
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="demixer"'
+    assert stored_keys(house) == set()
+
+
+@pytest.mark.parametrize("token", ["dmx_unknown", "", "é"])
+def test_a_token_nobody_made_is_refused(app: Flask, house: House, token: str) -> None:
+    response = app.test_client().get("/api/v1/uploads/x", headers={"Authorization": f"Bearer {token}"})
+    assert problem(response)["status"] == 401
+
+
+def test_a_cookie_signs_nobody_in_here(browser: Browser, ana: Person) -> None:
+    assert problem(browser.post_json("/api/v1/uploads", {"file": (io.BytesIO(b"x"), "a.mp3")}))["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "status"),
+    [
+        ({}, "no-file", 422),
+        ({"file": "just text"}, "no-file", 422),
+        ({"file": (b"", "empty.mp3")}, "empty-file", 422),
+        ({"file": (b"x" * (2 * 1024 * 1024 + 1), "big.wav")}, "too-large", 413),
+        ({"file": (b"x" * (1024 * 1024 + 1), "big.wav")}, "too-large", 413),
+        ({"file": (b"sound", "a.mp3"), "title": "x" * 301}, "text-long", 422),
+    ],
+)
+def test_what_cannot_be_taken_is_a_problem_and_leaves_nothing(
+    api: Api, house: House, fields: dict[str, Any], code: str, status: int
+) -> None:
+    data = {
+        name: (io.BytesIO(value[0]), value[1]) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
+    body = problem(api.post("/uploads", data))
+    assert (body["code"], body["status"]) == (code, status)
+    assert stored_keys(house) == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("get", "/nothing", 404, "not-found"),
+        ("get", "/songs/nothing", 404, "no-such-song"),
+        ("get", "/uploads/nothing", 404, "no-such-upload"),
+        ("delete", "/uploads/nothing", 404, "no-such-upload"),
+        ("delete", "/songs/x", 405, "method-not-allowed"),
+        ("get", "/uploads", 405, "method-not-allowed"),
+    ],
+)
+def test_every_error_is_a_problem(api: Api, method: str, path: str, status: int, code: str) -> None:
+    response = getattr(api, method)(path)
+    body = problem(response)
+    assert (body["status"], body["code"]) == (status, code)
+    assert status != 405 or response.headers["Allow"]
+
+
+def test_a_bug_is_a_problem_without_its_trace(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("secret details")
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    monkeypatch.setattr("web.api.songs.view", broken)
+    response = api.get("/songs/x")
+    assert problem(response)["code"] == "internal"
+    assert "secret" not in response.text
+
+
+def test_problems_are_told_in_the_readers_language_or_english(api: Api) -> None:
+    assert "no such song" in problem(api.get("/songs/nothing", **{"Accept-Language": "tlh"}))["detail"]
+
+
+def test_songs_are_everybodys(stranger: Api, ana: Person, house: House) -> None:
+    song = a_ready_song(house, ana, "Canción")
+    body = stranger.get(f"/songs/{song.id}").json
+    assert (body["title"], body["year"], body["duration"], body["ready"]) == ("Canción", 2001, 231.4, True)
+    assert [stem["name"] for stem in body["stems"]] == ["vocals", "drums", "bass", "other"]
+    assert body["stems"][0]["urls"]["mp3"] == f"http://localhost/songs/{song.id}/stems/vocals.mp3"
+
+
+def test_a_song_without_stems_says_so(stranger: Api, ana: Person, house: House) -> None:
+    body = stranger.get(f"/songs/{a_song(house, ana).id}").json
+    assert (body["ready"], body["stems"], body["zip"]) == (False, [], None)
+
+
+def test_songs_are_found_and_leafed_through(stranger: Api, ana: Person, house: House) -> None:
+    for number in range(25):
+        a_ready_song(house, ana, f"Canción {number}")
+    found = stranger.get("/songs?q=cancion").json
+    assert (len(found["songs"]), found["total"], found["at_least"]) == (24, 25, False)
+    newest = stranger.get("/songs").json
+    assert (len(newest["songs"]), newest["total"]) == (24, None)
+    rest = stranger.get(newest["links"]["next"].removeprefix("http://localhost/api/v1")).json
+    assert (len(rest["songs"]), rest["links"]["next"]) == (1, None)
+    assert set(newest["songs"][0]) == set(found["songs"][0])

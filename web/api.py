@@ -1,0 +1,67 @@
+"""The JSON API, version 1. Uploads belong to whoever holds the token; songs are everybody's."""
+
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+
+from demixer import songs, uploads
+from demixer.domain import Person
+from demixer.errors import Conflict, NotSignedIn, Refused
+from web import shapes
+from web.context import house
+from web.paging import found_page, page_of
+from web.security import FORM_BYTES, allow
+from web.uploads import receive_all
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+@blueprint.post("/uploads")
+def send_upload() -> ResponseReturnValue:
+    """One file a request: the first becomes the answer."""
+    person = _bearer()
+    allow(house().settings.max_upload_bytes + FORM_BYTES)
+    received = receive_all(person.id)[0]
+    location = url_for(".upload", upload_id=received.id, _external=True)
+    return shapes.upload(uploads.view(house(), received)), 202, {"Location": location}
+
+
+@blueprint.get("/uploads/<upload_id>")
+def upload(upload_id: str) -> ResponseReturnValue:
+    return shapes.upload(uploads.view(house(), uploads.mine(house(), _bearer().id, upload_id)))
+
+
+@blueprint.delete("/uploads/<upload_id>")
+def cancel_upload(upload_id: str) -> ResponseReturnValue:
+    person = _bearer()
+    try:
+        cancelled = uploads.cancel(house(), person.id, upload_id)
+    except Refused as error:
+        raise Conflict(error.code) from error
+    return shapes.upload(uploads.view(house(), cancelled))
+
+
+@blueprint.get("/songs")
+def find_songs() -> ResponseReturnValue:
+    query = " ".join(request.args.get("q", "").split())[:200]
+    if query:
+        found = found_page(lambda limit, offset: songs.search(house(), query, limit=limit, offset=offset))
+        return shapes.songs(found, query)
+    listed = house().catalogue.songs.listed
+    newest = page_of(lambda limit, offset: listed(order="newest", limit=limit, offset=offset))
+    return shapes.songs(newest, query)
+
+
+@blueprint.get("/songs/<song_id>")
+def song(song_id: str) -> ResponseReturnValue:
+    return shapes.song(songs.view(house(), song_id, None))
+
+
+def _bearer() -> Person:
+    """Who sent the token. Raises `NotSignedIn`, before anything of the body is read."""
+    given = request.authorization
+    if given is None or given.type != "bearer" or not given.token:
+        raise NotSignedIn
+    person = house().accounts.by_token(given.token)
+    if person is None:
+        raise NotSignedIn("bad-token")
+    return person

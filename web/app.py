@@ -1,0 +1,45 @@
+"""The web application, made around an open house."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from demixer.house import House
+from web import account, api, assets, errors, language, pages, security, sessions, stems, stream, uploads, words
+from web.live import Hub
+from web.model import PresentModel
+from web.receiving import StreamingRequest
+from web.throttle import Throttle
+
+OTHER_THREADS = 16  # of a process, which live pages may not take
+
+
+def create_app(house: House) -> Flask:
+    """The house stays its opener's to close, after `close(app)`."""
+    settings = house.settings
+    app = Flask(__name__, static_folder=None)
+    app.request_class = StreamingRequest
+    app.secret_key = settings.secret_key
+    app.extensions.update(house=house, model=PresentModel(settings), throttle=Throttle())
+    app.extensions["live"] = Hub(house, limit=listeners(settings.web_threads))
+    security.set_up(app, https=settings.https)
+    sessions.set_up(app, https=settings.https)
+    language.set_up(app)
+    errors.set_up(app)
+    words.set_up(app)
+    assets.set_up(app)
+    for room in (pages, account, uploads, stems, stream, api):
+        app.register_blueprint(room.blueprint)
+    if settings.https:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    return app
+
+
+def listeners(threads: int) -> int:
+    """How many live pages one process may hold: every open one takes a thread."""
+    return max(threads - OTHER_THREADS, threads // 2)
+
+
+def close(app: Flask) -> None:
+    """End all live pages, and what works in the background."""
+    hub: Hub = app.extensions["live"]
+    hub.close()

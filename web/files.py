@@ -1,0 +1,95 @@
+"""Files from the store over HTTP: ranges, conditions, names that people can read."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flask import current_app, request
+from werkzeug.http import parse_if_range_header, quote_etag
+from werkzeug.wrappers import Response
+
+from demixer.errors import NotFound
+from demixer.house import House
+from web.context import house
+
+MEDIA_TYPES = {
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "json": "application/json",
+    "jpg": "image/jpeg",
+    "zip": "application/zip",
+}
+ASK_EACH_TIME = "public, no-cache"  # kept by caches, but asked for by its ETag: a better separation can replace it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A file of the store as it is offered. `name` is what a download is called, "" for what nobody downloads."""
+
+    key: str  # what lies under a key never changes, so it makes the ETag too
+    extension: str
+    name: str = ""
+    attachment: bool = False
+    missing: str = "not-found"
+
+
+def send(offered: Offered) -> Response:
+    """The file, or the one range of it that was asked for (RFC 9110, section 14). Raises `NotFound`.
+
+    Several ranges at once are answered with the whole file, as the RFC allows.
+    """
+    size = house().files.size(offered.key)
+    if size is None:
+        raise NotFound(offered.missing)
+    response = _described(offered)
+    if request.if_none_match.contains(response.get_etag()[0] or ""):
+        response.status_code = 304
+        return response
+    start, end, status = _asked_part(size, response.get_etag()[0] or "")
+    response.status_code = status
+    if status != 200:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}" if status == 206 else f"bytes */{size}"
+    response.content_length = end - start
+    if request.method != "HEAD" and end > start:
+        response.response = _blocks(house(), offered.key, start, end)
+    return response
+
+
+def disposition(name: str, *, attachment: bool) -> str:
+    """`Content-Disposition` with a name in plain letters for old clients and the real one beside it (RFC 6266)."""
+    kind = "attachment" if attachment else "inline"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().replace("\\", "_").replace('"', "_")
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _described(offered: Offered) -> Response:
+    response = current_app.response_class(mimetype=MEDIA_TYPES[offered.extension])
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Cache-Control"] = ASK_EACH_TIME
+    response.headers["ETag"] = quote_etag(offered.key.replace("/", "."))
+    if offered.name:
+        response.headers["Content-Disposition"] = disposition(offered.name, attachment=offered.attachment)
+    return response
+
+
+def _asked_part(size: int, etag: str) -> tuple[int, int, int]:
+    """First byte, byte after the last, and the status: 200, 206 or 416."""
+    asked = request.range if _range_still_holds(etag) else None
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return 0, size, 200
+    part = asked.range_for_length(size)
+    return (*part, 206) if part else (0, 0, 416)
+
+
+def _range_still_holds(etag: str) -> bool:
+    """`If-Range`: a part of another version would not fit to what the client has. We send no dates, so none matches."""
+    condition = parse_if_range_header(request.headers.get("If-Range"))
+    return condition.date is None and condition.etag in (None, etag)
+
+
+def _blocks(opened: House, key: str, start: int, end: int) -> Iterator[bytes]:
+    yield from opened.files.read(key, start, end)

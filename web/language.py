@@ -1,0 +1,22 @@
+"""Which language a page speaks: the one chosen by hand, else the best that the browser asks for."""
+
+from collections.abc import Mapping
+
+from flask import Flask, request
+from flask_babel import Babel
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "es": "Español"}
+DEFAULT = "en"
+COOKIE = "language"
+COOKIE_SECONDS = 365 * 24 * 3600
+
+
+def current_language() -> str:
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
+
+
+def set_up(app: Flask) -> None:
+    Babel(app, default_locale=DEFAULT, locale_selector=current_language)

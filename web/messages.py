@@ -1,0 +1,57 @@
+"""Codes and names of the core as words in the reader's language."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import gettext
+
+from demixer.domain import Failure, Status
+from demixer.messages import MESSAGES, N_, fill
+from demixer.uploads import UploadView
+
+STATUSES: Mapping[Status, str] = {
+    Status.RECEIVED: N_("Received"),
+    Status.FINGERPRINTING: N_("Listening to it"),
+    Status.QUEUED: N_("Waiting"),
+    Status.SEPARATING: N_("Separating"),
+    Status.READY: N_("Ready"),
+    Status.FAILED: N_("Failed"),
+    Status.CANCELLED: N_("Cancelled"),
+}
+STEMS: Mapping[str, str] = {
+    "vocals": N_("Vocals"),
+    "drums": N_("Drums"),
+    "bass": N_("Bass"),
+    "guitar": N_("Guitar"),
+    "piano": N_("Piano"),
+    "other": N_("Other"),
+    "accompaniment": N_("Accompaniment"),
+}
+MODELS: Mapping[str, str] = {
+    "htdemucs": "Hybrid Transformer Demucs",
+    "htdemucs_ft": "Hybrid Transformer Demucs, fine-tuned",
+    "htdemucs_6s": "Hybrid Transformer Demucs, six stems",
+    "hdemucs_mmi": "Hybrid Demucs",
+    "spleeter-2stems": "Spleeter, two stems",
+}
+
+
+def translated(code: str, params: Mapping[str, Any]) -> str:
+    """The sentence for an error code. An unknown code reads as `internal`."""
+    return fill(gettext(MESSAGES.get(code, MESSAGES["internal"])), params)
+
+
+def reason(failure: Failure) -> str:
+    return translated(failure.code, failure.params)
+
+
+def status_label(view: UploadView) -> str:
+    return str(gettext(STATUSES[view.status]))
+
+
+def stem_label(name: str) -> str:
+    return gettext(STEMS[name]) if name in STEMS else name.replace("_", " ").capitalize()
+
+
+def model_label(name: str) -> str:
+    return MODELS.get(name, name)

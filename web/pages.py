@@ -1,0 +1,74 @@
+"""The pages everybody may leaf through: home, search, newest, most played; and a person's library."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from demixer import songs, uploads
+from demixer.domain import Song
+from web.context import house, person_id, signed_in
+from web.paging import Page, found_page, page_of
+
+blueprint = Blueprint("pages", __name__)
+ON_HOME = 12  # songs of each list
+UPLOADS_ON_HOME = 5
+SUGGESTIONS = 8
+QUERY_LENGTH = 200  # characters of a search that are looked at
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    visitor = person_id()
+    return render_template(
+        "home.html",
+        newest=house().catalogue.songs.listed(order="newest", limit=ON_HOME),
+        most_played=house().catalogue.songs.listed(order="most-played", limit=ON_HOME),
+        uploads=uploads.views_of(house(), visitor, limit=UPLOADS_ON_HOME) if visitor else [],
+    )
+
+
+@blueprint.get("/search")
+def search() -> ResponseReturnValue:
+    query = _query()
+    page = found_page(lambda limit, offset: songs.search(house(), query, limit=limit, offset=offset))
+    return render_template("search.html", q=query, page=page)
+
+
+@blueprint.get("/search/suggest")
+def suggest() -> ResponseReturnValue:
+    query = _query()
+    found = songs.search(house(), query, limit=SUGGESTIONS)
+    return render_template("_suggestions.html", q=query, songs=found.songs, total=found.total)
+
+
+@blueprint.get("/newest")
+def newest() -> ResponseReturnValue:
+    return _browse(gettext("Newest"), "newest")
+
+
+@blueprint.get("/most-played")
+def most_played() -> ResponseReturnValue:
+    return _browse(gettext("Most played"), "most-played")
+
+
+@blueprint.get("/library")
+def library() -> ResponseReturnValue:
+    visitor = signed_in()
+    kept = house().catalogue.libraries
+    page = page_of(lambda limit, offset: kept.songs(visitor.id, limit=limit, offset=offset))
+    return render_template("library.html", page=page)
+
+
+@blueprint.get("/healthz")
+def health() -> ResponseReturnValue:
+    return "ok", {"Content-Type": "text/plain", "Cache-Control": "no-store"}
+
+
+def _browse(title: str, order: str) -> str:
+    listed = house().catalogue.songs.listed
+    page: Page[Song] = page_of(lambda limit, offset: listed(order=order, limit=limit, offset=offset))
+    return render_template("browse.html", title=title, page=page, endpoint=request.endpoint)
+
+
+def _query() -> str:
+    return " ".join(request.args.get("q", "").split())[:QUERY_LENGTH]

@@ -1,0 +1,54 @@
+"""Lists that go over several pages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from flask import request
+
+from demixer.ports import SearchPage, SongDocument
+
+T = TypeVar("T")
+SIZE = 24  # fills rows of 2, 3, 4 and 6
+LAST = 10_000  # nobody leafs further; keeps offsets sane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list. `total` is None where nobody counted; `at_least` says that it is a lower bound."""
+
+    items: Sequence[T]
+    number: int  # 1 is the first
+    pages: int  # at least this many
+    total: int | None = None
+    at_least: bool = False
+
+    @property
+    def has_previous(self) -> bool:
+        return self.number > 1
+
+    @property
+    def has_next(self) -> bool:
+        return self.number < self.pages
+
+
+def asked_page() -> int:
+    """The number in `?page=`, 1 for anything that is none."""
+    number = request.args.get("page", 1, type=int)
+    return min(max(number, 1), LAST)
+
+
+def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
+    """The asked page of a list that nobody counted. `load(limit, offset)` is asked for one more than fits."""
+    number = asked_page()
+    items = load(SIZE + 1, (number - 1) * SIZE)
+    pages = number + 1 if len(items) > SIZE else number
+    return Page(items=items[:SIZE], number=number, pages=pages)
+
+
+def found_page(load: Callable[[int, int], SearchPage]) -> Page[SongDocument]:
+    """The asked page of search results, whose total is exact up to what the index counts."""
+    number = asked_page()
+    found = load(SIZE, (number - 1) * SIZE)
+    pages = max(1, -(-found.total // SIZE))
+    return Page(items=found.songs, number=number, pages=pages, total=found.total, at_least=found.total >= 1_000)

@@ -1,0 +1,93 @@
+"""How `demixer web` serves: gunicorn with threads, since every live page holds one."""
+
+import types
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.http.message import Request
+from gunicorn.workers.gthread import ThreadWorker
+
+from demixer.house import House, open_house
+from demixer.settings import Settings
+from web.app import close, create_app
+from web.live import Hub
+
+STOP_SECONDS = 3  # for requests in hand once a stop is asked for
+SILENCE_SECONDS = (
+    60  # without a byte from a client in the middle of its request, or taken by it; phones drop out for a while
+)
+KEEPALIVE_SECONDS = 15
+WAITING_CONNECTIONS = 1000  # open ones beyond those being served
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
+    """Live pages would keep a stopping worker busy until it is killed, so they are ended first."""
+
+    def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
+        self._end_live_pages()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: types.FrameType | None) -> None:
+        self._end_live_pages()
+        super().handle_quit(sig, frame)
+
+    def _end_live_pages(self) -> None:
+        app = getattr(self, "wsgi", None)  # not there yet while the application loads
+        if isinstance(app, Flask):
+            hub: Hub = app.extensions["live"]
+            hub.stop()
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Each worker opens the house for itself, after the fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._house: House | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in options(self._settings).items():
+            if name in self.cfg.settings:  # some are younger than the oldest gunicorn that we take
+                self.cfg.set(name, value)
+        self.cfg.set("pre_request", _limit_silence)
+        self.cfg.set("worker_exit", self._close)
+
+    def load(self) -> Flask:
+        self._house = open_house(self._settings)
+        return create_app(self._house)
+
+    def _close(self, arbiter: object, worker: ThreadWorker) -> None:
+        app = getattr(worker, "wsgi", None)
+        if isinstance(app, Flask):
+            close(app)
+        if self._house is not None:
+            self._house.close()
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C. Exits the process."""
+    Server(settings).run()
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """The settings of gunicorn that differ from its own."""
+    return {
+        "bind": f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}",
+        "worker_class": Worker,
+        "workers": settings.web_workers,
+        "threads": settings.web_threads,
+        "worker_connections": settings.web_threads + WAITING_CONNECTIONS,
+        "graceful_timeout": STOP_SECONDS,
+        "keepalive": KEEPALIVE_SECONDS,
+        "loglevel": "warning",
+        "proc_name": "demixer web",
+        "control_socket_disable": True,
+        "forwarded_allow_ips": "*" if settings.https else "127.0.0.1,::1",
+    }
+
+
+def _limit_silence(worker: ThreadWorker, request: Request) -> None:
+    """A client that fell silent must not keep its thread: `timeout` is about workers that hang, not clients."""
+    request.unreader.sock.settimeout(SILENCE_SECONDS)

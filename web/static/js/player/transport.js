@@ -1,0 +1,163 @@
+// Plays all stems on one clock. Everything is counted in whole samples, so chunks join exactly and stems cannot drift.
+
+import { RATE, chunkAt, chunkCount, samplesOf } from "./frames.js";
+
+const AHEAD = 24 * RATE; // samples scheduled ahead: survives a tunnel
+const BEHIND = 2; // chunks kept for seeking back
+const TICK = 200; // ms
+const LEAD_TIME = 0.05; // s between deciding to play and the first sample
+
+/** Fires "change" when `state` changes: "paused", "loading" or "playing"; "ended"; and "failed" with the stem's name. */
+export class Transport extends EventTarget {
+  /** `sources`: Map of name to StemSource; `mixer` a Mixer. */
+  constructor({ context, sources, mixer }) {
+    super();
+    Object.assign(this, { context, sources, mixer, state: "paused", failed: new Set(), nodes: [], run: 0, at: 0 });
+  }
+
+  /** Seconds into the song. */
+  get position() {
+    return this.#sample() / RATE;
+  }
+
+  /** Resolves when playing has begun, or was given up. */
+  async play() {
+    if (this.state !== "paused") return;
+    this.#enter("loading");
+    await this.context.resume();
+    await this.#begin();
+  }
+
+  pause() {
+    if (this.state !== "paused") this.#halt("paused");
+  }
+
+  async seek(seconds) {
+    const going = this.state !== "paused";
+    this.#halt(going ? "loading" : "paused");
+    this.at = Math.max(0, Math.round(seconds * RATE));
+    if (going) await this.#begin();
+  }
+
+  /** Try a stem again that did not load. */
+  retry(name) {
+    this.failed.delete(name);
+    return this.seek(this.position);
+  }
+
+  async #begin() {
+    const run = ++this.run;
+    this.layout ??= await this.#firstLayout();
+    if (run !== this.run || !this.layout) return;
+    if (this.at >= this.layout.samples) this.at = 0;
+    this.next = chunkAt(this.layout, this.at);
+    const first = await this.#load(this.next);
+    if (run !== this.run) return;
+    if (this.failed.size === this.sources.size) this.#halt("paused");
+    else this.#start(first, run);
+  }
+
+  #start(first, run) {
+    this.anchor = { frame: Math.ceil((this.context.currentTime + LEAD_TIME) * RATE), sample: this.at };
+    this.mixer.open(this.anchor.frame / RATE);
+    this.#schedule(first);
+    this.#enter("playing");
+    this.#keepAhead(run);
+  }
+
+  /** The loop of one run: ends when another run begins. */
+  async #keepAhead(run) {
+    while (run === this.run) {
+      if (this.#sample() >= this.layout.samples) return this.#finish();
+      if (this.#sample() >= this.scheduledTo) return this.#wait();
+      if (this.busy !== run && this.#wantsMore()) this.#extend(run);
+      await new Promise((resolve) => setTimeout(resolve, TICK));
+    }
+  }
+
+  #wantsMore() {
+    return this.next < chunkCount(this.layout) && this.scheduledTo - this.#sample() < AHEAD;
+  }
+
+  async #extend(run) {
+    this.busy = run;
+    const chunks = await this.#load(this.next);
+    this.busy = null;
+    if (run === this.run && this.#sample() < this.scheduledTo) this.#schedule(chunks);
+  }
+
+  /** What comes next is not here yet: stand still where the sound stopped, and go on when it is. */
+  #wait() {
+    const stopped = this.scheduledTo;
+    this.#halt("loading");
+    this.at = stopped;
+    return this.#begin();
+  }
+
+  #finish() {
+    this.#halt("paused");
+    this.at = 0;
+    this.dispatchEvent(new Event("ended"));
+  }
+
+  #halt(state) {
+    this.at = this.#sample();
+    this.anchor = null;
+    this.run++;
+    const silent = this.mixer.close();
+    for (const node of this.nodes.splice(0)) node.stop(silent);
+    this.#enter(state);
+  }
+
+  #sample() {
+    if (!this.anchor) return this.at;
+    const played = Math.round(this.context.currentTime * RATE) - this.anchor.frame;
+    return Math.min(this.layout.samples, this.anchor.sample + Math.max(0, played));
+  }
+
+  /** One chunk of every stem, null for a stem that cannot be had. */
+  async #load(index) {
+    const loaded = [...this.sources].map(async ([name, source]) => {
+      source.keepOnly(chunkAt(this.layout, this.#sample()) - BEHIND, index + 1);
+      const buffer = this.failed.has(name) ? null : await source.chunk(index).catch(() => this.#fail(name));
+      return [name, buffer];
+    });
+    return { index, buffers: await Promise.all(loaded) };
+  }
+
+  #schedule({ index, buffers }) {
+    const { start, length } = samplesOf(this.layout, index);
+    const skip = Math.max(0, this.anchor.sample - start);
+    const when = (this.anchor.frame + start + skip - this.anchor.sample) / RATE;
+    for (const [name, buffer] of buffers) if (buffer) this.#play(name, buffer, when, skip / RATE);
+    this.scheduledTo = start + length;
+    this.next = index + 1;
+  }
+
+  #play(name, buffer, when, offset) {
+    const node = new AudioBufferSourceNode(this.context, { buffer });
+    node.connect(this.mixer.input(name));
+    node.onended = () => (this.nodes = this.nodes.filter((each) => each !== node));
+    node.start(when, offset);
+    this.nodes.push(node);
+  }
+
+  async #firstLayout() {
+    const layouts = await Promise.all([...this.sources].map(([name, source]) => source.layout().catch(() => this.#fail(name))));
+    const found = layouts.find((layout) => layout);
+    if (!found) this.#halt("paused");
+    return found;
+  }
+
+  #fail(name) {
+    this.failed.add(name);
+    this.dispatchEvent(new CustomEvent("failed", { detail: name }));
+    return null;
+  }
+
+  #enter(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,44 @@
+"""Slows down whoever guesses passwords: after a few failures each next try has to wait twice as long."""
+
+import threading
+from collections import OrderedDict
+from datetime import datetime, timedelta
+
+from demixer.errors import TooMany
+
+FREE = 5  # failures before the first wait
+FIRST_WAIT = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(minutes=5)
+REMEMBERED = 10_000  # pairs of account and address; the oldest are forgotten first
+
+
+class Throttle:
+    """Counts failures per key, in this process only: enough to make guessing slow, and nothing to look after."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[str, tuple[int, datetime]] = OrderedDict()  # how many, and until when to wait
+
+    def check(self, key: str, now: datetime) -> None:
+        """Raises `TooMany` while `key` has to wait."""
+        _, until = self._failures.get(key, (0, now))
+        if until > now:
+            raise TooMany(seconds=int((until - now).total_seconds()) + 1)
+
+    def failed(self, key: str, now: datetime) -> None:
+        with self._lock:
+            count = self._failures.pop(key, (0, now))[0] + 1
+            self._failures[key] = (count, now + _wait(count))
+            if len(self._failures) > REMEMBERED:
+                self._failures.popitem(last=False)
+
+    def succeeded(self, key: str) -> None:
+        with self._lock:
+            self._failures.pop(key, None)
+
+
+def _wait(failures: int) -> timedelta:
+    if failures < FREE:
+        return timedelta(0)
+    doublings: int = min(failures - FREE, 20)
+    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)

@@ -1,0 +1,46 @@
+"""What templates may use beside Flask's own: addresses, times, names, who is looking."""
+
+from datetime import datetime
+
+from flask import Flask, url_for
+from flask_babel import format_timedelta
+
+from demixer.domain import Song
+from demixer.ports import SongDocument
+from web.assets import static_url
+from web.context import house
+from web.language import LANGUAGES, current_language
+from web.messages import model_label, reason, status_label, stem_label
+
+
+def set_up(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        cover_url=cover_url,
+        duration=duration,
+        languages=list(LANGUAGES.items()),
+        model_label=model_label,
+        reason=reason,
+        relative_time=relative_time,
+        static_url=static_url,
+        status_label=status_label,
+        stem_label=stem_label,
+    )
+    app.jinja_env.filters.update(duration=duration, relative_time=relative_time)
+    app.context_processor(lambda: {"current_language": current_language()})
+
+
+def duration(seconds: float) -> str:
+    """3:51, or 1:02:03 past an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def relative_time(moment: datetime) -> str:
+    """“3 minutes ago”, in the reader's language."""
+    text: str = format_timedelta(moment - house().now(), add_direction=True)
+    return text
+
+
+def cover_url(song: Song | SongDocument) -> str | None:
+    return url_for("songs.cover", song_id=song.id) if song.cover else None

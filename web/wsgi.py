@@ -1,0 +1,12 @@
+"""For a WSGI server of one's own: `web.wsgi:app`, with settings from the environment. `demixer web` needs it not."""
+
+import atexit
+
+from demixer.house import open_house
+from demixer.settings import load
+from web.app import close, create_app
+
+_house = open_house(load())
+app = create_app(_house)
+atexit.register(_house.close)
+atexit.register(close, app)
