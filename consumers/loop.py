@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class BreakerOpen(Exception):
-    """All ends as dead letters: something is wrong with the consumer, and it stops rather than go through everything."""
+    """All ends as dead letters: something is wrong with the consumer. It stops rather than go through everything."""
 
 
 @dataclass(frozen=True, slots=True)

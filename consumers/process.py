@@ -10,6 +10,7 @@ from consumers.registry import Runnable, build
 from demixer.house import House
 
 OK, CRASHED, BREAKER = 0, 1, 3  # exit codes
+LOOK_SECONDS = 0.2  # between two looks whether to stop
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ class Process:
 
     def __init__(self, consumers: Sequence[Runnable]) -> None:
         self._consumers = consumers
+        self._asked = False
         self._over = threading.Event()
         self._code = OK
 
@@ -29,7 +31,8 @@ class Process:
         ]
         for thread in threads:
             thread.start()
-        self._over.wait()
+        while not (self._asked or self._over.wait(LOOK_SECONDS)):
+            pass
         for consumer in self._consumers:
             consumer.stop()
         for thread in threads:
@@ -37,7 +40,8 @@ class Process:
         return self._code
 
     def stop(self) -> None:
-        self._over.set()
+        """Only a flag: a signal handler may run while this very thread holds the lock of an `Event`."""
+        self._asked = True
 
     def _guard(self, consumer: Runnable) -> None:
         try:

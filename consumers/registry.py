@@ -1,4 +1,4 @@
-"""Which consumers there are, and how each is made. Its module, and what that needs, is imported when it is asked for."""
+"""Which consumers there are, and how each is made. Its module, and what that needs, is imported when asked for."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack

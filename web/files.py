@@ -81,8 +81,10 @@ def _asked_part(size: int, etag: str) -> tuple[int, int, int]:
     asked = request.range if _range_still_holds(etag) else None
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return 0, size, 200
-    part = asked.range_for_length(size)
-    return (*part, 206) if part else (0, 0, 416)
+    start, end = asked.ranges[0]
+    if start < 0:  # the last so many bytes
+        start, end = max(0, size + start), size
+    return (start, min(end or size, size), 206) if start < size else (0, 0, 416)
 
 
 def _range_still_holds(etag: str) -> bool:

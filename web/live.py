@@ -55,11 +55,11 @@ class Listener:
             self._news.queue |= queue
             self._changed.notify()
 
-    def wait(self, timeout: float = REFRESH_SECONDS) -> News | None:
-        """What is new, at the latest after `timeout` seconds; None when the stream should end."""
+    def wait(self) -> News | None:
+        """What is new, at the latest after `REFRESH_SECONDS`; None when the stream should end."""
         self._over.wait(GAP_SECONDS)
         with self._changed:
-            self._changed.wait_for(lambda: self._news or self._over.is_set(), timeout)
+            self._changed.wait_for(lambda: self._news or self._over.is_set(), REFRESH_SECONDS)
             news, self._news = self._news, News()
         return None if self._over.is_set() else news
 

@@ -15,13 +15,12 @@ LOOK_SECONDS = 0.025  # between two looks for something new: what a waiting cons
 
 
 class Reader(ABC):
-    """Hands out the records of some places in turn, from a position in each."""
+    """Hands out the records of some places, the oldest first, from a position in each."""
 
     def __init__(self, database: Database, wait: Callable[[float], object]) -> None:
         self._database, self._wait = database, wait
         self._positions: dict[Place, int] = {}
         self._paused: set[Place] = set()
-        self._last: Place = ("", -1)
         self._quiet: int | None = None  # the database's version when nothing was left to hand out
 
     def poll(self, timeout: float) -> Message | None:
@@ -48,18 +47,19 @@ class Reader(ABC):
         return message
 
     def _next(self) -> Message | None:
-        """From the places after the last one first, so that a busy one does not starve the others."""
-        places = sorted(self._positions.keys() - self._paused, key=lambda place: (place <= self._last, place))
+        """The oldest of what is next in each place: a queue over all partitions, in the order things were asked for."""
         with self._database.read() as connection:
-            return next(filter(None, (self._next_of(connection, place) for place in places)), None)
-
-    def _next_of(self, connection: sqlite3.Connection, place: Place) -> Message | None:
-        sql = "SELECT * FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT 1"
-        row = connection.execute(sql, (*place, self._positions[place])).fetchone()
+            rows = (self._row_of(connection, place) for place in sorted(self._positions.keys() - self._paused))
+            row = min(filter(None, rows), key=lambda row: row["time"], default=None)
         if row is None:
             return None
-        self._last, self._positions[place] = place, row["offset"] + 1
+        self._positions[row["topic"], row["partition"]] = row["offset"] + 1
         return _message(row)
+
+    def _row_of(self, connection: sqlite3.Connection, place: Place) -> sqlite3.Row | None:
+        sql = "SELECT * FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT 1"
+        row: sqlite3.Row | None = connection.execute(sql, (*place, self._positions[place])).fetchone()
+        return row
 
 
 class Browser(Reader):

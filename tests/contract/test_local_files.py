@@ -1,3 +1,4 @@
+import fcntl
 import functools
 import resource
 import subprocess
@@ -113,7 +114,8 @@ def test_what_a_killed_process_was_writing_goes_when_the_store_is_opened_next(tm
 def test_a_folder_that_is_pruned_while_a_file_moves_in_is_made_again(
     files: LocalFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move, pruned = Path.replace, []
+    move = Path.replace
+    pruned: list[Path] = []
 
     def prune_and_move(part: Path, target: Path) -> Path:
         if not pruned:
@@ -127,22 +129,26 @@ def test_a_folder_that_is_pruned_while_a_file_moves_in_is_made_again(
     assert content(files, "songs/a/f") == b"some sound"
 
 
-def test_stores_that_open_while_others_write_take_nothing_from_them(tmp_path: Path) -> None:
-    files = LocalFiles(tmp_path / "files")
-    stop = threading.Event()
+def test_a_sweep_between_a_writers_folder_and_its_lock_harms_nothing(
+    files: LocalFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    swept: list[Path] = []
 
-    def open_again_and_again() -> None:
-        while not stop.is_set():
-            LocalFiles(tmp_path / "files")
+    def sweep_and_lock(descriptor: int, operation: int) -> None:
+        if not swept:
+            swept.extend((tmp_path / "files" / ".incoming").iterdir())
+            swept[0].rmdir()
+        lock(descriptor, operation)
 
-    sweeper = threading.Thread(target=open_again_and_again)
-    sweeper.start()
-    for n in range(100):
-        put(files, f"f{n}")
-    stop.set()
-    sweeper.join()
-    assert len(keys(files, "")) == 100
-    assert len(everything(tmp_path / "files")) == 101
+    monkeypatch.setattr(fcntl, "flock", sweep_and_lock)
+    writer = files.writer("songs/a/f")
+    writer.write(b"x" * 20 * MEGABYTE)
+    LocalFiles(tmp_path / "files")  # sweeps again, and must find this writer's lock
+    writer.commit()
+    assert len(swept) == 1
+    assert files.size("songs/a/f") == 20 * MEGABYTE
+    assert everything(tmp_path / "files" / ".incoming") == []
 
 
 def test_many_threads_write_and_delete_in_the_same_folders(files: LocalFiles, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from demixer.backends import sqlite_catalogue
 from demixer.backends.sqlite_catalogue import SqliteCatalogue, SqliteSongs
 from demixer.domain import UploadState
 from demixer.errors import StorageFull
@@ -71,10 +72,11 @@ def test_a_field_that_was_added_later_takes_its_default_in_old_rows(tmp_path: Pa
     catalogue.close()
 
 
-def test_the_sweeper_gets_a_thousand_at_once(tmp_path: Path) -> None:
+def test_the_sweeper_gets_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_catalogue, "SWEPT_AT_ONCE", 10)
     catalogue = SqliteCatalogue(tmp_path / "c.db")
-    for n in range(1003):
+    for n in range(13):
         catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
     found = catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(5000))
-    assert ids(found) == [f"u{n}" for n in range(1000)]
+    assert ids(found) == [f"u{n}" for n in range(10)]
     catalogue.close()

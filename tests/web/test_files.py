@@ -1,11 +1,13 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from demixer import separations
 from demixer.audio.encode import StemWriter
 from demixer.domain import Person, Song
 from demixer.house import House
@@ -108,10 +110,6 @@ def test_a_better_separation_takes_over_the_address(browser: Browser, ana: Perso
     song = a_song(house, ana)
     make_ready(house, song, {"vocals.mp3": b"first"}, stems=["vocals"])
     before = browser.get(f"/songs/{song.id}/stems/vocals.mp3").headers["ETag"]
-    from dataclasses import replace
-
-    from demixer import separations
-
     better = separations.request(house, song.id, "htdemucs")
     current = house.catalogue.songs.get(song.id)
     assert current

@@ -242,15 +242,11 @@ def _multipart_head() -> bytes:
     )
 
 
-class _Endless(io.RawIOBase):
+class _Endless:
     """A body that goes on and on, though for the test's sake it ends after 100 MB."""
 
     def __init__(self, head: bytes) -> None:
-        super().__init__()
         self._blocks = self._sent(head)
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1) -> bytes:
         return next(self._blocks)

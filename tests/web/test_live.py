@@ -1,0 +1,232 @@
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from demixer import separations
+from demixer.domain import Event, Person, Song
+from demixer.errors import Transient
+from demixer.house import House
+from demixer.ports import Subscription
+from schemas import codec
+from tests.web.visiting import Browser, a_song, join, make_ready, problem
+from web import live
+from web.app import close, listeners
+
+SOON = 20.0  # seconds: longer than the longest silence, so that what does not come is seen to be missing
+
+
+class Stream:
+    """A live page, read in a thread of its own: `next()` is the next event, "silence" a comment, "end" the end."""
+
+    def __init__(self, browser: Browser, path: str) -> None:
+        self.response = browser.client.get(path, headers=browser.headers, buffered=False)
+        self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        return self._events.get(timeout=SOON)
+
+    def until(self, **wanted: object) -> dict[str, Any]:
+        """The first event that has these data. Fails at a silence: whatever was to come has come by then."""
+        while True:
+            name, data = self.next()
+            assert name not in ("silence", "end"), f"{wanted} did not come"
+            if all(data.get(key) == value for key, value in wanted.items()):
+                return data
+
+    def close(self) -> None:
+        self._thread.join(SOON)
+        self.response.close()
+
+    def _read(self) -> None:
+        for block in self.response.response:
+            self._put(block if isinstance(block, str) else block.decode())
+        self._events.put(("end", {}))
+
+    def _put(self, text: str) -> None:
+        lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
+        if "event" in lines:
+            self._events.put((lines["event"], json.loads(lines["data"])))
+        elif "" in lines:
+            self._events.put(("silence", {}))
+
+
+@contextmanager
+def listening(app: Flask, browser: Browser, path: str = "/live") -> Iterator[Stream]:
+    stream = Stream(browser, path)
+    try:
+        yield stream
+    finally:
+        close(app)
+        stream.close()
+
+
+def test_the_way_of_an_upload_is_told_step_by_step(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+    upload_id = browser.send(b"sound", "toma.mp3").json["id"]
+    with listening(app, browser) as stream:
+        first = stream.until(id=upload_id, status="received")
+        assert "toma.mp3" in first["html"]
+        song = a_song(house, ana)
+        join(house, upload_id, song)
+        house.flush()
+        stream.until(status="queued")
+        separation = _begin(house, song)
+        separations.progressed(house, separation, 1, progress=0.25, seconds_left=30, device="CPU")
+        stream.until(status="separating")
+        found = house.catalogue.songs.get(song.id)
+        assert found
+        make_ready(house, found)
+        separations.begin(house, _requested(house, song), "CPU")  # a repeat of the event shows what is ready
+        house.flush()
+        _tell(house, song)
+        stream.until(status="ready")
+
+
+def test_what_is_cancelled_or_deleted_elsewhere_is_told(
+    app: Flask, browser: Browser, ana: Person, house: House
+) -> None:
+    upload_id = browser.send(b"sound").json["id"]
+    with listening(app, browser) as stream:
+        stream.until(status="received")
+        browser.post_json(f"/uploads/{upload_id}/cancel")
+        stream.until(id=upload_id, status="cancelled")
+        browser.post_json(f"/uploads/{upload_id}/delete")
+        assert stream.until(id=upload_id, status="deleted")["html"] == ""
+
+
+def test_an_upload_from_another_page_appears(app: Flask, browser: Browser, ana: Person) -> None:
+    with listening(app, browser) as stream:
+        upload_id = browser.send(b"sound").json["id"]
+        stream.until(id=upload_id, status="received")
+
+
+def test_whoever_waits_hears_when_the_queue_moves(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+    first, second = a_song(house, ana, "First"), a_song(house, ana, "Second")
+    upload_id = browser.send(b"sound").json["id"]
+    join(house, upload_id, second)
+    house.flush()
+    with listening(app, browser) as stream:
+        assert stream.until(status="queued")
+        make_ready(house, first)
+        _tell(house, first)
+        assert stream.until(id=upload_id, status="queued")
+
+
+def test_nobody_hears_of_what_others_send(
+    app: Flask, browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "REFRESH_SECONDS", 1.0)
+    other = Browser(app)
+    other.sign_up("bea@example.com")
+    with listening(app, browser) as stream:
+        other.send(b"sound")
+        assert stream.next() == ("silence", {})
+
+
+def test_a_song_page_hears_when_its_stems_are_ready(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+    song = a_song(house, ana)
+    house.flush()
+    stranger = Browser(app)
+    with listening(app, stranger, f"/live?song={song.id}") as stream:
+        assert stream.next() == (
+            "song",
+            {"id": song.id, "ready": False, "status": "requested", "progress": 0.0, "next": False},
+        )
+        make_ready(house, song)
+        _tell(house, song)
+        assert stream.until(id=song.id)["ready"] is True
+
+
+def test_a_stream_needs_an_account_or_a_song(browser: Browser) -> None:
+    assert problem(browser.get("/live", headers={"Accept": "application/json"}))["code"] == "not-signed-in"
+    assert browser.get("/live?song=nothing").status_code == 404
+
+
+def test_a_full_house_sends_listeners_to_polling(app: Flask, browser: Browser, ana: Person) -> None:
+    app.extensions["live"]._limit = 1
+    with listening(app, browser):
+        response = browser.get("/live", headers={"Accept": "application/json"})
+        assert problem(response)["status"] == 503
+        assert response.headers["Retry-After"]
+    with_room = app.extensions["live"]
+    assert with_room._listeners == set()
+
+
+def test_streams_end_when_the_server_stops(app: Flask, browser: Browser, ana: Person) -> None:
+    with listening(app, browser) as stream:
+        app.extensions["live"].stop()
+        assert stream.next() == ("end", {})
+        assert browser.get("/live").status_code == 503
+
+
+def test_the_hub_outlives_an_engine_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "RECOVER_SECONDS", 0.01)
+    log = _FailsOnce(house)
+    hub = live.Hub(replace(house, events=log), limit=2)
+    try:
+        listener = hub.join("nobody", "a-song")
+        news = listener.wait()
+        assert news is not None
+        assert news.song  # told to look, since nobody knows what was missed
+        assert log.failed
+    finally:
+        hub.close()
+
+
+def test_a_message_that_is_no_event_is_passed_over(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+    from demixer.ports import Record
+
+    with listening(app, browser) as stream:
+        house.events.publish([Record(topic="songs", key="x", value=b"nonsense")])
+        upload_id = browser.send(b"sound").json["id"]
+        stream.until(id=upload_id)
+
+
+def test_live_pages_never_take_all_threads() -> None:
+    assert listeners(256) == 240
+    assert listeners(16) == 8
+    assert listeners(4) == 2
+
+
+class _FailsOnce:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.failed = False
+
+    def browse(self, topics: list[str], *, from_start: bool) -> Subscription:
+        if not self.failed:
+            self.failed = True
+            raise Transient
+        return self._house.events.browse(topics, from_start=from_start)
+
+
+def _requested(house: House, song: Song) -> Event:
+    separation = house.catalogue.separations.get(song.separation_id or "")
+    assert separation
+    from demixer import facts
+
+    return codec.decode(codec.encode(facts.separation_requested(separation)))
+
+
+def _begin(house: House, song: Song) -> str:
+    begun = separations.begin(house, _requested(house, song), "CPU")
+    assert begun
+    return begun[0].id
+
+
+def _tell(house: House, song: Song) -> None:
+    """The event that the `separate` consumer publishes at the end."""
+    from demixer import facts, outbox
+
+    shown, separation = house.catalogue.songs.get(song.id), house.catalogue.separations.get(song.separation_id or "")
+    assert shown
+    assert separation
+    outbox.publish(house.events, [facts.song_separated(shown, separation)])
