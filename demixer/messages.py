@@ -69,6 +69,7 @@ MESSAGES: Mapping[str, str] = {
     "bad-year": N_("The year must be a number between 1000 and 2999."),
     "bad-cover": N_("This picture cannot be read. Send a JPEG, PNG or WebP of at most 5 MB."),
     "text-long": N_("This text is too long: at most %(length)s characters."),
+    "no-such-letter": N_("There is no dead letter of this name, or it was sent again already."),
     "bad-event": N_("A message could not be understood."),
     "configuration": N_("%(variable)s: %(hint)s"),
 }

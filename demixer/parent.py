@@ -12,7 +12,7 @@ LOOK_SECONDS = 1.0
 
 
 def die_with(parent: int) -> None:
-    """SIGKILL, at once on Linux, within a second elsewhere. Nothing we do needs a farewell: everything survives that."""
+    """By SIGKILL, at once on Linux, within a second elsewhere. Nothing we do needs a farewell: it all survives that."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _end_unless_child_of(parent)  # it may have ended before we asked

@@ -19,7 +19,7 @@ HEIRS_SECONDS = 10.0  # that processes of a service that was killed get to let g
 
 @contextmanager
 def occupied(settings: Settings, wait: Callable[[float], object] = time.sleep) -> Iterator[None]:
-    """Ours while the context lasts. Raises `ConfigurationError` naming `DATA_DIR` or `PORT` when somebody has it already.
+    """Ours while the context lasts. Raises `ConfigurationError` naming `DATA_DIR` or `PORT` when somebody else has it.
 
     The lock goes with the process, and the number inside stays when it was killed: then the port may take a moment.
     """

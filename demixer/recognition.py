@@ -205,9 +205,8 @@ def _new_song(house: House, upload: Upload, heard: Heard) -> Song:
         updated_at=now,
         version=before.version if before else 0,
     )
-    saved = house.catalogue.songs.save(song)
-    house.fingerprints.add(song.id, heard.fingerprint)
-    return saved
+    house.fingerprints.add(song.id, heard.fingerprint)  # first: a proposal without a song is passed over
+    return house.catalogue.songs.save(song)
 
 
 def _ensure_separation(house: House, song: Song, model: Callable[[], str]) -> None:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -23,7 +23,9 @@ STREAMS = ("mixture", "drums", "bass", "other", "vocals")  # of a .stem.mp4, in 
 
 def stem_file() -> Path:
     """A real mixture with its four real stems: "Falcon 69" by The Easton Ellises, 6 s."""
-    return Path(str(files("stempeg").joinpath("data", "The Easton Ellises - Falcon 69.stem.mp4")))
+    spec = find_spec("stempeg")  # importing it wants ffmpeg and ffprobe on the path, its data does not
+    assert spec and spec.origin
+    return Path(spec.origin).parent / "data" / "The Easton Ellises - Falcon 69.stem.mp4"
 
 
 def stem_audio(name: str) -> np.ndarray:

@@ -16,11 +16,10 @@ class PresentModel:
         self._started = False
         self._choice: ModelChoice | None = None
 
-    def choice(self, *, wait: bool = False) -> ModelChoice | None:
-        """None while it is not known yet (never with `wait`), and when there is none."""
+    def choice(self, *, patience: float = 0.1) -> ModelChoice | None:
+        """None when it is still not known after `patience` seconds, and when there is none."""
         self._start()
-        if wait:
-            self._found.wait()
+        self._found.wait(patience)
         return self._choice
 
     def better_than(self, model: str) -> str | None:

@@ -24,6 +24,7 @@ def home() -> ResponseReturnValue:
         newest=house().catalogue.songs.listed(order="newest", limit=ON_HOME),
         most_played=house().catalogue.songs.listed(order="most-played", limit=ON_HOME),
         uploads=uploads.views_of(house(), visitor, limit=UPLOADS_ON_HOME) if visitor else [],
+        max_upload_mb=house().settings.max_upload_mb,
     )
 
 

@@ -16,11 +16,12 @@ from web.model import PresentModel
 def context(view: SongView) -> Mapping[str, Any]:
     stems = [_stem(view.song.id, stem) for stem in view.stems]
     made_by = view.separation if view.stems else None
+    better = present_model().better_than(made_by.model) if made_by else None
     return {
         "stems": stems,
         "player": _player(view, stems),
-        "model": _model(made_by) if made_by else None,
-        "better_model": present_model().better_than(made_by.model) if made_by and not view.next else None,
+        "model": _model(made_by, better) if made_by else None,
+        "better_model": None if view.next else better,
     }
 
 
@@ -48,11 +49,11 @@ def _player(view: SongView, stems: list[dict[str, Any]]) -> Mapping[str, Any]:
     }
 
 
-def _model(separation: Separation) -> Mapping[str, Any]:
-    choice = present_model().choice()
+def _model(separation: Separation, better: str | None) -> Mapping[str, Any]:
+    """`four_stems_hint`: four stems would come if this server had the weights of Demucs."""
     return {
         "name": separation.model,
         "label": model_label(separation.model),
         "device": separation.device,
-        "four_stems_hint": separation.model == models.OFFLINE and bool(choice and choice.four_stems_need),
+        "four_stems_hint": separation.model == models.OFFLINE and better is None,
     }

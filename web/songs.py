@@ -20,6 +20,7 @@ from web.messages import translated
 blueprint = Blueprint("songs", __name__, url_prefix="/songs/<song_id>")
 COVER_BYTES = 5 * 1024 * 1024
 PLAY_SECONDS = 3600  # a person counts once an hour for a song
+MODEL_PATIENCE = 20.0  # seconds: longer than the hub is waited for
 PLAYS_REMEMBERED = 30  # per session: the cookie has 4 kB
 FIELDS = {"bad-year": "year", "bad-cover": "cover"}
 
@@ -86,7 +87,7 @@ def play(song_id: str) -> ResponseReturnValue:
 @blueprint.post("/separate-again")
 def separate_again(song_id: str) -> ResponseReturnValue:
     signed_in()
-    choice = song_page.present_model().choice(wait=True)
+    choice = song_page.present_model().choice(patience=MODEL_PATIENCE)
     if choice is None:
         raise ModelUnavailable(model=house().settings.model, reason=gettext("its weights are missing"))
     separations.separate_again(house(), songs.get(house(), song_id), choice.name, models.better_than)

@@ -18,6 +18,7 @@ def set_up(app: Flask) -> None:
         cover_url=cover_url,
         duration=duration,
         languages=list(LANGUAGES.items()),
+        max_upload_mb=app.extensions["house"].settings.max_upload_mb,
         model_label=model_label,
         reason=reason,
         relative_time=relative_time,

@@ -43,7 +43,14 @@ class Service:
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environ = {**os.environ, "DATA_DIR": str(data_dir), "PORT": str(self.port), **environ}
+        # One thread a process: two spinning on a busy machine take ten times as long.
+        self.environ = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "DATA_DIR": str(data_dir),
+            "PORT": str(self.port),
+            **environ,
+        }
         self.output: list[str] = []
         self.process: subprocess.Popen[str] | None = None
 
@@ -61,8 +68,8 @@ class Service:
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout
-        for line in process.stdout:
-            self.output.append(line.rstrip("\n"))
+        with process.stdout as lines:
+            self.output.extend(line.rstrip("\n") for line in lines)
 
     def _announced(self) -> bool:
         assert self.process

@@ -1,14 +1,13 @@
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
-from werkzeug.test import TestResponse
 
 from demixer.domain import Match, Person
 from demixer.house import House
-from tests.web.visiting import Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
+from tests.web.visiting import Answer, Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
 
 UPLOAD_FIELDS = {
     "id", "status", "progress", "song_id", "matched", "error", "place", "filename", "size", "created_at", "model",
@@ -21,16 +20,16 @@ class Api:
         self._client = app.test_client()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def get(self, path: str, **headers: str) -> TestResponse:
-        return self._client.get(f"/api/v1{path}", headers={**self._headers, **headers})
+    def get(self, path: str, **headers: str) -> Answer:
+        return cast(Answer, self._client.get(f"/api/v1{path}", headers={**self._headers, **headers}))
 
-    def delete(self, path: str) -> TestResponse:
-        return self._client.delete(f"/api/v1{path}", headers=self._headers)
+    def delete(self, path: str) -> Answer:
+        return cast(Answer, self._client.delete(f"/api/v1{path}", headers=self._headers))
 
-    def post(self, path: str, data: Mapping[str, Any]) -> TestResponse:
-        return self._client.post(f"/api/v1{path}", headers=self._headers, **multipart(data))
+    def post(self, path: str, data: Mapping[str, Any]) -> Answer:
+        return cast(Answer, self._client.post(f"/api/v1{path}", headers=self._headers, **multipart(data)))
 
-    def send(self, data: bytes = b"sound", name: str = "song.mp3", **fields: str) -> TestResponse:
+    def send(self, data: bytes = b"sound", name: str = "song.mp3", **fields: str) -> Answer:
         return self.post("/uploads", {**fields, "file": (io.BytesIO(data), name)})
 
 
@@ -55,6 +54,10 @@ def test_an_upload_is_accepted_and_can_be_followed(api: Api, house: House) -> No
     upload = house.catalogue.uploads.get(body["id"])
     assert upload
     assert (upload.given.artist, upload.given.title) == ("Ana", "Uno")
+
+
+def test_a_file_of_just_the_allowed_size_is_received(api: Api) -> None:
+    assert api.send(b"x" * 1024 * 1024).status_code == 202
 
 
 def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: House) -> None:

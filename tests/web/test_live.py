@@ -4,16 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
 
-from demixer import separations
+from demixer import facts, outbox, separations
 from demixer.domain import Event, Person, Song
 from demixer.errors import Transient
 from demixer.house import House
-from demixer.ports import Subscription
+from demixer.ports import EventLog, Record, Subscription
 from schemas import codec
 from tests.web.visiting import Browser, a_song, join, make_ready, problem
 from web import live
@@ -26,10 +26,11 @@ class Stream:
     """A live page, read in a thread of its own: `next()` is the next event, "silence" a comment, "end" the end."""
 
     def __init__(self, browser: Browser, path: str) -> None:
-        self.response = browser.client.get(path, headers=browser.headers, buffered=False)
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._open = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(browser, path), daemon=True)
         self._thread.start()
+        assert self._open.wait(SOON)
 
     def next(self) -> tuple[str, dict[str, Any]]:
         return self._events.get(timeout=SOON)
@@ -43,12 +44,15 @@ class Stream:
                 return data
 
     def close(self) -> None:
+        """The server has ended the stream: wait until the thread has seen it."""
         self._thread.join(SOON)
-        self.response.close()
+        assert not self._thread.is_alive()
 
-    def _read(self) -> None:
-        for block in self.response.response:
-            self._put(block if isinstance(block, str) else block.decode())
+    def _read(self, browser: Browser, path: str) -> None:
+        with browser.client.get(path, headers=browser.headers, buffered=False) as response:
+            self._open.set()
+            for block in response.response:
+                self._put(block if isinstance(block, str) else block.decode())
         self._events.put(("end", {}))
 
     def _put(self, text: str) -> None:
@@ -57,6 +61,12 @@ class Stream:
             self._events.put((lines["event"], json.loads(lines["data"])))
         elif "" in lines:
             self._events.put(("silence", {}))
+
+
+@pytest.fixture(autouse=True)
+def briskly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(live, "GAP_SECONDS", 0.01)
 
 
 @contextmanager
@@ -170,7 +180,7 @@ def test_streams_end_when_the_server_stops(app: Flask, browser: Browser, ana: Pe
 def test_the_hub_outlives_an_engine_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "RECOVER_SECONDS", 0.01)
     log = _FailsOnce(house)
-    hub = live.Hub(replace(house, events=log), limit=2)
+    hub = live.Hub(replace(house, events=cast(EventLog, log)), limit=2)
     try:
         listener = hub.join("nobody", "a-song")
         news = listener.wait()
@@ -182,8 +192,6 @@ def test_the_hub_outlives_an_engine_that_fails(house: House, monkeypatch: pytest
 
 
 def test_a_message_that_is_no_event_is_passed_over(app: Flask, browser: Browser, ana: Person, house: House) -> None:
-    from demixer.ports import Record
-
     with listening(app, browser) as stream:
         house.events.publish([Record(topic="songs", key="x", value=b"nonsense")])
         upload_id = browser.send(b"sound").json["id"]
@@ -211,8 +219,6 @@ class _FailsOnce:
 def _requested(house: House, song: Song) -> Event:
     separation = house.catalogue.separations.get(song.separation_id or "")
     assert separation
-    from demixer import facts
-
     return codec.decode(codec.encode(facts.separation_requested(separation)))
 
 
@@ -224,8 +230,6 @@ def _begin(house: House, song: Song) -> str:
 
 def _tell(house: House, song: Song) -> None:
     """The event that the `separate` consumer publishes at the end."""
-    from demixer import facts, outbox
-
     shown, separation = house.catalogue.songs.get(song.id), house.catalogue.separations.get(song.separation_id or "")
     assert shown
     assert separation

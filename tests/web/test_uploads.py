@@ -43,7 +43,8 @@ def test_the_token_of_a_plain_form_may_stand_in_the_body(browser: Browser, ana: 
 def test_the_same_request_twice_is_two_uploads_of_the_same_bytes(browser: Browser, ana: Person, house: House) -> None:
     first, second = (browser.send(b"the same") for _ in range(2))
     found = [house.catalogue.uploads.get(response.json["id"]) for response in (first, second)]
-    assert found[0] and found[1]
+    assert found[0]
+    assert found[1]
     assert found[0].id != found[1].id
     assert found[0].sha256 == found[1].sha256
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from demixer.audio.separation import device, loading, models, protocol
+from demixer.audio.separation import device, loading, memory, models, protocol
 from demixer.audio.separation.engine import Engine
 from demixer.audio.separation.protocol import Message
 from demixer.audio.separation.separate import Made, separate_file
@@ -67,6 +67,8 @@ class Child:
         except Exception:
             log.exception("the separation failed")
             self._say("failed", job, **protocol.of_error(SeparationFailed()))
+        finally:
+            memory.release()
 
     def _separate(self, job: Message) -> Made:
         engine = self._engine(job)

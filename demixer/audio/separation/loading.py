@@ -15,7 +15,7 @@ from demucs.repo import ModelLoadingError, check_checksum
 from demucs.states import load_model
 from safetensors import SafetensorError
 
-from demixer.audio.separation import hub, weights
+from demixer.audio.separation import hub, memory, weights
 from demixer.audio.separation.demucs_engine import DemucsEngine
 from demixer.audio.separation.engine import Device, Engine
 from demixer.audio.separation.models import OFFLINE, ModelChoice
@@ -37,6 +37,7 @@ def load(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine
     """
     # The same song must give the same stems, on a GPU too: cuDNN may otherwise pick sums of another order.
     torch.backends.cudnn.deterministic = True
+    memory.keep()
     if choice.name == OFFLINE:
         return SpleeterEngine(choice, device)
     found = weights.find(choice.name, models_dir)

@@ -27,8 +27,8 @@ from demixer.settings import Settings
 
 COMMAND = (sys.executable, "-m", "demixer.audio.separation.child")
 LOOK_EVERY = 0.5  # seconds between two looks at `should_stop`
-STOP_WITHIN = 5.0  # seconds a child gets to stop at its next chunk before it is killed
-CLOSE_WITHIN = 5.0
+STOP_WITHIN = 3.0  # seconds a child gets to stop at its next chunk before it is killed; Ctrl-C must be done in five
+CLOSE_WITHIN = 2.0
 
 log = logging.getLogger(__name__)
 

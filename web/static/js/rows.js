@@ -16,12 +16,12 @@ export class Rows {
     return this.list.querySelector("[data-open]") !== null;
   }
 
-  /** Put a row where it belongs; an empty `html` takes it away. */
-  put(id, html) {
+  /** Put a row where it belongs; an empty `html` takes it away. Rows not listed yet come on top, where `isNew` allows. */
+  put(id, html, { isNew = false } = {}) {
     const before = document.getElementById(`upload-${id}`);
     if (!html) before?.remove();
     else if (before) this.#replace(before, elementOf(html));
-    else this.list.prepend(elementOf(html));
+    else if (isNew) this.list.prepend(elementOf(html));
     this.#showEmptiness();
   }
 

@@ -22,32 +22,32 @@ function play() {
 
 /** The panel is drawn again by the server whenever something changed, so that it speaks the reader's language. */
 function wait() {
-  const before = waiting.dataset.state;
-  let busy = false;
+  let drawing = false;
+  let again = false;
+  const stop = follow(waiting.dataset.live, { song: refresh }, refresh);
 
   async function refresh() {
-    if (busy) return;
-    busy = true;
-    try {
-      const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
-      show(page.querySelector("[data-waiting]"));
-    } finally {
-      busy = false;
+    again = true;
+    if (drawing) return;
+    drawing = true;
+    while (again) {
+      again = false;
+      await redraw().catch(() => {}); // no network: the next news comes when it is back
     }
+    drawing = false;
   }
 
-  function show(after) {
-    const shown = document.querySelector("[data-waiting]");
-    if (after?.dataset.state.startsWith(before.split(" ")[0])) shown.replaceWith(after);
-    else finish();
+  async function redraw() {
+    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    const after = page.querySelector("[data-waiting]");
+    if (after?.dataset.state !== waiting.dataset.state) finish(after === null);
+    else document.querySelector("[data-waiting]").replaceWith(after);
   }
 
-  function finish() {
+  function finish(ready) {
     stop();
-    tellReady(waiting.dataset.announce, location.pathname);
-    if (element?.dataset.state === "playing") document.querySelector("[data-better-ready]").hidden = false;
+    if (ready) tellReady(waiting.dataset.announce, location.pathname);
+    if (element && element.dataset.state !== "paused") document.querySelector("[data-better-ready]").hidden = false;
     else location.reload();
   }
-
-  const stop = follow(waiting.dataset.live, { song: refresh }, refresh);
 }

@@ -24,6 +24,11 @@ function hear({ id, html }) {
   keepFollowing();
 }
 
+function arrived(id, html) {
+  rows.put(id, html, { isNew: true });
+  keepFollowing();
+}
+
 async function poll() {
   const answer = await fetch(list.dataset.poll);
   if (answer.ok) rows.putAll(await answer.text());
@@ -33,7 +38,7 @@ async function poll() {
 const sender = new Sender(zone, {
   template: document.querySelector("[data-sending-template]"),
   list: document.querySelector("[data-sending]"),
-  arrived: (id, html) => hear({ id, html }),
+  arrived,
 });
 
 listenForFiles(zone, (files, tags) => sender.send(files, tags));

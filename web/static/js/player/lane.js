@@ -3,8 +3,8 @@
 import { showWaveform } from "./waveform.js";
 
 export class Lane {
-  /** `changed(name, change)` is told what a person does; `seek(fraction)` where in the song they point. */
-  constructor(element, { changed, seek, retry }) {
+  /** `changed(name, change)` is told what a person does; `preview` and `seek` where in the song they point, 0 to 1. */
+  constructor(element, { changed, preview, seek, retry }) {
     this.name = element.dataset.stem;
     this.element = element;
     this.mute = element.querySelector("[data-mute]");
@@ -16,7 +16,7 @@ export class Lane {
     this.volume.addEventListener("input", () => changed(this.name, { volume: Number(this.volume.value) }));
     this.volume.addEventListener("dblclick", () => changed(this.name, { volume: 1 }));
     element.querySelector("[data-retry]").addEventListener("click", () => this.#again(retry));
-    this.#pointAt(element.querySelector("[data-wave]"), seek);
+    this.#pointAt(element.querySelector("[data-wave]"), { preview, seek });
   }
 
   async draw(url) {
@@ -43,17 +43,19 @@ export class Lane {
     retry(this.name);
   }
 
-  #pointAt(wave, seek) {
-    const point = (event) => {
+  #pointAt(wave, { preview, seek }) {
+    const fraction = (event) => {
       const { left, width } = wave.getBoundingClientRect();
-      seek(Math.min(1, Math.max(0, (event.clientX - left) / width)));
+      return Math.min(1, Math.max(0, (event.clientX - left) / width));
     };
     wave.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       wave.setPointerCapture(event.pointerId);
-      point(event);
+      preview(fraction(event));
     });
-    wave.addEventListener("pointermove", (event) => wave.hasPointerCapture(event.pointerId) && point(event));
+    wave.addEventListener("pointermove", (event) => wave.hasPointerCapture(event.pointerId) && preview(fraction(event)));
+    wave.addEventListener("pointerup", (event) => seek(fraction(event)));
+    wave.addEventListener("pointercancel", () => preview(null)); // the finger scrolls the page instead
   }
 }
 

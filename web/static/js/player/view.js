@@ -7,7 +7,7 @@ const STEP = 5; // s, per arrow key
 
 export class PlayerView {
   constructor(element, player) {
-    Object.assign(this, { element, player, song: element.dataset.song });
+    Object.assign(this, { element, player, song: element.dataset.song, previewed: null });
     this.button = element.querySelector("[data-play]");
     this.bar = element.querySelector("[data-seek]");
     this.now = element.querySelector("[data-now]");
@@ -37,6 +37,7 @@ export class PlayerView {
   #wires() {
     return {
       changed: (name, change) => this.#change(name, change),
+      preview: (fraction) => this.#preview(fraction === null ? null : fraction * this.player.duration),
       seek: (fraction) => this.#seek(fraction * this.player.duration),
       retry: (name) => this.player.retry(name),
     };
@@ -44,7 +45,9 @@ export class PlayerView {
 
   #listen() {
     this.button.addEventListener("click", () => this.toggle());
-    this.bar.addEventListener("input", () => this.#seek(Number(this.bar.value)));
+    this.bar.addEventListener("input", () => this.#preview(Number(this.bar.value)));
+    this.bar.addEventListener("change", () => this.#seek(Number(this.bar.value)));
+    this.bar.addEventListener("keydown", (event) => this.#stepByKey(event));
     this.player.addEventListener("change", () => this.#showState());
     this.player.addEventListener("ended", () => this.#refresh());
     this.player.addEventListener("failed", ({ detail }) => this.#lane(detail)?.fail());
@@ -82,7 +85,20 @@ export class PlayerView {
 
   #seek(seconds) {
     this.player.seek(seconds);
+    this.#preview(null);
+  }
+
+  /** Show where a drag would lead, without going there yet; null ends it. */
+  #preview(seconds) {
+    this.previewed = seconds;
     this.#refresh();
+  }
+
+  #stepByKey(event) {
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    this.step(step);
   }
 
   #showState() {
@@ -100,12 +116,13 @@ export class PlayerView {
   }
 
   #refresh() {
-    const { position, duration } = this.player;
+    const { duration } = this.player;
+    const position = this.previewed ?? this.player.position;
     const text = clock(position);
     this.element.style.setProperty("--at", `${(position / duration) * 100}%`);
+    if (this.previewed === null) this.bar.value = position;
     if (this.now.textContent !== text) {
       this.now.textContent = text;
-      this.bar.value = position;
       this.bar.setAttribute("aria-valuetext", `${text} / ${clock(duration)}`);
     }
   }

@@ -1,0 +1,116 @@
+"""`demixer check`: every engine opened and asked something, the tools, the disk, the model; findings with hints."""
+
+import platform
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from demixer import backends
+from demixer.audio import ffmpeg, sandbox
+from demixer.audio.separation import findings as model
+from demixer.audio.separation.findings import Finding
+from demixer.errors import DemixerError
+from demixer.messages import sentence
+from demixer.ports import Files
+from demixer.settings import Settings
+
+LITTLE_BYTES = 2 * 1024**3  # an upload of 200 MB, its stems, and the spool of a separation in between
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """As they are found; the model comes last, since it takes seconds. Raises nothing that can be foreseen."""
+    yield Finding(True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield _data_dir(settings)
+    yield _disk(settings)
+    yield _ffmpeg()
+    for engine in _engines(settings):
+        yield engine()
+    yield _dead_letters(settings)
+    yield from model.findings(settings)
+
+
+def _data_dir(settings: Settings) -> Finding:
+    probe = settings.data_dir / f".check-{uuid.uuid4().hex}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        return Finding(False, f"DATA_DIR {settings.data_dir} cannot be written: {error.strerror}", "check its owner")
+    return Finding(True, f"DATA_DIR is {settings.data_dir}")
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data_dir).free
+    text = f"{free / 1024**3:.1f} GB are free in DATA_DIR"
+    return Finding(free >= LITTLE_BYTES, text, "" if free >= LITTLE_BYTES else "make room, or name another folder")
+
+
+def _ffmpeg() -> Finding:
+    try:
+        with sandbox.Child([ffmpeg.binary(), "-version"]) as child:
+            words = child.read().decode(errors="replace").split()
+        return Finding(words[:2] == ["ffmpeg", "version"], f"ffmpeg {' '.join(words[2:3])} at {ffmpeg.binary()}")
+    except (DemixerError, OSError, RuntimeError) as error:
+        return Finding(False, f"ffmpeg does not run: {error}", "install imageio-ffmpeg again, which brings it")
+
+
+def _engines(settings: Settings) -> Iterable[Callable[[], Finding]]:
+    """Opening makes and migrates what is not there yet; the question shows that it answers."""
+    return (
+        partial(_engine, "events", settings.events_url, backends.open_events, lambda log: log.lag("check")),
+        partial(
+            _engine, "catalogue", settings.catalogue_url, backends.open_catalogue, lambda it: it.songs.get("check")
+        ),
+        partial(_engine, "accounts", settings.accounts_url, backends.open_accounts, lambda it: it.get("check")),
+        partial(_engine, "search", settings.search_url, backends.open_search, lambda it: it.search("check", limit=1)),
+        partial(
+            _engine, "fingerprints", settings.catalogue_url, backends.open_fingerprints, lambda it: it.remove("check")
+        ),
+        partial(_files, settings),
+    )
+
+
+def _engine(name: str, url: str, open_: Callable[[str], Any], ask: Callable[[Any], object]) -> Finding:
+    try:
+        with closing(open_(url)) as engine:
+            ask(engine)
+    except DemixerError as error:
+        return _broken(name, url, error)
+    return Finding(True, f"{name} at {url}")
+
+
+def _files(settings: Settings) -> Finding:
+    try:
+        _write_and_remove(backends.open_files(settings.files_url))
+    except DemixerError as error:
+        return _broken("files", settings.files_url, error)
+    return Finding(True, f"files at {settings.files_url}")
+
+
+def _write_and_remove(files: Files) -> None:
+    key = f"check/{uuid.uuid4().hex}"
+    writer = files.writer(key)
+    try:
+        writer.write(b"check")
+        writer.commit()
+    finally:
+        writer.abort()
+        files.delete(key)
+
+
+def _broken(name: str, url: str, error: DemixerError) -> Finding:
+    return Finding(False, f"{name} at {url}: {sentence(error.code, error.params)}", str(error))
+
+
+def _dead_letters(settings: Settings) -> Finding:
+    from consumers import dead_letters
+
+    try:
+        with closing(backends.open_events(settings.events_url)) as log:
+            count = len(dead_letters.waiting(log))
+    except DemixerError as error:
+        return _broken("dead letters", settings.events_url, error)
+    return Finding(True, f"{count} dead letters", "look at them with demixer dead-letters list" if count else "")

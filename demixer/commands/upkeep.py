@@ -1,0 +1,86 @@
+"""`demixer check`, `reindex`, `separate-again` and `topics`: what whoever runs the service needs now and then."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import click
+
+from demixer import separations, songs
+from demixer.audio.separation import models
+from demixer.domain import Song
+from demixer.errors import DemixerError, Refused
+from demixer.house import House, open_house
+from demixer.messages import sentence
+from demixer.settings import load
+from schemas.topics import all_topics
+
+PAGE = 500
+
+
+def check() -> int:
+    """Returns 1 if anything is not as it should be."""
+    from demixer import check
+
+    good = True
+    for finding in check.findings(load()):
+        good = good and finding.ok
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.text}")
+        if finding.hint:
+            click.echo(f"      {finding.hint}")
+    return 0 if good else 1
+
+
+def reindex() -> None:
+    from search import reindex
+
+    with closing(open_house(load())) as house:
+        count = reindex.reindex(house.catalogue, house.search)
+    click.echo(f"The search index holds {count} songs.")
+
+
+def separate_again(song_ids: Sequence[str], every: bool) -> int:
+    """Returns 1 if any song that was named cannot be separated again."""
+    if every == bool(song_ids):
+        raise click.UsageError("Name the songs, or say --all.")
+    settings = load()
+    model = models.resolve(settings).name
+    with closing(open_house(settings)) as house:
+        return _all_again(house, model) if every else _named_again(house, model, song_ids)
+
+
+def create_topics() -> None:
+    """The log on SQLite makes a topic with its first record."""
+    for topic in all_topics().values():
+        kept = "for ever" if topic.retention_hours is None else f"{topic.retention_hours:g} h"
+        click.echo(f"{topic.name}\t{topic.partitions} partitions\tkept {kept}\t{', '.join(topic.events)}")
+
+
+def _all_again(house: House, model: str) -> int:
+    asked = 0
+    for song in _listed(house):
+        try:
+            separations.separate_again(house, song, model, models.better_than)
+            asked += 1
+        except Refused:
+            continue  # it has the best already, or nothing to make it from
+    click.echo(f"Asked {model} to separate {asked} songs again.")
+    return 0
+
+
+def _named_again(house: House, model: str, song_ids: Sequence[str]) -> int:
+    failed = 0
+    for song_id in song_ids:
+        try:
+            separations.separate_again(house, songs.get(house, song_id), model, models.better_than)
+            click.echo(f"{song_id}: asked {model} to separate it again.")
+        except DemixerError as error:
+            failed = 1
+            click.echo(f"{song_id}: {sentence(error.code, error.params)}", err=True)
+    return failed
+
+
+def _listed(house: House) -> Iterator[Song]:
+    offset = 0
+    while page := house.catalogue.songs.listed(order="id", limit=PAGE, offset=offset):
+        yield from page
+        offset += len(page)

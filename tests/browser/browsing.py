@@ -1,0 +1,130 @@
+"""What browser tests share: a real server on a house of its own, songs with real stems, and Chromium."""
+
+import json
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from flask import Flask
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+from werkzeug.serving import make_server
+
+from demixer.audio.encode import StemWriter
+from demixer.audio.peaks import Peaks
+from demixer.domain import Person, SeparationState, Song, Stem
+from demixer.house import House
+from demixer.songs import keep_bytes
+from search.documents import document
+from tests.web.visiting import FOUR, PASSWORD, a_song
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--autoplay-policy=no-user-gesture-required",
+)
+PHONE, DESKTOP = (390, 844), (1440, 900)
+SAMPLE_RATE = 44_100
+Samples = NDArray[np.float32]
+
+# Each stem is a tone of its own, so that listening to the mix tells which stems are in it.
+TONES: Mapping[str, float] = {"vocals": 880.0, "drums": 3_520.0, "bass": 110.0, "other": 440.0}
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The address of `app` on a free port of this machine."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = True  # type: ignore[attr-defined]  # live pages outlast their test by a moment
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def chromium(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+
+
+def watched(page: Page) -> list[str]:
+    """What the page complains about: errors of its scripts, of its console, and answers of the server's own fault."""
+    complaints: list[str] = []
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"{message.type}: {message.text}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints
+
+
+def sign_up(page: Page, email: str = "ana@example.com", name: str = "Ana") -> None:
+    page.goto("/sign-up")
+    page.fill("[name=email]", email)
+    page.fill("[name=name]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main form button[type=submit]")
+    page.wait_for_url(re.compile(r"/$"))
+
+
+def sign_in(page: Page, email: str) -> None:
+    page.goto("/sign-in")
+    page.fill("[name=email]", email)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main form button[type=submit]")
+    page.wait_for_url(re.compile(r"/$"))
+
+
+def a_playable_song(house: House, person: Person, title: str = "Amanecer", *, seconds: float = 20.0) -> Song:
+    """A song with stems as the separation writes them: FLAC, MP3, peaks."""
+    song = replace(a_song(house, person, title), duration=seconds)
+    house.catalogue.songs.save(song)
+    return with_stems(house, song.id)
+
+
+def with_stems(house: House, song_id: str) -> Song:
+    """Ends the separation of this song, and makes it findable."""
+    song = house.catalogue.songs.get(song_id)
+    assert song
+    separation = house.catalogue.separations.get(song.separation_id or "")
+    assert separation
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FOUR:
+            write_stem(Path(folder), name, a_stem(name, song.duration))
+        for path in Path(folder).iterdir():
+            keep_bytes(house, f"{separation.folder}/{path.name}", path.read_bytes())
+    stems = tuple(Stem(name=name, peak=0.25) for name in FOUR)
+    now = house.now()
+    ready = replace(separation, state=SeparationState.READY, stems=stems, device="CPU (2 cores)", finished_at=now)
+    house.catalogue.separations.save(ready)
+    listed = house.catalogue.songs.save(replace(song, listed=True))
+    house.search.put([document(listed)])
+    return listed
+
+
+def write_stem(folder: Path, name: str, samples: Samples) -> None:
+    peaks = Peaks()
+    peaks.add(samples)
+    with StemWriter(folder, name) as writer:
+        writer.write(samples)
+    (folder / f"{name}.json").write_text(json.dumps(peaks.waveform()))
+
+
+def a_stem(name: str, seconds: float) -> Samples:
+    """Shape (2, frames), peak 0.2: a steady tone that swells a little, so that the waveform has a shape."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    swell = 0.8 + 0.2 * np.sin(2 * np.pi * time * (0.3 + TONES[name] / 9000))
+    tone = (0.2 * swell * np.sin(2 * np.pi * TONES[name] * time)).astype(np.float32)
+    return np.stack([tone, tone])

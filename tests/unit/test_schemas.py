@@ -1,0 +1,207 @@
+"""Events evolve: whatever was written once is read by today's code, and a schema that would break that fails here."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from demixer import facts
+from demixer.domain import Event, Failure, Match, Separation, Song, Tags, Upload
+from demixer.errors import BadEvent
+from schemas import codec
+from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
+
+ROOT = Path(str(files("schemas")))
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+TYPES = sorted(event for topic in all_topics().values() for event in topic.events)
+SCHEMAS = sorted((ROOT / "events").glob("*/*.json"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*/*.json"))
+
+
+def named(path: Path) -> str:
+    return "/".join(path.parts[-3:])
+
+
+def example(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
+
+
+def upload() -> Upload:
+    return Upload(
+        id="u",
+        person_id="p",
+        filename="Ñandú 🎵.mp3",
+        size=1,
+        sha256="ab",
+        audio="uploads/u",
+        given=Tags(),
+        created_at=NOW,
+        updated_at=NOW,
+        song_id="s",
+        match=Match.FILE,
+        version=3,
+    )
+
+
+def song() -> Song:
+    return Song(
+        id="s",
+        brought_by="p",
+        tags=Tags(),
+        duration=9.5,
+        sha256="ab",
+        fingerprint=b"",
+        audio="uploads/u",
+        cover="",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def separation() -> Separation:
+    return Separation(id="x", song_id="s", model="htdemucs", requested_at=NOW, updated_at=NOW)
+
+
+def all_facts() -> list[Event]:
+    failure = Failure("too-long", {"max_minutes": 20})
+    return [
+        facts.upload_received(upload()),
+        facts.upload_fingerprinted(
+            upload(), duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover="", now=NOW
+        ),
+        facts.upload_rejected(upload(), failure, NOW),
+        facts.upload_withdrawn(upload(), NOW),
+        facts.separation_requested(separation()),
+        facts.separation_progressed(separation()),
+        facts.song_matched(upload(), NOW),
+        facts.song_separated(song(), separation()),
+        facts.song_failed(separation(), failure, NOW),
+        facts.song_edited(song()),
+        facts.song_removed(song()),
+    ]
+
+
+def test_every_type_has_a_topic_a_schema_and_an_example_of_every_version() -> None:
+    assert sorted({path.parent.name for path in SCHEMAS}) == TYPES
+    assert {(path.parent.name, path.stem) for path in SCHEMAS} == {
+        (path.parent.parent.name, path.parent.name) for path in EXAMPLES
+    }
+
+
+def test_no_type_is_in_two_topics() -> None:
+    assert len(TYPES) == len(set(TYPES))
+    assert all(kind in all_topics()[topic_of(kind)].events for kind in TYPES)
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=named)
+def test_every_schema_is_one_and_says_what_it_is(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    Draft202012Validator.check_schema(schema)
+    assert schema["title"] == f"{path.parent.name} {path.stem}"
+    assert schema["description"]
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=named)
+def test_a_schema_leaves_room_for_additions(path: Path) -> None:
+    assert json.loads(path.read_text()).get("additionalProperties", True) is True
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_every_example_of_every_version_decodes_and_comes_back_the_same(path: Path) -> None:
+    event = codec.decode(path.read_bytes())
+    assert (event.type, event.version) == (path.parent.parent.name, int(path.parent.name))
+    assert example(path) == json.loads(codec.encode(event))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_an_example_shows_every_field_of_its_schema(path: Path) -> None:
+    schema = json.loads((ROOT / "events" / path.parent.parent.name / f"{path.parent.name}.json").read_text())
+    assert set(schema["properties"]) == set(example(path)["data"])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_a_field_that_is_newly_required_would_fail_on_the_examples(path: Path) -> None:
+    event = codec.decode(path.read_bytes())
+    schema = deepcopy(dict(codec.validator(event.type, event.version).schema))
+    schema["required"] = [*schema["required"], "added_later"]
+    assert not Draft202012Validator(schema).is_valid(event.data)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_a_narrowed_type_would_fail_on_the_examples(path: Path) -> None:
+    event = codec.decode(path.read_bytes())
+    for name in event.data:
+        schema = deepcopy(dict(codec.validator(event.type, event.version).schema))
+        schema["properties"][name] = {"type": "boolean"}
+        assert not Draft202012Validator(schema).is_valid(event.data), name
+
+
+def test_every_fact_makes_a_valid_event_that_comes_back_the_same() -> None:
+    made = all_facts()
+    assert sorted(event.type for event in made) == TYPES
+    for event in made:
+        assert codec.decode(codec.encode(event)) == event
+
+
+def test_the_same_fact_has_the_same_id_and_another_attempt_has_another() -> None:
+    first, second = all_facts(), all_facts()
+    assert [event.id for event in first] == [event.id for event in second]
+    assert len({event.id for event in first}) == len(first)
+    assert facts.upload_received(upload()).id != facts.upload_received(_second_attempt()).id
+
+
+def _second_attempt() -> Upload:
+    from dataclasses import replace
+
+    return replace(upload(), attempt=2)
+
+
+def changed(**changes: Any) -> bytes:
+    return json.dumps({**example(ROOT / "examples/upload.received/1/plain.json"), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{}",
+        changed(specversion="0.3"),
+        changed(type="upload.eaten"),
+        changed(type="../../topics"),
+        changed(type="../examples/upload.received"),
+        changed(dataschema="/schemas/upload.received/99"),
+        changed(dataschema="/schemas/upload.received/one"),
+        changed(dataschema="nonsense"),
+        changed(time="yesterday"),
+        changed(time=7),
+        changed(data=None),
+        changed(data={}),
+        changed(data={"upload_id": "", "attempt": 1}),
+        changed(data={"upload_id": "u", "attempt": 0}),
+        changed(data={"upload_id": "u", "attempt": "1"}),
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_event_of_ours_is_a_bad_event(value: bytes) -> None:
+    with pytest.raises(BadEvent):
+        codec.decode(value)
+
+
+def test_an_addition_that_we_do_not_know_yet_is_taken() -> None:
+    event = codec.decode(changed(data={"upload_id": "u", "attempt": 1, "from_the_future": True}, traceparent="00-1"))
+    assert event.data["from_the_future"] is True
+
+
+def test_matching_has_one_partition_and_so_have_dead_letters() -> None:
+    assert partitions("matching") == 1
+    assert partitions(dead_letter_topic("uploads")) == 1
+    assert partitions("uploads") > 1

@@ -1,0 +1,58 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from demixer.errors import ConfigurationError
+from demixer.settings import load
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load({})
+    assert (settings.host, settings.port, settings.model, settings.device) == ("127.0.0.1", 8000, "auto", "auto")
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.events_url == f"sqlite:///{tmp_path}/data/events.db"
+    assert settings.max_upload_bytes == 200 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("PORT", "80.5"),
+        ("MAX_UPLOAD_MB", "0"),
+        ("MAX_MINUTES", "-3"),
+        ("MAX_MINUTES", "nan"),
+        ("DEVICE", "tpu"),
+        ("HTTPS", "maybe"),
+        ("WEB_THREADS", "2"),
+        ("SECRET_KEY_FILE", "/does/not/exist"),
+        ("DATA_DIR", "/dev/null/data"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load({"DATA_DIR": str(tmp_path), name: value})
+    assert caught.value.params["variable"] == name
+    assert str(caught.value).startswith(f"{name}: ")
+
+
+def test_the_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    first, second = (load({"DATA_DIR": str(tmp_path)}) for _ in range(2))
+    assert first.secret_key == second.secret_key
+    assert len(first.secret_key) == 64
+    assert stat.S_IMODE(os.stat(tmp_path / "secret-key").st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret-key"]
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    assert load({"DATA_DIR": str(tmp_path), "SECRET_KEY_FILE": str(tmp_path / "key")}).secret_key == "from a file"
+
+
+def test_a_variable_that_is_set_to_nothing_counts_as_not_set(tmp_path: Path) -> None:
+    assert load({"DATA_DIR": str(tmp_path), "PORT": " ", "MODELS_DIR": ""}).port == 8000
