@@ -41,7 +41,7 @@ def decode(value: bytes) -> Event:
     try:
         envelope = json.loads(value)
         event = _from_envelope(envelope)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadEvent(reason=f"no CloudEvents envelope: {error!r}") from error
     _check(event.type, event.version, event.data)
     return event

@@ -1,6 +1,5 @@
 """The song page and what people do there: look, edit, keep, count a play, ask for better stems."""
 
-import time
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
@@ -75,7 +74,7 @@ def let_go(song_id: str) -> ResponseReturnValue:
 @blueprint.post("/plays")
 def play(song_id: str) -> ResponseReturnValue:
     """Once per browser and song in an hour."""
-    now = int(time.time())
+    now = int(house().now().timestamp())
     recent = {song: at for song, at in session.get("plays", {}).items() if now - at < PLAY_SECONDS}
     if song_id not in recent:
         songs.played(house(), song_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 from demixer.backends import sqlite_accounts
 from demixer.domain import Person
@@ -46,9 +47,15 @@ def house(tmp_path: Path, clock: Clock, empty_house: Path) -> Iterator[House]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(house: House) -> Iterator[Flask]:
+def app(house: House, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
     made = create_app(house)
+    made.jinja_env.bytecode_cache = compiled_templates
     yield made
     close(made)
 

@@ -152,7 +152,7 @@ def test_a_song_page_hears_when_its_stems_are_ready(app: Flask, browser: Browser
         )
         make_ready(house, song)
         _tell(house, song)
-        assert stream.until(id=song.id)["ready"] is True
+        assert stream.until(ready=True)["id"] == song.id
 
 
 def test_a_stream_needs_an_account_or_a_song(browser: Browser) -> None:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from demixer.domain import Person
 from demixer.house import House
+from tests.houses import Clock
 from tests.web.visiting import Browser, a_ready_song, a_song, problem
 
 
@@ -109,13 +110,13 @@ def test_keeping_needs_an_account(browser: Browser, house: House, app: Flask) ->
 
 
 def test_a_play_counts_once_an_hour_for_each_browser(
-    app: Flask, browser: Browser, ana: Person, house: House, monkeypatch: pytest.MonkeyPatch
+    app: Flask, browser: Browser, ana: Person, house: House, clock: Clock
 ) -> None:
     song = a_ready_song(house, ana)
     for visitor in (browser, browser, Browser(app)):
         assert visitor.post(f"/songs/{song.id}/plays").status_code == 204
     assert _plays(house, song.id) == 2
-    monkeypatch.setattr("web.songs.time.time", lambda: 4_000_000_000)
+    clock.advance(3600)
     browser.post(f"/songs/{song.id}/plays")
     assert _plays(house, song.id) == 3
 

@@ -35,6 +35,7 @@ class Browser:
 
     def __init__(self, app: Flask, language: str = "en") -> None:
         self.client: FlaskClient = app.test_client()
+        self._token = ""
         self.headers = {"Accept": "text/html", "Accept-Language": language}
 
     def get(self, path: str, **more: Any) -> Answer:
@@ -42,15 +43,20 @@ class Browser:
 
     def post(self, path: str, data: Mapping[str, Any] | None = None, **more: Any) -> Answer:
         headers = {**self.headers, "X-CSRFToken": self.token(), **more.pop("headers", {})}
-        return cast(Answer, self.client.post(path, headers=headers, **multipart(data or {}), **more))
+        response = self.client.post(path, headers=headers, **multipart(data or {}), **more)
+        if path.startswith("/sign-"):
+            self._token = ""  # another session, another token
+        return cast(Answer, response)
 
     def post_json(self, path: str, data: Mapping[str, Any] | None = None) -> Answer:
         return self.post(path, data, headers={"Accept": "application/json"})
 
     def token(self) -> str:
-        found = re.search(r'name="csrf-token" content="([^"]+)"', self.get("/").text)
-        assert found
-        return found[1]
+        if not self._token:
+            found = re.search(r'name="csrf-token" content="([^"]+)"', self.get("/search").text)
+            assert found
+            self._token = found[1]
+        return self._token
 
     def sign_up(self, email: str = "ana@example.com", **fields: str) -> Answer:
         return self.post("/sign-up", {"email": email, "name": "Ana", "password": PASSWORD, **fields})

@@ -1,0 +1,110 @@
+"""Loops driven by hand, one step at a time, with a clock and an executor that do nothing by themselves."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from consumers.consumer import Consumer
+from consumers.executors import Executor, Inline
+from consumers.loop import Loop
+from consumers.retries import Retries
+from demixer import outbox
+from demixer.domain import Event, Upload
+from demixer.house import House
+from demixer.ports import Message, Record
+from tests.houses import Clock
+from tests.ways import sent
+
+T = TypeVar("T")
+
+
+class ByHand:
+    """Jobs wait until the test runs them."""
+
+    def __init__(self, places: int = 1) -> None:
+        self.places = places
+        self.jobs: list[Callable[[], None]] = []
+
+    def submit(self, job: Callable[[], T]) -> "Future[T]":
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.jobs.append(run)
+        return future
+
+    def run_next(self) -> None:
+        self.jobs.pop(0)()
+
+
+def loop_of(
+    house: House, consumer: Consumer, clock: Clock, *, executor: Executor | None = None, member: str = "one"
+) -> Loop:
+    retries = Retries(consumer.retries, chance=lambda: 1.0)
+    return Loop(
+        house,
+        consumer,
+        member=member,
+        executor=executor or Inline(),
+        clock=clock.monotonic,
+        patience=0,
+        retries=retries,
+    )
+
+
+def steps(loop: Loop, count: int = 20) -> None:
+    for _ in range(count):
+        loop._run_once()
+
+
+def drained(house: House, clock: Clock, *consumers: Consumer) -> None:
+    """Every consumer in turn, each as a process of its own, until nothing is left to do."""
+    for consumer in consumers:
+        loop = loop_of(house, consumer, clock)
+        steps(loop)
+        loop._leave()
+
+
+def publish(house: House, *events: Event) -> None:
+    outbox.publish(house.events, events)
+
+
+def publish_bytes(house: House, topic: str, value: bytes, key: str = "key", **headers: str) -> None:
+    house.events.publish([Record(topic=topic, key=key, value=value, headers=headers)])
+
+
+def some_uploads(house: House, count: int) -> list[Upload]:
+    """Each published as `upload.received`."""
+    return [sent(house, data=f"song {number}".encode()) for number in range(count)]
+
+
+def letters(house: House, topic: str) -> list[Message]:
+    subscription = house.events.browse([f"{topic}.dead"], from_start=True)
+    found = list(iter(lambda: subscription.poll(0), None))
+    subscription.close()
+    return found
+
+
+class Recorder:
+    """A handler that notes what it got, and does what the test said for it."""
+
+    def __init__(self, then: Callable[[Event, Any], object] = lambda event, context: None) -> None:
+        self.then = then
+        self.seen: list[str] = []
+        self.given_up: list[tuple[str, str]] = []
+
+    def handle(self, event: Event, context: Any) -> None:
+        self.seen.append(event.subject)
+        self.then(event, context)
+
+    def give_up(self, event: Event, failure: Any, context: Any) -> None:
+        self.given_up.append((event.subject, failure.code))
+
+    def consumer(self, **changes: Any) -> Consumer:
+        return Consumer(
+            **{"name": "test", "topics": ("uploads",), "handle": self.handle, "give_up": self.give_up, **changes}
+        )

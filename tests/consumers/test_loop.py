@@ -1,0 +1,440 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from consumers.consumer import Context, Stopped
+from consumers.deliveries import CRASHES, DEATHS, Deliveries
+from consumers.loop import DEAD_IN_A_ROW, BreakerOpen, Loop
+from demixer import facts
+from demixer.domain import Event
+from demixer.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
+from demixer.house import House
+from demixer.ports import Message
+from tests.consumers.driving import (
+    ByHand,
+    Recorder,
+    letters,
+    loop_of,
+    publish_bytes,
+    some_uploads,
+    steps,
+)
+from tests.houses import Clock, published
+from tests.ways import sent
+
+
+class Crash(Exception):
+    """An error that nobody foresaw."""
+
+
+def raising(error: BaseException) -> Callable[[Event, Any], None]:
+    def then(event: Event, context: Context) -> None:
+        raise error
+
+    return then
+
+
+def committed(house: House, group: str = "test", topic: str = "uploads") -> bool:
+    return house.events.lag(group)[topic] == 0
+
+
+def test_what_is_done_is_committed(house: House, clock: Clock) -> None:
+    sent_ = some_uploads(house, 5)
+    recorder = Recorder()
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert sorted(recorder.seen) == sorted(upload.id for upload in sent_)
+    assert committed(house)
+
+
+def test_what_was_not_committed_is_delivered_again_to_the_next_process(house: House, clock: Clock) -> None:
+    (upload,) = some_uploads(house, 1)
+    first, second = Recorder(raising(Crash())), Recorder()
+    loop = loop_of(house, first.consumer(), clock)
+    with pytest.raises(Crash):
+        steps(loop)
+    loop._leave()
+    assert not committed(house)
+    steps(loop_of(house, second.consumer(), clock))
+    assert first.seen == second.seen == [upload.id]
+    assert letters(house, "uploads") == []
+
+
+def test_the_effects_are_published_before_the_commit(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    seen: list[bool] = []
+
+    def change(event: Event, context: Context) -> None:
+        upload = context.house.catalogue.uploads.get(event.subject)
+        assert upload is not None
+        context.house.catalogue.uploads.save(upload, [facts.upload_withdrawn(upload, clock())])
+        seen.append(committed(house))
+
+    steps(loop_of(house, Recorder(change).consumer(), clock))
+    assert seen == [False]
+    assert [event.type for event in published(house, "matching")] == ["upload.withdrawn"]
+
+
+def test_a_transient_failure_is_tried_again_later_and_later(house: House, clock: Clock) -> None:
+    (upload,) = some_uploads(house, 1)
+    recorder = Recorder(raising(StorageFull()))
+    loop = loop_of(house, recorder.consumer(retries=3), clock)
+    steps(loop)
+    assert len(recorder.seen) == 1
+    for tries, seconds in enumerate((0.5, 1.0, 2.0), start=2):
+        clock.advance(seconds - 0.01)
+        steps(loop)
+        assert len(recorder.seen) == tries - 1
+        clock.advance(0.01)
+        steps(loop)
+        assert len(recorder.seen) == tries
+    assert recorder.given_up == [(upload.id, "storage-full")]
+    assert committed(house)
+    (letter,) = letters(house, "uploads")
+    assert letter.headers["dead-code"] == "storage-full"
+
+
+def test_a_failure_that_goes_away_leaves_no_trace(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    recorder = Recorder(raising(Transient()))
+    loop = loop_of(house, recorder.consumer(), clock)
+    steps(loop)
+    recorder.then = lambda event, context: None
+    clock.advance(1)
+    steps(loop)
+    assert committed(house)
+    assert (letters(house, "uploads"), recorder.given_up) == ([], [])
+
+
+def test_other_partitions_flow_while_one_waits(house: House, clock: Clock) -> None:
+    uploads = some_uploads(house, 12)
+    stuck = uploads[0].id
+
+    def then(event: Event, context: Context) -> None:
+        if event.subject == stuck:
+            raise Transient
+
+    recorder = Recorder(then)
+    steps(loop_of(house, recorder.consumer(), clock), 40)
+    assert recorder.seen.count(stuck) == 1
+    assert len(recorder.seen) > 4
+    assert 0 < house.events.lag("test")["uploads"] < 12
+
+
+@pytest.mark.parametrize("error", [Refused("not-audio"), NotFound(), Forbidden(), BadEvent(reason="x")])
+def test_what_no_retry_can_help_is_a_dead_letter_at_once(house: House, clock: Clock, error: Exception) -> None:
+    (upload,) = some_uploads(house, 1)
+    original = house.events.browse(["uploads"], from_start=True).poll(0)
+    assert original is not None
+    recorder = Recorder(raising(error))
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert recorder.seen == [upload.id]
+    assert [subject for subject, _ in recorder.given_up] == [upload.id]
+    (letter,) = letters(house, "uploads")
+    assert (letter.value, letter.key) == (original.value, original.key)
+    assert letter.headers["type"] == "upload.received"
+    assert letter.headers["dead-topic"] == "uploads"
+    assert letter.headers["dead-place"] == f"{original.partition}/{original.offset}"
+    assert letter.headers["dead-group"] == "test"
+    assert type(error).__name__ in letter.headers["dead-why"]
+    assert committed(house)
+
+
+def test_what_is_no_event_is_a_dead_letter_with_its_bytes(house: House, clock: Clock) -> None:
+    publish_bytes(house, "uploads", b"\xff not json", key="k")
+    recorder = Recorder()
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert (recorder.seen, recorder.given_up) == ([], [])
+    assert [letter.value for letter in letters(house, "uploads")] == [b"\xff not json"]
+    assert committed(house)
+
+
+def test_a_dead_letter_is_durable_before_the_commit(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_bytes(house, "uploads", b"nonsense")
+    loop = loop_of(house, Recorder().consumer(), clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.events, "publish", raising_publish)
+        steps(loop)
+        assert not committed(house)
+    clock.advance(1)
+    steps(loop)
+    assert committed(house)
+    assert len(letters(house, "uploads")) == 1
+
+
+def raising_publish(records: Any) -> None:
+    raise Transient
+
+
+def test_giving_up_that_fails_does_not_hold_up_the_rest(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+
+    def give_up(event: Event, failure: Any, context: Context) -> None:
+        raise Crash
+
+    steps(loop_of(house, Recorder(raising(Refused())).consumer(give_up=give_up), clock))
+    assert committed(house)
+    assert len(letters(house, "uploads")) == 1
+
+
+def test_the_breaker_stops_a_consumer_that_makes_only_dead_letters(house: House, clock: Clock) -> None:
+    some_uploads(house, DEAD_IN_A_ROW + 5)
+    recorder = Recorder(raising(Refused()))
+    loop = loop_of(house, recorder.consumer(), clock)
+    with pytest.raises(BreakerOpen):
+        steps(loop, 100)
+    assert len(recorder.seen) == len(letters(house, "uploads")) == DEAD_IN_A_ROW
+    assert house.events.lag("test")["uploads"] == 5
+
+
+def test_one_that_is_done_in_between_keeps_the_breaker_closed(house: House, clock: Clock) -> None:
+    some_uploads(house, DEAD_IN_A_ROW * 2)
+    recorder = Recorder()
+
+    def then(event: Event, context: Context) -> None:
+        if len(recorder.seen) % (DEAD_IN_A_ROW - 1):
+            raise Refused
+
+    recorder.then = then
+    steps(loop_of(house, recorder.consumer(), clock), 100)
+    assert committed(house)
+
+
+def crash(house: House, clock: Clock, recorder: Recorder) -> None:
+    loop = loop_of(house, recorder.consumer(), clock)
+    with pytest.raises(Crash):
+        steps(loop)
+    loop._leave()
+
+
+def test_a_message_that_crashes_every_process_is_given_up_in_the_end(house: House, clock: Clock) -> None:
+    (upload,) = some_uploads(house, 1)
+    recorder = Recorder(raising(Crash()))
+    for _ in range(CRASHES):
+        crash(house, clock, recorder)
+    assert recorder.given_up == []
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert recorder.seen == [upload.id] * CRASHES
+    assert recorder.given_up == [(upload.id, "internal")]
+    assert len(letters(house, "uploads")) == 1
+    assert committed(house)
+
+
+def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(house: House, clock: Clock) -> None:
+    (upload,) = some_uploads(house, 1)
+    for _ in range(DEATHS):
+        loop = loop_of(house, Recorder().consumer(), clock, executor=ByHand())
+        steps(loop, 3)
+        loop._subscription.close()  # kill -9: nothing else happens
+    recorder = Recorder()
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert (recorder.seen, recorder.given_up) == ([], [(upload.id, "internal")])
+
+
+def test_an_orderly_stop_does_not_count_against_a_message(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    for _ in range(DEATHS + 1):
+        loop = loop_of(house, Recorder().consumer(), clock, executor=ByHand())
+        steps(loop, 3)
+        loop._leave()
+    recorder = Recorder()
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert len(recorder.seen) == 1
+
+
+def test_the_next_message_of_a_partition_starts_from_nothing(house: House, clock: Clock, tmp_path: Any) -> None:
+    deliveries = Deliveries(tmp_path / "deliveries")
+
+    def message(offset: int) -> Message:
+        return Message(topic="t", key="k", value=b"", partition=0, offset=offset, time=clock())
+
+    for _ in range(3):
+        deliveries.began(message(1))
+    assert deliveries.began(message(1)).deaths == 3
+    assert deliveries.began(message(2)).deaths == 0
+    (tmp_path / "deliveries" / "t-0.json").write_text("torn")
+    assert deliveries.began(message(2)).deaths == 0
+
+
+# --- long work ------------------------------------------------------------------------------------------------------
+
+
+def working(
+    house: House, clock: Clock, recorder: Recorder, places: int = 1, member: str = "one"
+) -> tuple[Loop, ByHand]:
+    hand = ByHand(places)
+    loop = loop_of(house, recorder.consumer(), clock, executor=hand, member=member)
+    steps(loop)
+    return loop, hand
+
+
+def test_polling_goes_on_beside_long_work_and_keeps_the_partitions(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    recorder = Recorder()
+    loop, hand = working(house, clock, recorder)
+    other = loop_of(house, Recorder().consumer(), clock, member="two")
+    for _ in range(10):
+        clock.advance(5)
+        steps(loop, 2)
+        steps(other, 2)
+    assert not committed(house)
+    hand.run_next()
+    steps(loop, 2)
+    assert committed(house)
+
+
+def test_one_at_a_time_the_oldest_first(house: House, clock: Clock) -> None:
+    expected = []
+    for number in range(6):
+        clock.advance(1)
+        expected.append(sent(house, data=bytes([number])).id)
+    recorder = Recorder()
+    loop, hand = working(house, clock, recorder)
+    while hand.jobs:
+        assert len(hand.jobs) == 1
+        hand.run_next()
+        steps(loop)
+    assert recorder.seen[0] == expected[0]
+    assert sorted(recorder.seen) == sorted(expected)
+    assert committed(house)
+
+
+def test_several_at_once_never_two_of_one_partition(house: House, clock: Clock) -> None:
+    some_uploads(house, 12)
+    recorder = Recorder()
+    loop, hand = working(house, clock, recorder, places=3)
+    assert len(hand.jobs) == 3
+    assert len(set(loop._desk.running)) == 3
+    while hand.jobs:
+        hand.run_next()
+        steps(loop)
+    assert len(recorder.seen) == 12
+    assert committed(house)
+
+
+def test_a_crash_beside_the_polling_ends_the_loop(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    loop, hand = working(house, clock, Recorder(raising(Crash())))
+    hand.run_next()
+    with pytest.raises(Crash):
+        steps(loop)
+    assert not committed(house)
+
+
+def test_work_whose_partition_went_to_another_is_told_to_stop_and_not_committed(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    asked: list[bool] = []
+
+    def then(event: Event, context: Context) -> None:
+        asked.append(context.stopping())
+        raise Stopped
+
+    loop, hand = working(house, clock, Recorder(then))
+    clock.advance(20)  # suspended: no sign of life
+    second = Recorder()
+    steps(loop_of(house, second.consumer(), clock, member="two"))
+    assert committed(house)
+    loop._notice_losses()
+    hand.run_next()
+    steps(loop)
+    assert asked == [True]
+    assert len(second.seen) == 1
+
+
+def test_work_that_ends_after_its_partition_went_is_not_committed_twice(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    loop, hand = working(house, clock, Recorder(raising(Refused())))
+    clock.advance(20)
+    steps(loop_of(house, Recorder().consumer(), clock, member="two"))
+    hand.run_next()
+    steps(loop)
+    assert letters(house, "uploads") == []
+
+
+def test_a_partition_that_went_and_came_back_flows_again(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    recorder = Recorder()
+    loop, hand = working(house, clock, recorder)
+    clock.advance(20)
+    other = loop_of(house, Recorder().consumer(), clock, executor=ByHand(), member="two")
+    steps(other, 3)
+    other._leave()
+    for _ in range(3):
+        clock.advance(3)
+        steps(loop)
+    while hand.jobs:
+        hand.run_next()
+        steps(loop)
+    assert committed(house)
+
+
+def test_a_stop_asks_the_work_to_stop_and_leaves_it_for_the_next(house: House, clock: Clock) -> None:
+    (upload,) = some_uploads(house, 1)
+
+    def then(event: Event, context: Context) -> None:
+        assert context.stopping()
+        raise Stopped
+
+    loop, hand = working(house, clock, Recorder(then))
+    loop.stop()
+    hand.run_next()
+    loop.run()
+    assert not committed(house)
+    assert letters(house, "uploads") == []
+    recorder = Recorder()
+    steps(loop_of(house, recorder.consumer(), clock))
+    assert recorder.seen == [upload.id]
+
+
+def test_work_that_ends_in_time_counts_though_a_stop_was_asked_for(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    loop, hand = working(house, clock, Recorder())
+    loop.stop()
+    hand.run_next()
+    loop.run()
+    assert committed(house)
+
+
+def test_it_closes_what_the_consumer_holds(house: House, clock: Clock) -> None:
+    closed: list[str] = []
+    loop = loop_of(house, Recorder().consumer(close=lambda: closed.append("closed")), clock)
+    loop.stop()
+    loop.run()
+    assert closed == ["closed"]
+
+
+def test_threads_run_beside_the_loop(house: House) -> None:
+    import time
+
+    from consumers.loop import Loop
+
+    some_uploads(house, 3)
+    recorder = Recorder()
+    loop = Loop(house, recorder.consumer(at_once=2), member="one", clock=time.monotonic, patience=0.01)
+
+    def then(event: Event, context: Context) -> None:
+        if len(recorder.seen) == 3:
+            loop.stop()
+
+    recorder.then = then
+    loop.run()
+    assert len(recorder.seen) == 3
+    assert committed(house)
+
+
+def test_a_busy_engine_does_not_end_the_loop(house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    some_uploads(house, 1)
+    loop = loop_of(house, Recorder().consumer(), clock)
+    monkeypatch.setattr("consumers.loop.ENGINE_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._subscription, "poll", lambda timeout: raising_publish(timeout))
+        loop._run_patiently()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._subscription, "commit", lambda message: raising_publish(message))
+        steps(loop)
+        assert not committed(house)
+    clock.advance(1)
+    steps(loop)
+    assert committed(house)

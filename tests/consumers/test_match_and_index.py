@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+
+from consumers import index, match
+from consumers.consumer import Consumer
+from demixer import songs, uploads
+from demixer.domain import Event, Failure, Status, Tags, UploadState
+from demixer.errors import StorageFull
+from demixer.house import House
+from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
+from tests.houses import Clock, published
+from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, separated, song_of
+
+
+def matcher(house: House) -> Consumer:
+    return match.consumer(house, lambda: MODEL)
+
+
+def found(house: House, query: str) -> list[str]:
+    return [song.id for song in house.search.search(query, limit=10).songs]
+
+
+def test_an_upload_joins_its_song_and_asks_for_the_model_in_use(house: House, clock: Clock) -> None:
+    upload = sent(house)
+    fingerprinted(house, upload, heard())
+    drained(house, clock, matcher(house))
+    assert now(house, upload).state is UploadState.JOINED
+    assert [event.data["model"] for event in published(house, "separations")] == [MODEL]
+
+
+def test_the_model_is_asked_for_only_with_the_first_new_song(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match.models, "resolve", lambda settings: pytest.fail("nobody needs it yet"))
+    match.consumer(house)
+
+
+def test_everything_delivered_twice_has_the_effect_of_once(house: House, clock: Clock) -> None:
+    first, second = sent(house, "ana", b"1"), sent(house, "berta", b"2")
+    for upload in (first, second):
+        fingerprinted(house, upload, heard(7))
+    uploads.cancel(house, "ana", first.id)
+    publish(house, *published(house, "matching"))
+    drained(house, clock, matcher(house))
+    assert now(house, first).state is UploadState.CANCELLED
+    assert uploads.view(house, now(house, second)).status is Status.QUEUED
+    assert len(published(house, "separations")) == 1
+
+
+def test_a_fingerprint_that_is_none_crashes_nothing_for_ever(house: House, clock: Clock) -> None:
+    upload = sent(house)
+    fingerprinted(house, upload, heard())
+    loop = loop_of(house, matcher(house), clock)
+    loop._house.catalogue.uploads  # noqa: B018 - the loop works on the same house
+    for _ in range(3):
+        steps(loop)
+    assert now(house, upload).state is UploadState.JOINED
+
+
+def test_a_disk_that_stays_full_fails_the_upload_with_a_reason(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = sent(house)
+    fingerprinted(house, upload, heard())
+    loop = loop_of(house, matcher(house), clock)
+
+    def full(*_: object) -> None:
+        raise StorageFull
+
+    monkeypatch.setattr(house.fingerprints, "candidates", full)
+    for _ in range(10):
+        steps(loop, 5)
+        clock.advance(60)
+    seen = uploads.view(house, now(house, upload))
+    assert (seen.status, seen.failure, seen.can_retry) == (Status.FAILED, Failure("storage-full"), True)
+
+
+def test_the_index_says_what_the_catalogue_says(house: House, clock: Clock, tmp_path: Path) -> None:
+    upload = matched(house, sent(house), heard(title="Falcon"))
+    song_id = upload.song_id or ""
+    drained(house, clock, index.consumer(house))
+    assert found(house, "falcon") == []
+    separated(house, tmp_path / "stems", song_id)
+    drained(house, clock, index.consumer(house))
+    assert found(house, "falcon") == [song_id]
+    songs.edit(house, "ana", song_id, Tags(title="Eagle"))
+    drained(house, clock, index.consumer(house))
+    assert (found(house, "falcon"), found(house, "eagle")) == ([], [song_id])
+
+
+def test_neither_order_nor_repetition_matters_to_the_index(house: House, clock: Clock, tmp_path: Path) -> None:
+    song_id = matched(house, sent(house)).song_id or ""
+    separated(house, tmp_path / "stems", song_id)
+    songs.edit(house, "ana", song_id, Tags(title="Eagle"))
+    events: list[Event] = published(house, "songs")
+    publish(house, *reversed(events), *events)
+    drained(house, clock, index.consumer(house))
+    assert found(house, "eagle") == [song_id]
+
+
+def test_a_removed_song_leaves_the_index(house: House, clock: Clock, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from demixer import facts
+
+    song_id = matched(house, sent(house)).song_id or ""
+    separated(house, tmp_path / "stems", song_id)
+    drained(house, clock, index.consumer(house))
+    gone = replace(song_of(house, song_id), removed=True)
+    house.catalogue.songs.save(gone, [facts.song_removed(gone)])
+    house.flush()
+    drained(house, clock, index.consumer(house))
+    assert found(house, "song") == []
+
+
+@pytest.mark.parametrize("topic", ["matching", "songs"])
+def test_nonsense_in_a_topic_stops_nobody(house: House, clock: Clock, topic: str) -> None:
+    publish_bytes(house, topic, b"nonsense")
+    upload = sent(house)
+    fingerprinted(house, upload, heard())
+    drained(house, clock, matcher(house), index.consumer(house))
+    assert now(house, upload).state is UploadState.JOINED
+    assert [letter.value for letter in letters(house, topic)] == [b"nonsense"]

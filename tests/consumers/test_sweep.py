@@ -1,0 +1,267 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consumers import fingerprint, match, separate, sweep
+from consumers.timer import Chore, Timer
+from demixer import recognition, separations, songs, uploads
+from demixer.domain import Failure, SeparationState, UploadState
+from demixer.errors import Transient
+from demixer.house import House
+from demixer.ports import Files
+from tests.consumers.driving import drained, loop_of, steps
+from tests.houses import Clock, published
+from tests.test_helpers import without_log
+from tests.ways import (
+    MODEL,
+    fingerprinted,
+    heard,
+    keys,
+    matched,
+    now,
+    sent,
+    separated,
+    separation_of,
+    song_of,
+)
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0
+
+
+class Aged:
+    """A file store in which everything was written when the clock was started."""
+
+    def __init__(self, files: Files, clock: Clock) -> None:
+        self._files, self._start = files, clock()
+
+    def keys(self, prefix: str) -> "Iterator[tuple[str, object]]":
+        return ((key, self._start) for key, _ in self._files.keys(prefix))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._files, name)
+
+
+@pytest.fixture
+def aged(house: House, clock: Clock) -> House:
+    from dataclasses import replace
+    from typing import cast
+
+    return replace(house, files=cast(Files, Aged(house.files, clock)))
+
+
+def write(house: House, key: str) -> None:
+    songs.keep_bytes(house, key, b"x")
+
+
+def test_it_publishes_what_a_killed_process_left(house: House) -> None:
+    upload = sent(without_log(house))
+    assert published(house) == []
+    sweep.flush(house)
+    assert [event.subject for event in published(house)] == [upload.id]
+
+
+def test_it_forgets_old_progress_and_nothing_else(house: House, clock: Clock) -> None:
+    separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
+    separations.begin(house, published(house, "separations")[0], "CPU")
+    separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
+    before = len(published(house))
+    clock.advance(2 * HOUR)
+    sweep.trim(house)
+    assert published(house, "progress") == []
+    assert len(published(house)) == before - 1
+
+
+def test_it_removes_audio_that_nothing_refers_to_but_not_at_once(aged: House, clock: Clock) -> None:
+    write(aged, "uploads/nobodys")
+    sweep.remove_left_over(aged)
+    assert keys(aged) == {"uploads/nobodys"}
+    clock.advance(DAY + 1)
+    sweep.remove_left_over(aged)
+    assert keys(aged) == set()
+
+
+def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can_be_tried_again(
+    aged: House, clock: Clock, tmp_path: Path
+) -> None:
+    waiting = sent(aged, data=b"1")
+    failed = sent(aged, data=b"2")
+    recognition.reject(aged, failed, Failure("storage-full"), keep_file=True)
+    brought = matched(aged, sent(aged, data=b"3"))
+    separated(aged, tmp_path / "stems", brought.song_id or "")
+    uploads.delete(aged, "ana", brought.id)
+    clock.advance(30 * DAY)
+    before = keys(aged)
+    sweep.remove_left_over(aged)
+    assert keys(aged) == before
+    assert {waiting.audio, failed.audio, brought.audio} <= before
+
+
+def test_it_removes_the_audio_of_an_upload_that_joined_a_song_it_did_not_bring(
+    aged: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matched(aged, sent(aged, data=b"1"), heard(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(aged.files._files, "delete", lambda key: None)  # type: ignore[attr-defined]  # killed before
+        second = matched(aged, sent(aged, data=b"2"), heard(1))
+    assert f"uploads/{second.id}" in keys(aged)
+    clock.advance(DAY + 1)
+    sweep.remove_left_over(aged)
+    assert f"uploads/{second.id}" not in keys(aged)
+
+
+def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: House, clock: Clock) -> None:
+    first = sent(aged, data=b"1")
+    second = sent(aged, data=b"2")
+    for upload in (first, second):
+        write(aged, f"covers/{upload.id}.jpg")
+        matched(aged, upload, heard(1, cover=f"covers/{upload.id}.jpg"))
+    edited = matched(aged, sent(aged, data=b"3"), heard(3)).song_id or ""
+    cover = songs.set_cover(aged, "ana", edited, b"jpeg").cover
+    write(aged, f"covers/{edited}-1.jpg")
+    clock.advance(DAY + 1)
+    sweep.remove_left_over(aged)
+    assert {key for key in keys(aged) if key.startswith("covers/")} == {f"covers/{first.id}.jpg", cover}
+
+
+def test_it_removes_exports_after_a_week(aged: House, clock: Clock) -> None:
+    write(aged, "exports/separation/vocals.wav")
+    clock.advance(6 * DAY)
+    sweep.remove_left_over(aged)
+    assert keys(aged) == {"exports/separation/vocals.wav"}
+    clock.advance(DAY + 1)
+    sweep.remove_left_over(aged)
+    assert keys(aged) == set()
+
+
+def test_plays_reach_the_index(house: House, tmp_path: Path) -> None:
+    song_id = matched(house, sent(house)).song_id or ""
+    separated(house, tmp_path / "stems", song_id)
+    songs.played(house, song_id)
+    sweep.refresh_plays(house)
+    assert [song.plays for song in house.search.search("song", limit=1).songs] == [1]
+
+
+# --- lost events ----------------------------------------------------------------------------------------------------
+
+
+def consumers_ran(house: House, clock: Clock) -> None:
+    """All are at the end of their topics."""
+    for consumer in (fingerprint.consumer(house), match.consumer(house, lambda: MODEL)):
+        loop = loop_of(house, consumer, clock)
+        loop._consumer = type(consumer)(**{**_fields(consumer), "handle": lambda event, context: None})
+        steps(loop, 10)
+        loop._leave()
+    loop = loop_of(house, separate.consumer(house), clock)
+    loop._consumer = type(loop._consumer)(**{**_fields(loop._consumer), "handle": lambda event, context: None})
+    steps(loop, 10)
+    loop._leave()
+
+
+def _fields(consumer: object) -> dict[str, object]:
+    from dataclasses import fields
+
+    return {field.name: getattr(consumer, field.name) for field in fields(consumer)}  # type: ignore[arg-type]
+
+
+def announced(house: House, topic: str) -> int:
+    return len(published(house, topic))
+
+
+def test_an_upload_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
+    upload = sent(house)
+    consumers_ran(house, clock)
+    lost = sweep.Lost(house)
+    lost.announce()
+    assert announced(house, "uploads") == 1
+    clock.advance(2 * MINUTE)
+    lost.announce()
+    assert [event.subject for event in published(house, "uploads")] == [upload.id, upload.id]
+
+
+def test_a_fingerprint_that_was_lost_is_made_again(house: House, clock: Clock) -> None:
+    upload = sent(house)
+    fingerprinted(house, upload, heard())
+    consumers_ran(house, clock)
+    clock.advance(2 * MINUTE)
+    sweep.Lost(house).announce()
+    assert (now(house, upload).state, now(house, upload).attempt) == (UploadState.RECEIVED, 2)
+
+
+def test_a_separation_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
+    song = song_of(house, matched(house, sent(house)).song_id)
+    separations.begin(house, published(house, "separations")[0], "CPU")
+    consumers_ran(house, clock)
+    clock.advance(2 * MINUTE)
+    sweep.Lost(house).announce()
+    assert [event.data["separation_id"] for event in published(house, "separations")] == [song.separation_id] * 2
+
+
+def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, clock: Clock) -> None:
+    sent(house)
+    loop_of(house, fingerprint.consumer(house), clock)._leave()
+    lost = sweep.Lost(house)
+    for _ in range(10):
+        clock.advance(30 * MINUTE)
+        lost.announce()
+    assert announced(house, "uploads") == 1
+    for _ in range(4):
+        clock.advance(30 * MINUTE)
+        lost.announce()
+    assert announced(house, "uploads") == 2
+
+
+def test_without_the_consumer_nothing_counts_as_lost(house: House, clock: Clock) -> None:
+    sent(house)
+    clock.advance(10 * MINUTE)
+    sweep.Lost(house).announce()
+    assert announced(house, "uploads") == 1
+
+
+def test_what_has_ended_is_left_alone(house: House, clock: Clock, tmp_path: Path) -> None:
+    separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
+    recognition.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
+    house.flush()
+    consumers_ran(house, clock)
+    before = announced(house, "uploads"), announced(house, "separations")
+    clock.advance(DAY)
+    sweep.Lost(house).announce()
+    assert (announced(house, "uploads"), announced(house, "separations")) == before
+    assert not house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
+
+
+# --- the timer ------------------------------------------------------------------------------------------------------
+
+
+def test_each_chore_is_done_when_it_is_due(clock: Clock) -> None:
+    done: list[str] = []
+    chores = [Chore("often", 1, lambda: done.append("often")), Chore("seldom", 10, lambda: done.append("seldom"))]
+    timer = Timer("test", chores, clock.monotonic)
+    for _ in range(11):
+        timer._run_once()
+        timer._run_once()
+        clock.advance(1)
+    assert (done.count("often"), done.count("seldom")) == (11, 2)
+
+
+def test_a_busy_engine_only_delays_a_chore_and_any_other_error_ends_the_timer(clock: Clock) -> None:
+    errors: list[Exception] = [Transient(), KeyError("bug")]
+
+    def work() -> None:
+        raise errors.pop(0)
+
+    timer = Timer("test", [Chore("work", 1, work)], clock.monotonic)
+    timer._run_once()
+    clock.advance(1)
+    with pytest.raises(KeyError):
+        timer._run_once()
+
+
+def test_every_chore_of_the_sweeper_runs_in_an_empty_house(house: House, clock: Clock) -> None:
+    timer = sweep.timer(house, clock.monotonic)
+    timer._run_once()
+    timer.stop()
+    timer.run()
+    assert timedelta(0) < sweep.SILENT < sweep.MUTE
+    drained(house, clock)
