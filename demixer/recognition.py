@@ -22,6 +22,7 @@ from demixer.domain import (
     UploadState,
     song_id_of,
 )
+from demixer.errors import BadEvent
 from demixer.house import House
 
 
@@ -162,9 +163,14 @@ def _move(house: House, upload: Upload, state: UploadState) -> Upload | None:
 
 def _heard(event: Event) -> Heard:
     tags = event.data["tags"]
+    try:
+        fingerprint = base64.b64decode(event.data["fingerprint"])
+        Fingerprint.from_bytes(fingerprint)
+    except ValueError as error:
+        raise BadEvent(type=event.type, reason=f"fingerprint: {error}") from error
     return Heard(
         duration=event.data["duration"],
-        fingerprint=base64.b64decode(event.data["fingerprint"]),
+        fingerprint=fingerprint,
         tags=Tags(artist=tags["artist"], album=tags["album"], title=tags["title"], year=tags["year"]),
         cover=event.data["cover"],
     )

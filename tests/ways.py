@@ -1,13 +1,19 @@
 """Uploads and songs brought along their way by the use cases, without audio: what the consumers would do."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from demixer import facts, recognition, separations, uploads
 from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Event, Separation, Song, Stem, Tags, Upload
+from demixer.errors import Transient
 from demixer.house import House
+from demixer.ports import EventLog, Record
 from demixer.recognition import Heard
 from demixer.uploads import IncomingFile
 from tests.houses import published
@@ -41,6 +47,12 @@ def fingerprinted(house: House, upload: Upload, what: Heard) -> Event:
     recognition.fingerprinted(house, begun, what)
     house.flush()
     return [event for event in published(house, "matching") if event.subject == upload.id][-1]
+
+
+def fingerprint_event(upload: Upload, what: Heard, at: datetime) -> Event:
+    return facts.upload_fingerprinted(
+        upload, duration=what.duration, fingerprint=what.fingerprint, tags=what.tags, cover=what.cover, now=at
+    )
 
 
 def matched(house: House, upload: Upload, what: Heard | None = None, model: str = MODEL) -> Upload:
@@ -90,6 +102,18 @@ def separation_of(house: House, separation_id: str | None) -> Separation:
 
 def bytes_of(house: House, key: str) -> bytes:
     return b"".join(house.files.read(key))
+
+
+class BusyLog:
+    """Takes nothing just now."""
+
+    def publish(self, records: Sequence[Record]) -> None:
+        raise Transient
+
+
+def without_log(house: House) -> House:
+    """What is saved through it stays in the outbox, as if its process was killed right after saving."""
+    return replace(house, events=cast(EventLog, BusyLog()))
 
 
 def keys(house: House) -> set[str]:

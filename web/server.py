@@ -22,17 +22,28 @@ WAITING_CONNECTIONS = 1000  # open ones beyond those being served
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
-    """Live pages would keep a stopping worker busy until it is killed, so they are ended first."""
+    """Live pages would keep a stopping worker busy until it is killed, so they are ended first.
+
+    Ctrl-C reaches a worker twice, from the terminal and from its parent. The second signal may come while the first is
+    being handled, in the same thread, which would then wait for locks that it holds itself: so it is ignored.
+    """
+
+    ending = quitting = False
 
     def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
         self._end_live_pages()
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: types.FrameType | None) -> None:
-        self._end_live_pages()
-        super().handle_quit(sig, frame)
+        if not self.quitting:
+            self.quitting = True
+            self._end_live_pages()
+            super().handle_quit(sig, frame)
 
     def _end_live_pages(self) -> None:
+        if self.ending:
+            return
+        self.ending = True
         app = getattr(self, "wsgi", None)  # not there yet while the application loads
         if isinstance(app, Flask):
             hub: Hub = app.extensions["live"]

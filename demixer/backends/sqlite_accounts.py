@@ -7,6 +7,7 @@ import threading
 import unicodedata
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -44,7 +45,11 @@ class SqliteAccounts:
         self._database = Database(path, MIGRATIONS, variable="ACCOUNTS_URL")
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
-        self._nobody = self._hash(secrets.token_hex())  # what the password of an unknown e-mail is compared with
+
+    @cached_property
+    def _nobody(self) -> str:
+        """What the password of an unknown e-mail is compared with. Made when first wanted: it takes half a second."""
+        return self._hash(secrets.token_hex())
 
     def create(self, email: str, password: str, name: str, at: datetime) -> Person:
         address = _address(email)

@@ -13,7 +13,7 @@ import numpy as np
 from flask import Flask
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from demixer.audio.encode import StemWriter
 from demixer.audio.peaks import Peaks
@@ -38,10 +38,15 @@ Samples = NDArray[np.float32]
 TONES: Mapping[str, float] = {"vocals": 880.0, "drums": 3_520.0, "bass": 110.0, "other": 440.0}
 
 
+class Quiet(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Dozens of lines a page would bury what a failing test has to say."""
+
+
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """The address of `app` on a free port of this machine."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     server.daemon_threads = True  # type: ignore[attr-defined]  # live pages outlast their test by a moment
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

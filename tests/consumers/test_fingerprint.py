@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint
-from demixer import uploads
+from demixer import recognition, uploads
 from demixer.domain import Failure, Status, Tags, Upload, UploadState
 from demixer.errors import StorageFull, Transient
 from demixer.house import House
@@ -124,7 +124,7 @@ def test_killed_anywhere_the_next_process_completes_it(
     def killed(*_: object) -> None:
         raise Killed
 
-    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (fingerprint.recognition, "fingerprinted")}
+    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (recognition, "fingerprinted")}
     with monkeypatch.context() as patch:
         patch.setattr(*where[killed_in], killed)
         with pytest.raises(Killed):

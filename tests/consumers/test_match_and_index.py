@@ -1,16 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consumers import index, match
 from consumers.consumer import Consumer
-from demixer import songs, uploads
+from demixer import facts, recognition, songs, uploads
+from demixer.audio.separation import models
 from demixer.domain import Event, Failure, Status, Tags, UploadState
 from demixer.errors import StorageFull
 from demixer.house import House
 from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
 from tests.houses import Clock, published
-from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, separated, song_of
+from tests.ways import MODEL, fingerprint_event, fingerprinted, heard, matched, now, sent, separated, song_of
 
 
 def matcher(house: House) -> Consumer:
@@ -30,7 +32,7 @@ def test_an_upload_joins_its_song_and_asks_for_the_model_in_use(house: House, cl
 
 
 def test_the_model_is_asked_for_only_with_the_first_new_song(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match.models, "resolve", lambda settings: pytest.fail("nobody needs it yet"))
+    monkeypatch.setattr(models, "resolve", lambda settings: pytest.fail("nobody needs it yet"))
     match.consumer(house)
 
 
@@ -46,14 +48,14 @@ def test_everything_delivered_twice_has_the_effect_of_once(house: House, clock: 
     assert len(published(house, "separations")) == 1
 
 
-def test_a_fingerprint_that_is_none_crashes_nothing_for_ever(house: House, clock: Clock) -> None:
+def test_an_event_with_a_broken_fingerprint_is_a_dead_letter_and_fails_its_upload(house: House, clock: Clock) -> None:
     upload = sent(house)
-    fingerprinted(house, upload, heard())
-    loop = loop_of(house, matcher(house), clock)
-    loop._house.catalogue.uploads  # noqa: B018 - the loop works on the same house
-    for _ in range(3):
-        steps(loop)
-    assert now(house, upload).state is UploadState.JOINED
+    recognition.begin_fingerprinting(house, published(house)[0])
+    broken = replace(heard(), fingerprint=b"broken")
+    publish(house, fingerprint_event(now(house, upload), broken, clock()))
+    drained(house, clock, matcher(house))
+    assert uploads.view(house, now(house, upload)).status is Status.FAILED
+    assert len(letters(house, "matching")) == 1
 
 
 def test_a_disk_that_stays_full_fails_the_upload_with_a_reason(
@@ -98,10 +100,6 @@ def test_neither_order_nor_repetition_matters_to_the_index(house: House, clock: 
 
 
 def test_a_removed_song_leaves_the_index(house: House, clock: Clock, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from demixer import facts
-
     song_id = matched(house, sent(house)).song_id or ""
     separated(house, tmp_path / "stems", song_id)
     drained(house, clock, index.consumer(house))
@@ -114,9 +112,10 @@ def test_a_removed_song_leaves_the_index(house: House, clock: Clock, tmp_path: P
 
 @pytest.mark.parametrize("topic", ["matching", "songs"])
 def test_nonsense_in_a_topic_stops_nobody(house: House, clock: Clock, topic: str) -> None:
-    publish_bytes(house, topic, b"nonsense")
     upload = sent(house)
-    fingerprinted(house, upload, heard())
+    event = fingerprinted(house, upload, heard())
+    publish_bytes(house, topic, b"nonsense")
+    publish(house, event)
     drained(house, clock, matcher(house), index.consumer(house))
     assert now(house, upload).state is UploadState.JOINED
     assert [letter.value for letter in letters(house, topic)] == [b"nonsense"]

@@ -6,7 +6,7 @@ import pytest
 
 from consumers import separate
 from consumers.consumer import Consumer
-from demixer import facts, recognition, uploads
+from demixer import facts, recognition, separations, uploads
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress
 from demixer.domain import Failure, SeparationState, Status, Upload
@@ -208,8 +208,8 @@ def test_a_busy_catalogue_does_not_stop_the_work(
 
     def work(on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(separate.separations, "progressed", busy)
-            patch.setattr(separate.separations, "wanted", busy)
+            patch.setattr(separations, "progressed", busy)
+            patch.setattr(separations, "wanted", busy)
             on_progress(Progress(0.1, None, "m", "CPU"))
             assert not should_stop()
 
@@ -225,7 +225,7 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
     class Killed(BaseException):
         pass
 
-    original = getattr(separate.separations, step)
+    original = getattr(separations, step)
 
     def killed(*args: object) -> None:
         if after:
@@ -234,7 +234,7 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
 
     made, _ = consumer(house)
     with monkeypatch.context() as patch:
-        patch.setattr(separate.separations, step, killed)
+        patch.setattr(separations, step, killed)
         with pytest.raises(Killed):
             steps(loop_of(house, made, clock))
     drained(house, clock, consumer(house)[0])

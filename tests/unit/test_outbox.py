@@ -1,34 +1,11 @@
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import cast
-
 import pytest
 
 from demixer import facts, outbox
 from demixer.domain import Failure, Upload
-from demixer.errors import BadEvent, Transient
+from demixer.errors import BadEvent
 from demixer.house import House
-from demixer.ports import EventLog, Record
 from tests.houses import published
-from tests.ways import sent
-
-
-class Busy:
-    """A log that takes `room` records, and then is busy."""
-
-    def __init__(self, log: EventLog, room: int) -> None:
-        self._log, self.room = log, room
-
-    def publish(self, records: Sequence[Record]) -> None:
-        if len(records) > self.room:
-            raise Transient
-        self.room -= len(records)
-        self._log.publish(records)
-
-
-def without_log(house: House) -> House:
-    return replace(house, events=cast(EventLog, Busy(house.events, 0)))
+from tests.ways import sent, without_log
 
 
 def saved(house: House, number: int) -> Upload:
@@ -72,7 +49,7 @@ def test_an_event_that_cannot_be_written_down_is_refused_before_it_is_stored(hou
         facts.upload_rejected(upload, Failure("too-long", {"max_minutes": param}), house.now())
 
 
-def test_a_record_names_its_type_and_goes_under_the_key_of_its_subject(house: House, tmp_path: Path) -> None:
+def test_a_record_names_its_type_and_goes_under_the_key_of_its_subject(house: House) -> None:
     upload = saved(house, 1)
     record = outbox.record(facts.upload_received(upload))
     assert (record.topic, record.key) == ("uploads", upload.id)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demixer import facts, recognition, separations, uploads
-from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, UploadState
+from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, Upload, UploadState
 from demixer.house import House
 from tests.houses import published
 from tests.ways import (
@@ -50,7 +50,7 @@ def requests(house: House) -> list[Event]:
     return published(house, "separations")
 
 
-def withdrawn(house: House, upload: uploads.Upload) -> Event:
+def withdrawn(house: House, upload: Upload) -> Event:
     return facts.upload_withdrawn(now(house, upload), house.now())
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from demixer import recognition, separations, uploads
-from demixer.domain import Failure, SeparationState, Status, Tags, UploadState
+from demixer.domain import Failure, SeparationState, Status, Tags, Upload, UploadState
 from demixer.errors import NotFound, Refused, TooLarge
 from demixer.house import House
 from demixer.uploads import IncomingFile
@@ -13,7 +13,7 @@ from tests.ways import heard, keys, matched, now, sent, separated, separation_of
 HASH = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # sha256 of "abc", FIPS 180-2, B.1
 
 
-def failed(house: House, data: bytes = b"a song", *, keep_file: bool = True) -> uploads.Upload:
+def failed(house: House, data: bytes = b"a song", *, keep_file: bool = True) -> Upload:
     upload = sent(house, data=data)
     recognition.reject(house, upload, Failure("damaged-audio"), keep_file=keep_file)
     return now(house, upload)

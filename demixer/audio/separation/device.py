@@ -2,11 +2,13 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from demixer.audio.separation.engine import Device
-from demixer.errors import ConfigurationError
+from demixer.errors import ConfigurationError, SeparationFailed
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,17 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """CUDA has a class for it; the CPU and Apple allocators only a sentence in a plain RuntimeError."""
     sentence = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in sentence or "can't allocate" in sentence
+
+
+@contextmanager
+def memory_watched(device: Device) -> Iterator[None]:
+    """Say `SeparationFailed("out-of-memory")` when the block runs out of the device's memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise SeparationFailed("out-of-memory", device=device.name) from error
 
 
 def _present(kind: str) -> bool:

@@ -20,8 +20,8 @@ class Finding(NamedTuple):
 
 def findings(settings: Settings) -> list[Finding]:
     """Loads the model for real, so it may take seconds; fetches no weights. Raises nothing."""
-    device = _device(settings)
-    return [device[0], *_model(settings, device[1])]
+    finding, device = _device(settings)
+    return [finding, *_folder(settings.models_dir), *_model(settings, device)]
 
 
 def by_hand(name: str) -> str:
@@ -44,6 +44,12 @@ def _device(settings: Settings) -> tuple[Finding, Device | None]:
     except DemixerError as error:
         return Finding(False, sentence(error.code, error.params), "DEVICE=auto takes what is there"), None
     return Finding(True, f"separation runs on {chosen.name}"), chosen
+
+
+def _folder(models_dir: Path | None) -> list[Finding]:
+    if models_dir is None or models_dir.is_dir():
+        return []
+    return [Finding(False, f"MODELS_DIR {models_dir} is no folder", "make it, or do not set MODELS_DIR")]
 
 
 def _model(settings: Settings, device: Device | None) -> list[Finding]:

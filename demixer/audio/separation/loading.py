@@ -1,6 +1,7 @@
 """From a model's name to an engine that is ready to run."""
 
 import pickle
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from demucs.repo import ModelLoadingError, check_checksum
 from demucs.states import load_model
 from safetensors import SafetensorError
 
+from demixer.audio.separation import device as devices
 from demixer.audio.separation import hub, memory, weights
 from demixer.audio.separation.demucs_engine import DemucsEngine
 from demixer.audio.separation.engine import Device, Engine
@@ -25,6 +27,7 @@ from demixer.errors import ModelUnavailable
 
 # What a package of weights is made of besides tensors. Anything else in the pickle is not run.
 _KNOWN_CLASSES = [Demucs, HDemucs, HTDemucs, Fraction]
+_CHECKSUM = re.compile("-([0-9a-f]{8,})$")  # in the name of a file, of its content
 # What reading a damaged or foreign file raises, across zip, pickle, safetensors and the models' constructors.
 _BROKEN = (ModelLoadingError, SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError)
 _FOREIGN = (KeyError, TypeError, AttributeError, AssertionError, IndexError, ImportError)
@@ -33,15 +36,13 @@ _FOREIGN = (KeyError, TypeError, AttributeError, AssertionError, IndexError, Imp
 def load(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine:
     """The engine of `choice`; weights that are on no disk here are fetched first.
 
-    Raises `ModelUnavailable` when they cannot be, or are damaged.
+    Raises `ModelUnavailable` when they cannot be, or are damaged; `SeparationFailed` when the device is too small for it.
     """
     # The same song must give the same stems, on a GPU too: cuDNN may otherwise pick sums of another order.
     torch.backends.cudnn.deterministic = True
     memory.keep()
-    if choice.name == OFFLINE:
-        return SpleeterEngine(choice, device)
-    found = weights.find(choice.name, models_dir)
-    return DemucsEngine(choice, load_bag(found or hub.fetch(_bag(choice, models_dir), models_dir)), device)
+    with devices.memory_watched(device):
+        return _engine(choice, device, models_dir)
 
 
 def load_bag(found: Weights) -> Any:
@@ -55,8 +56,12 @@ def load_bag(found: Weights) -> Any:
     return bag.eval()
 
 
-def _bag(choice: ModelChoice, models_dir: Path | None) -> weights.Bag:
-    return weights.definition(choice.name, models_dir)
+def _engine(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine:
+    if choice.name == OFFLINE:
+        return SpleeterEngine(choice, device)
+    found = weights.find(choice.name, models_dir)
+    found = found or hub.fetch(weights.definition(choice.name, models_dir), models_dir)
+    return DemucsEngine(choice, load_bag(found), device)
 
 
 def _load_network(name: str, path: Path) -> Any:
@@ -69,8 +74,8 @@ def _load_network(name: str, path: Path) -> Any:
 
 
 def _load_package(path: Path) -> Any:
-    if "-" in path.stem:
-        check_checksum(path, path.stem.rsplit("-", 1)[1])
+    if checksum := _CHECKSUM.search(path.stem):
+        check_checksum(path, checksum[1])
     return load_model(_read_package(path))  # type: ignore[no-untyped-call]
 
 

@@ -45,18 +45,13 @@ class ModelChoice:
 def resolve(settings: Settings) -> ModelChoice:
     """The model that `MODEL` stands for. `auto` may ask the hub once per process, for at most `hub.PATIENCE` seconds.
 
-    Raises `ConfigurationError` for a name that nobody knows. Does not look whether the weights are there, except for
+    Raises `ConfigurationError` for a name that nobody knows, or a muddle in `MODELS_DIR`. Does not look whether the weights are there, except for
     `auto`: `weights.find` does.
     """
     try:
         return choice_of(settings.model, settings.models_dir)
     except ModelUnavailable as error:
-        if error.params["reason"] != weights.UNKNOWN:
-            raise
-        known = ", ".join((AUTO, *reversed(RANKING)))
-        raise ConfigurationError(
-            variable="MODEL", hint=f"no model is called {settings.model!r}; there are {known}"
-        ) from error
+        raise _as_configuration_error(error, settings) from error
 
 
 def choice_of(name: str, models_dir: Path | None) -> ModelChoice:
@@ -86,6 +81,14 @@ def better_than(one: str, other: str) -> bool:
     if one not in RANKING or other not in RANKING:
         return False
     return RANKING.index(one) > RANKING.index(other) and set(stems_of(one)) >= set(stems_of(other))
+
+
+def _as_configuration_error(error: ModelUnavailable, settings: Settings) -> ConfigurationError:
+    if error.params["reason"] == weights.UNKNOWN:
+        known = ", ".join((AUTO, *reversed(RANKING)))
+        return ConfigurationError(variable="MODEL", hint=f"no model is called {settings.model!r}; there are {known}")
+    hint = f"{error.params['model']}: {error.params['reason']}: {error.params.get('file')} in {settings.models_dir}"
+    return ConfigurationError(variable="MODELS_DIR", hint=hint)
 
 
 def _automatic(models_dir: Path | None) -> ModelChoice:

@@ -11,6 +11,7 @@ go out, so that the joins are those of one inverse transform over the whole song
 """
 
 import importlib.util
+import pickle
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from demixer.audio.separation.engine import Device
 from demixer.audio.separation.models import ModelChoice
 from demixer.audio.separation.spool import Samples, Spool
 from demixer.audio.separation.weights import DAMAGED
-from demixer.errors import ModelUnavailable, SeparationFailed
+from demixer.errors import ModelUnavailable
 
 WINDOW = 4096  # samples
 HOP = 1024
@@ -79,13 +80,9 @@ class SpleeterEngine:
 
     def _estimates(self, seen: Tensor) -> Tensor:
         """The magnitude of each stem, shape `(stems, channels, frames, bins)`."""
-        try:
+        with devices.memory_watched(self.device):
             on_device = seen.to(self.device.kind)
             return torch.cat([network(on_device) for network in self._networks]).cpu()
-        except RuntimeError as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            raise SeparationFailed("out-of-memory", device=self.device.name) from error
 
 
 class _OverlapAdd:
@@ -135,7 +132,7 @@ def _load(name: str) -> list[Any]:
         package = _package()
         unet = _unet(package / "unet.py")
         return [_network(unet, package / "checkpoints" / "2stems" / file) for file in CHECKPOINTS]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
         raise ModelUnavailable(model=name, reason=DAMAGED) from error
 
 

@@ -40,7 +40,7 @@ class HalvingEngine:
 
     choice = ModelChoice("halving", "halving;1", ("left", "right"), "")
     device = CPU
-    stems = ("left", "right")
+    stems: tuple[str, ...] = ("left", "right")
     sample_rate = 44100
     channels = 2
 

@@ -18,7 +18,8 @@ MADE = {
 
 
 def say(job: dict[str, Any], what: str, **fields: Any) -> None:
-    print(json.dumps({"type": what, "job": job["job"], **fields}), flush=True)
+    sys.stdout.write(json.dumps({"type": what, "job": job["job"], **fields}) + "\n")
+    sys.stdout.flush()
 
 
 def listen() -> dict[str, Any]:

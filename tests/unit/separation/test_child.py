@@ -35,7 +35,9 @@ def worker(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def song(tmp_path: Path, seconds: float) -> Path:
-    return audio_samples.write(tmp_path / "song.flac", audio_samples.music(seconds), "-sample_fmt", "s16")
+    """Music of five seconds, over and over."""
+    samples = np.tile(audio_samples.music(5), (1, 1 + int(seconds / 5)))[:, : int(seconds * audio_samples.SAMPLE_RATE)]
+    return audio_samples.write(tmp_path / "song.flac", samples, "-sample_fmt", "s16")
 
 
 def test_the_stems_in_the_files_are_those_of_demucs(worker: SeparationWorker, tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ worker.separate(Path(sys.argv[1]), Path(sys.argv[2]), "htdemucs", on_progress=sh
 
 def test_the_child_ends_when_its_parent_is_killed(models_dir: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "DATA_DIR": str(tmp_path / "data"), "MODELS_DIR": str(models_dir), "DEVICE": "cpu"}
-    command = [sys.executable, "-c", PARENT, str(song(tmp_path, 600)), str(tmp_path / "out")]
+    command = [sys.executable, "-c", PARENT, str(song(tmp_path, 300)), str(tmp_path / "out")]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         line = next(line for line in parent.stdout if "htdemucs" in line)

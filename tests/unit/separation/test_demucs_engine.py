@@ -7,7 +7,7 @@ import pytest
 import torch
 from demucs.apply import BagOfModels, apply_model
 
-from demixer.audio.separation import overlap
+from demixer.audio.separation import device, overlap
 from demixer.audio.separation.demucs_engine import DemucsEngine
 from demixer.audio.separation.engine import Device
 from demixer.audio.separation.models import ModelChoice
@@ -60,7 +60,7 @@ def by_demucs(bag: Any, samples: Samples) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("bag", [single, fine_tuned, mixed, shortened])
-@pytest.mark.parametrize("frames", [1000, SECOND - 1, 3 * SECOND + 777])
+@pytest.mark.parametrize("frames", [1000, 2 * SECOND + 777])
 def test_the_stems_are_those_of_demucs(tmp_path: Path, bag: Callable[[], Any], frames: int) -> None:
     samples = noise(frames)
     expected = by_demucs(bag(), samples)
@@ -68,7 +68,7 @@ def test_the_stems_are_those_of_demucs(tmp_path: Path, bag: Callable[[], Any], f
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("frames", [SECOND, STRIDE, STRIDE + 1, 3 * STRIDE, 2 * STRIDE + SECOND, 2 * STRIDE - 1])
+@pytest.mark.parametrize("frames", [SECOND, STRIDE, STRIDE + 1, 2 * STRIDE - 1])
 def test_the_stems_are_those_of_demucs_at_the_edges_of_chunks(tmp_path: Path, frames: int) -> None:
     samples = noise(frames)
     got = torch.from_numpy(separated(tmp_path, single(), samples))
@@ -78,7 +78,7 @@ def test_the_stems_are_those_of_demucs_at_the_edges_of_chunks(tmp_path: Path, fr
 @pytest.mark.parametrize("bag", [single, mixed])
 def test_on_a_cpu_the_sums_are_equal_to_the_last_bit(tmp_path: Path, bag: Callable[[], Any]) -> None:
     network = bag().models[-1]
-    samples = noise(2 * SECOND + 4321)
+    samples = noise(SECOND + 4321)
     with spooled(tmp_path, samples) as mixture:
         plain = Mixture(mixture, torch.tensor(0.0), torch.tensor(1.0))
         got = torch.cat(list(Network(network, CPU).blocks(plain, nothing)), dim=-1)
@@ -96,7 +96,7 @@ def test_silence_stays_finite(tmp_path: Path) -> None:
 
 def test_it_ticks_as_often_as_it_said(tmp_path: Path) -> None:
     ticks: list[None] = []
-    frames = 4 * SECOND
+    frames = 2 * SECOND
     separated(tmp_path, mixed(), noise(frames), lambda: ticks.append(None))
     assert len(ticks) == DemucsEngine(CHOICE, mixed(), CPU).steps(frames)
 
@@ -137,8 +137,8 @@ class Greedy:
 def run_on_a_small_gpu(tmp_path: Path, model: Greedy, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
     """Samples are handed back unchanged, so the result must be the mixture."""
     emptied: list[Device] = []
-    monkeypatch.setattr(overlap.devices, "free_bytes", lambda device: 100 * overlap.BYTES_PER_SECOND)
-    monkeypatch.setattr(overlap.devices, "empty_cache", emptied.append)
+    monkeypatch.setattr(device, "free_bytes", lambda _: 100 * overlap.BYTES_PER_SECOND)
+    monkeypatch.setattr(device, "empty_cache", emptied.append)
     samples = noise(20_500)
     with spooled(tmp_path, samples) as mixture:
         plain = Mixture(mixture, torch.tensor(0.0), torch.tensor(1.0))

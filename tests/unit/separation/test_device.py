@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from demixer.audio.separation import device
-from demixer.errors import ConfigurationError
+from demixer.errors import ConfigurationError, SeparationFailed
 
 
 @pytest.fixture
@@ -23,6 +23,13 @@ def test_auto_takes_the_cpu_where_there_is_nothing_else() -> None:
 def test_a_device_asked_for_by_name_is_never_replaced_silently(kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"DEVICE: {kind} was asked for"):
         device.choose(kind)
+
+
+def test_a_lack_of_memory_is_an_error_that_names_the_device() -> None:
+    with pytest.raises(SeparationFailed, match="out-of-memory"), device.memory_watched(device.choose("cpu")):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="other"), device.memory_watched(device.choose("cpu")):
+        raise RuntimeError("other")
 
 
 def test_auto_leaves_a_gpu_alone_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:

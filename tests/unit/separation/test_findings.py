@@ -58,6 +58,6 @@ def test_damaged_weights_are_a_finding_that_names_the_file(tmp_path: Path) -> No
     assert path.name in model.hint
 
 
-@pytest.mark.parametrize("environ", [{"MODEL": "nonsense"}, {"DEVICE": "mps"}])
+@pytest.mark.parametrize("environ", [{"MODEL": "nonsense"}, {"DEVICE": "mps"}, {"MODELS_DIR": "/no/such/folder"}])
 def test_a_wrong_setting_is_a_finding(tmp_path: Path, environ: dict[str, str]) -> None:
     assert not all(finding.ok for finding in found(tmp_path, **environ))

@@ -1,0 +1,70 @@
+"""Fixtures of the browser tests: the helpers are in `tests.browser.browsing`."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from demixer.domain import Person, Song
+from demixer.house import House, open_house
+from tests.browser.browsing import DESKTOP, a_playable_song, chromium, served, sign_in, watched
+from tests.houses import a_person, settings_in
+from web.app import close, create_app
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    opened = open_house(settings_in(tmp_path_factory.mktemp("browser"), model="spleeter-2stems", max_upload_mb=1))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def site(house: House) -> Iterator[str]:
+    app = create_app(house)
+    with served(app) as address:
+        yield address
+        close(app)
+
+
+@pytest.fixture(scope="session")
+def ana(house: House) -> Person:
+    return a_person(house)
+
+
+@pytest.fixture(scope="session")
+def song(house: House, ana: Person) -> Song:
+    return a_playable_song(house, ana)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = chromium(playwright)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def context(browser: Browser, site: str) -> Iterator[BrowserContext]:
+    width, height = DESKTOP
+    opened = browser.new_context(base_url=site, viewport={"width": width, "height": height}, locale="en")
+    opened.set_default_timeout(15_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must have nothing to complain about."""
+    opened = context.new_page()
+    complaints = watched(opened)
+    yield opened
+    assert complaints == []
+
+
+@pytest.fixture
+def anas_page(page: Page, ana: Person) -> Page:
+    """Signed in as Ana."""
+    sign_in(page, ana.email)
+    return page

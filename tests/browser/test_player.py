@@ -1,0 +1,251 @@
+"""The player, heard: one clock, exact joins, mute and solo, keys, and what happens when a stem does not come."""
+
+import json
+
+import numpy as np
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from demixer.domain import Song
+from demixer.house import House
+from tests.browser import listening
+from tests.browser.browsing import TONES, watched
+
+pytestmark = pytest.mark.slow
+
+WHOLE_AND_CHUNKS = """
+async ([module, url]) => {
+  const { StemSource } = await import(module.replace("song.js", "player/source.js"));
+  const { chunkCount, samplesOf } = await import(module.replace("song.js", "player/frames.js"));
+  const decoder = new OfflineAudioContext(2, 1, 44100);
+  const whole = (await decoder.decodeAudioData(await (await fetch(url)).arrayBuffer())).getChannelData(0);
+  const source = new StemSource(url, decoder);
+  const layout = await source.layout();
+  let [at, worst] = [0, 0];
+  for (let index = 0; index < chunkCount(layout); index++) {
+    const { start, length } = samplesOf(layout, index);
+    if (start !== at) return `chunk ${index} starts at ${start}, not ${at}`;
+    const samples = (await source.chunk(index)).getChannelData(0);
+    for (let i = 0; i < length; i++) worst = Math.max(worst, Math.abs(samples[i] - whole[start + i]));
+    at += length;
+  }
+  return { worst, samples: at, whole: whole.length, chunks: chunkCount(layout) };
+}
+"""
+
+
+def open_song(page: Page, song: Song) -> None:
+    page.add_init_script(listening.TAP)
+    page.goto(f"/songs/{song.id}")
+    expect(page.locator("[data-player]")).to_be_visible()
+
+
+def play(page: Page) -> None:
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(page.locator("[data-player]")).to_have_attribute("data-state", "playing")
+
+
+def position(page: Page) -> float:
+    return float(page.locator("[data-seek]").input_value())
+
+
+def test_chunks_fetched_by_range_are_exactly_the_whole_file(page: Page, song: Song) -> None:
+    page.goto(f"/songs/{song.id}")
+    module = page.locator("script[src*='song.js']").get_attribute("src")
+    for name in TONES:
+        found = page.evaluate(WHOLE_AND_CHUNKS, [module, f"/songs/{song.id}/stems/{name}.mp3"])
+        assert found == {"worst": 0, "samples": 882_000, "whole": 882_000, "chunks": 4}
+
+
+def test_what_sounds_has_no_seam_and_all_stems_are_on_one_clock(context: BrowserContext, site: str, song: Song) -> None:
+    """Ten seconds as they go to the loudspeaker, over two joins of chunks, against the sum of the stems' own files."""
+    own = context.browser
+    assert own
+    bare = own.new_context(base_url=site, bypass_csp=True)  # the recorder is a worklet from a blob
+    page = bare.new_page()
+    open_song(page, song)
+    with page.expect_request(lambda request: request.url.endswith("/plays") and request.method == "POST", timeout=30_000):
+        play(page)
+        page.evaluate(listening.RECORD)
+    heard = listening.recording(page)
+    expected = decoded_sum(page, song)
+    bare.close()
+    heard = heard[44_100 : 44_100 * 8]
+    offset = best_offset(heard, expected)
+    assert np.abs(heard - expected[offset : offset + len(heard)]).max() < 1e-4
+
+
+def decoded_sum(page: Page, song: Song) -> np.ndarray:
+    text = page.evaluate(
+        """async ([song, names]) => {
+          const decoder = new OfflineAudioContext(1, 1, 44100);
+          const sum = new Float32Array(882000);
+          for (const name of names) {
+            const bytes = await (await fetch(`/songs/${song}/stems/${name}.mp3`)).arrayBuffer();
+            const samples = (await decoder.decodeAudioData(bytes)).getChannelData(0);
+            for (let i = 0; i < sum.length; i++) sum[i] += samples[i];
+          }
+          return JSON.stringify(Array.from(sum));
+        }""",
+        [song.id, list(TONES)],
+    )
+    return np.array(json.loads(text), dtype=np.float32)
+
+
+def best_offset(heard: np.ndarray, expected: np.ndarray) -> int:
+    """Where in `expected` `heard` begins: the least squares over its first two seconds."""
+    probe = heard[: 2 * 44_100].astype(np.float64)
+    size = 1 << (len(expected) + len(probe)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(expected, size) * np.conj(np.fft.rfft(probe, size)), size)
+    energy = np.concatenate([[0], np.cumsum(expected.astype(np.float64) ** 2)])
+    last = len(expected) - len(heard)
+    return int((energy[len(probe) : len(probe) + last] - energy[:last] - 2 * product[:last]).argmin())
+
+
+def test_time_goes_on_and_the_play_button_pauses_it(page: Page, song: Song) -> None:
+    open_song(page, song)
+    play(page)
+    page.wait_for_function("() => Number(document.querySelector('[data-seek]').value) > 0.5")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("[data-player]")).to_have_attribute("data-state", "paused")
+    stopped = position(page)
+    listening.wait_until_heard(page, set())
+    assert position(page) == stopped
+
+
+def test_mute_and_solo_decide_what_is_heard(page: Page, song: Song) -> None:
+    open_song(page, song)
+    play(page)
+    listening.wait_until_heard(page, set(TONES))
+    page.get_by_role("button", name="Mute Bass").click()
+    listening.wait_until_heard(page, {"vocals", "drums", "other"})
+    page.get_by_role("button", name="Solo Vocals").click()
+    listening.wait_until_heard(page, {"vocals"})
+    page.get_by_role("button", name="Solo Bass").click()
+    listening.wait_until_heard(page, {"vocals"})  # muted stays muted
+    page.get_by_role("button", name="Mute Bass").click()
+    listening.wait_until_heard(page, {"vocals", "bass"})
+
+
+def test_a_fader_at_zero_silences_its_stem(page: Page, song: Song) -> None:
+    open_song(page, song)
+    play(page)
+    page.get_by_role("slider", name="Volume of Drums").fill("0")
+    listening.wait_until_heard(page, {"vocals", "bass", "other"})
+
+
+def test_the_keyboard_plays_seeks_mutes_and_solos(page: Page, song: Song) -> None:
+    open_song(page, song)
+    player = page.locator("[data-player]")
+    page.locator("body").press("Space")
+    expect(player).to_have_attribute("data-state", "playing")
+    page.locator("body").press("ArrowRight")
+    page.wait_for_function("() => Number(document.querySelector('[data-seek]').value) >= 5")
+    page.locator("body").press("2")
+    expect(page.get_by_role("button", name="Mute Drums")).to_have_attribute("aria-pressed", "true")
+    page.locator("body").press("Shift+Digit3")
+    expect(page.get_by_role("button", name="Solo Bass")).to_have_attribute("aria-pressed", "true")
+    listening.wait_until_heard(page, {"bass"})
+    page.locator("body").press("Space")
+    expect(player).to_have_attribute("data-state", "paused")
+    page.locator("[data-seek]").focus()
+    before = position(page)
+    page.locator("[data-seek]").press("ArrowLeft")
+    assert position(page) == pytest.approx(max(0, before - 5), abs=0.11)
+
+
+def test_keys_typed_into_the_search_box_are_letters(page: Page, song: Song) -> None:
+    open_song(page, song)
+    page.get_by_role("combobox").press_sequentially("1 2")
+    expect(page.get_by_role("button", name="Mute Vocals")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("[data-player]")).to_have_attribute("data-state", "paused")
+
+
+def test_a_click_on_any_waveform_seeks_all_stems(page: Page, song: Song) -> None:
+    open_song(page, song)
+    play(page)
+    wave = page.locator("[data-stem=bass] [data-wave]")
+    box = wave.bounding_box()
+    assert box
+    wave.click(position={"x": box["width"] * 0.6, "y": box["height"] / 2})
+    page.wait_for_function("() => Number(document.querySelector('[data-seek]').value) >= 12")
+    assert position(page) < 15
+    listening.wait_until_heard(page, set(TONES))
+
+
+def test_the_waveforms_are_drawn_in_the_colours_of_their_stems(page: Page, song: Song) -> None:
+    open_song(page, song)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('canvas.wave-played')].every((canvas) => {
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          return data.some((value) => value > 0);
+        })"""
+    )
+    colours = page.eval_on_selector_all("canvas.wave-played", "all => all.map(each => getComputedStyle(each).color)")
+    assert len(set(colours)) == len(TONES)
+
+
+def test_the_mix_is_remembered_for_the_song(page: Page, song: Song) -> None:
+    open_song(page, song)
+    page.get_by_role("button", name="Mute Vocals").click()
+    page.get_by_role("slider", name="Volume of Bass").fill("0.5")
+    page.reload()
+    expect(page.get_by_role("button", name="Mute Vocals")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("slider", name="Volume of Bass")).to_have_value("0.5")
+    play(page)
+    listening.wait_until_heard(page, {"drums", "bass", "other"})
+
+
+def test_a_stem_that_does_not_load_says_so_and_can_be_tried_again(context: BrowserContext, song: Song) -> None:
+    page = context.new_page()  # its console rightly complains about the failed requests
+    refuse = "**/stems/drums.mp3"
+    page.route(refuse, lambda route: route.abort())
+    open_song(page, song)
+    play(page)
+    problem = page.locator("[data-stem=drums] [data-problem]")
+    expect(problem).to_be_visible()
+    listening.wait_until_heard(page, {"vocals", "bass", "other"})
+    page.unroute(refuse)
+    problem.get_by_role("button", name="Try again").click()
+    expect(problem).to_be_hidden()
+    listening.wait_until_heard(page, set(TONES))
+
+
+def test_a_slow_network_stops_the_clock_until_all_stems_are_there(context: BrowserContext, song: Song) -> None:
+    page = context.new_page()
+    held: list[Route] = []
+    holding = True
+
+    def hold_later_chunks(route: Route) -> None:
+        start = int(route.request.headers["range"].removeprefix("bytes=").partition("-")[0])
+        if holding and start > 100_000:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/stems/other.mp3", hold_later_chunks)
+    open_song(page, song)
+    play(page)
+    expect(page.locator("[data-player]")).to_have_attribute("data-state", "loading", timeout=20_000)
+    assert position(page) == pytest.approx(5.2, abs=0.1)
+    holding = False
+    for route in held:
+        route.continue_()
+    expect(page.locator("[data-player]")).to_have_attribute("data-state", "playing")
+    listening.wait_until_heard(page, set(TONES))
+
+
+def test_without_javascript_every_stem_has_a_player_and_downloads(
+    context: BrowserContext, site: str, song: Song, house: House
+) -> None:
+    assert context.browser
+    bare = context.browser.new_context(base_url=site, java_script_enabled=False)
+    page = bare.new_page()
+    complaints = watched(page)
+    page.goto(f"/songs/{song.id}")
+    expect(page.locator("audio")).to_have_count(len(TONES))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Vocals, MP3").click()
+    assert download.value.suggested_filename == "Ana y Los Otros - Amanecer (vocals).mp3"
+    assert complaints == []
+    bare.close()

@@ -1,0 +1,275 @@
+"""Every command as a person types it, in this process."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consumers import dead_letters
+from demixer import cli
+from demixer.audio.separation.separate import Made
+from demixer.audio.separation.worker import Progress
+from demixer.commands import separate
+from demixer.errors import SeparationFailed
+from demixer.house import open_house
+from demixer.settings import load
+from tests import audio_samples
+from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
+from tests.houses import Clock
+from tests.ways import STEMS, matched, sent, separated, stem_files
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("token", "create", "a@b.cc")` gives exit code, output and errors."""
+    for name in ("PORT", "MODEL", "MODELS_DIR", "DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODEL", "spleeter-2stems")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        code = cli.run_command(arguments)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "demixer.cli", "--help"], capture_output=True, text=True, check=True)
+    assert time.monotonic() - began < 2  # 0.1 s on an idle machine
+    for command in ("separate", "run", "web", "consume", "check", "reindex", "account", "token", "dead-letters"):
+        assert command in done.stdout
+
+
+def test_help_loads_no_engine() -> None:
+    script = "import sys; from demixer import cli; cli.run_command(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for module in ("torch", "numpy", "sqlite3", "flask", "demixer.house"):
+        assert f"'{module}'" not in done.stdout
+
+
+def test_an_account_and_its_token(run: Run) -> None:
+    code, out, _ = run("account", "create", "Ana@Example.org", stdin="correct horse battery\n")
+    assert (code, "ana@example.org" in out.lower()) == (0, True)
+    code, out, err = run("token", "create", "ana@example.org")
+    assert (code, len(out.split()), err) == (0, 1, "")
+    accounts = open_house(load()).accounts
+    person = accounts.by_token(out.strip())
+    accounts.close()
+    assert person is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "text"),
+    [
+        (("account", "create", "ana@example.org"), "short\n", "at least 10 characters"),
+        (("account", "create", "nonsense"), "correct horse battery\n", "e-mail address"),
+        (("token", "create", "nobody@example.org"), "", "no account"),
+        (("dead-letters", "show", "uploads.dead/0/0"), "", "no dead letter"),
+        (("dead-letters", "replay", "uploads.dead/0/0"), "", "no dead letter"),
+        (("separate-again", "nothing"), "", "no such song"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, arguments: tuple[str, ...], stdin: str, text: str) -> None:
+    code, out, err = run(*arguments, stdin=stdin)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert text in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("consume",),
+        ("consume", "nobody"),
+        ("separate", "missing.mp3"),
+        ("dead-letters", "replay"),
+        ("dead-letters", "replay", "--all", "one"),
+        ("separate-again",),
+    ],
+)
+def test_a_wrong_use_is_explained(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "Usage:" in err
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("EVENTS_URL", "carrier-pigeon://home"), ("MODEL", "best")])
+def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    code, _, err = run("run")
+    assert code == 2
+    assert err.startswith(f"{name}: ")
+
+
+def test_an_unexpected_error_is_one_line_and_its_place_shown_when_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr("demixer.commands.upkeep.load", bug)
+    code, _, err = run("reindex")
+    assert (code, len(err.splitlines())) == (1, 1)
+    with pytest.raises(KeyError):
+        run("--debug", "reindex")
+
+
+def test_reindex_says_how_many(run: Run, tmp_path: Path) -> None:
+    house = open_house(load())
+    separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
+    house.close()
+    assert run("reindex")[:2] == (0, "The search index holds 1 songs.\n")
+
+
+def test_songs_of_a_lesser_model_can_be_separated_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = open_house(load())
+    song_id = matched(house, sent(house)).song_id or ""
+    separated(house, tmp_path / "stems", song_id)
+    house.close()
+    code, _, err = run("separate-again", song_id)
+    assert (code, "no better model" in err) == (1, True)
+    assert "separate 0 songs" in run("separate-again", "--all")[1]
+    monkeypatch.setenv("MODEL", "htdemucs")
+    assert "separate 1 songs" in run("separate-again", "--all")[1]
+    assert run("separate-again", song_id)[0] == 0
+
+
+def test_the_topics_are_listed(run: Run) -> None:
+    _, out, _ = run("topics", "create")
+    assert [line.split("\t")[0] for line in out.splitlines()] == [
+        "uploads",
+        "matching",
+        "separations",
+        "songs",
+        "progress",
+    ]
+
+
+def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
+    assert "no dead letters" in run("dead-letters", "list")[2]
+    clock = Clock()
+    house = open_house(load())
+    publish_bytes(house, "uploads", b"\xffnonsense", key="k")
+    loop = loop_of(house, Recorder().consumer(), clock)
+    steps(loop, 5)
+    loop._leave()
+    (letter,) = dead_letters.waiting(house.events)
+    house.close()
+    _, out, _ = run("dead-letters", "list")
+    assert (out.count("\n"), letter.id in out, "bad-event" in out) == (1, True, True)
+    _, out, _ = run("dead-letters", "show", letter.id)
+    assert "dead-group: test" in out
+    assert "nonsense" in out
+    assert run("dead-letters", "replay", "--all")[:2] == (0, f"Sent again: {letter.id}\n")
+    assert run("dead-letters", "list")[1] == ""
+
+
+# --- separate -------------------------------------------------------------------------------------------------------
+
+
+class FakeWorker:
+    """Writes two stems, or fails as told."""
+
+    error: BaseException | None = None
+
+    def __init__(self, settings: object) -> None:
+        pass
+
+    def separate(
+        self, source: Path, folder: Path, model: str, *, on_progress: Callable[[Progress], None], should_stop: object
+    ) -> Made:
+        on_progress(Progress(0.4, 2.0, model, "CPU"))
+        if self.error:
+            raise self.error
+        stem_files(folder)
+        return Made(model=model, parameters=model, device="CPU", duration=9.0, gain=1.0, stems=STEMS)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> type[FakeWorker]:
+    monkeypatch.setattr(separate, "SeparationWorker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "error", None)
+    return FakeWorker
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return audio_samples.write(tmp_path / "song.flac", audio_samples.music(6.0))
+
+
+def test_a_song_is_separated_into_a_folder_and_nothing_else_is_written(
+    run: Run, worker: type[FakeWorker], song: Path, tmp_path: Path
+) -> None:
+    code, out, err = run("separate", str(song), "--out", "made/here")
+    assert code == 0
+    assert out.splitlines() == [
+        f"made/here/{name}.{kind}" for name in ("vocals", "accompaniment") for kind in ("flac", "mp3")
+    ]
+    assert "spleeter-2stems on CPU" in err
+    assert sorted(os.listdir(tmp_path)) == ["made", "song.flac"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (SeparationFailed("worker-died"), 1, "stopped unexpectedly"),
+        (KeyboardInterrupt(), cli.INTERRUPTED, "Stopped."),
+        (RuntimeError("bug"), 1, "RuntimeError"),
+    ],
+)
+def test_a_separation_that_fails_says_why(
+    run: Run, worker: type[FakeWorker], song: Path, error: BaseException, code: int, text: str
+) -> None:
+    worker.error = error
+    got, out, err = run("separate", str(song))
+    assert (got, out) == (code, "")
+    assert text in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(b"", "not an audio file"), (b"%PDF-1.7", "not an audio file"), (os.urandom(5000), "audio")]
+)
+def test_what_is_no_song_is_refused(
+    run: Run, worker: type[FakeWorker], tmp_path: Path, content: bytes, text: str
+) -> None:
+    (tmp_path / "x.mp3").write_bytes(content)
+    code, out, err = run("separate", "x.mp3")
+    assert (code, out) == (1, "")
+    assert text in err.splitlines()[-1]
+    assert os.listdir(tmp_path) == ["x.mp3"]
+
+
+def test_a_device_that_is_none_is_a_wrong_use(run: Run, worker: type[FakeWorker], song: Path) -> None:
+    code, _, err = run("separate", str(song), "--device", "tpu")
+    assert (code, err.startswith("DEVICE: ")) == (2, True)
+
+
+@pytest.mark.slow
+def test_check_finds_everything_in_order_and_names_what_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run("check")
+    assert (code, "FAIL" in out) == (0, False)
+    for what in ("ffmpeg", "events", "catalogue", "search", "files", "accounts", "model spleeter-2stems"):
+        assert what in out
+    monkeypatch.setenv("CATALOGUE_URL", "sqlite:////dev/null/x.db")
+    code, out, _ = run("check")
+    assert code == 1
+    assert "FAIL  catalogue" in out

@@ -1,0 +1,99 @@
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from demixer import premises
+from demixer.errors import ConfigurationError
+from demixer.settings import Settings
+from tests.houses import settings_in
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server
+
+
+def port_of(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    with listening() as server:
+        port = port_of(server)
+    return settings_in(tmp_path, port=port)
+
+
+def test_a_second_service_on_the_same_folder_is_refused(settings: Settings) -> None:
+    with premises.occupied(settings):
+        with pytest.raises(ConfigurationError) as caught, premises.occupied(settings):
+            pass
+        assert caught.value.params["variable"] == "DATA_DIR"
+        assert str(os.getpid()) in str(caught.value)
+    with premises.occupied(settings):
+        pass
+
+
+def test_a_port_that_is_taken_is_refused_at_once(tmp_path: Path) -> None:
+    with listening() as server:
+        taken = settings_in(tmp_path, port=port_of(server))
+        with pytest.raises(ConfigurationError) as caught, premises.occupied(taken, wait=_never):
+            pass
+    assert caught.value.params["variable"] == "PORT"
+    assert "is taken" in str(caught.value)
+
+
+def test_an_address_that_is_not_ours_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught, premises.occupied(settings_in(tmp_path, host="192.0.2.1")):
+        pass
+    assert caught.value.params["variable"] == "HOST"
+
+
+def test_after_a_kill_it_waits_for_the_heirs_to_let_go_of_the_port(tmp_path: Path) -> None:
+    with listening() as server:
+        settings = settings_in(tmp_path, port=port_of(server))
+        (tmp_path / premises.LOCK).write_text("4711\n")  # who had it was killed
+        waited: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            server.close()
+
+        with premises.occupied(settings, wait=wait):
+            assert len(waited) == 1
+    assert (tmp_path / premises.LOCK).read_text() == ""
+
+
+def test_the_heirs_do_not_get_for_ever(tmp_path: Path) -> None:
+    (tmp_path / premises.LOCK).write_text("4711\n")
+    waited: list[float] = []
+    with listening() as server:
+        settings = settings_in(tmp_path, port=port_of(server))
+        with pytest.raises(ConfigurationError), premises.occupied(settings, wait=waited.append):
+            pass
+    assert sum(waited) == pytest.approx(premises.HEIRS_SECONDS, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("fe80::1", "http://[fe80::1]:8000"),
+        ("demixer.example", "http://demixer.example:8000"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_can_open(tmp_path: Path, host: str, url: str) -> None:
+    assert premises.address(settings_in(tmp_path, host=host)) == url
+
+
+def _never(seconds: float) -> None:
+    pytest.fail("it waited")
