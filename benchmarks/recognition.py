@@ -2,8 +2,8 @@
 
     python -m benchmarks.recognition
 
-Starts the service as `make run` does, with the offline engine, sends four minutes of real music, waits for its stems (the
-baseline: what everybody would wait without reuse), then sends transcodes of it as another person.
+Starts the service as `make run` does, with the offline engine, sends four minutes of real music, waits for its stems
+(the baseline: what everybody would wait without reuse), then sends transcodes of it as another person.
 """
 
 import statistics
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.report import table
+from benchmarks.report import print_table
 from tests import music
 from tests.e2e.service import Client, service
 
@@ -35,7 +35,7 @@ def main() -> None:
     rows = [("separated (baseline)", first, 1.0)]
     rows += [(f"known, as {name}", took, first / took) for (name, *_), took in zip(ENCODINGS, reused, strict=True)]
     rows += [("known, median", statistics.median(reused), first / statistics.median(reused))]
-    print(table(("four minutes of music", "seconds to ready", "times faster"), rows))
+    print_table(("four minutes of music", "seconds to ready", "times faster"), rows)
 
 
 def four_minutes(work: Path) -> Path:

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
-from consumers import dead_letters
-from consumers.consumer import Consumer, Context, failure_of
+from consumers.consumer import Consumer, Context
 from consumers.deliveries import Deliveries
+from consumers.endings import ENGINE_SECONDS, Endings, name_of
 from consumers.executors import Executor, Inline, Threads
-from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain, attempt, readable
+from consumers.outcomes import Outcome, Rejected, attempt, readable
 from consumers.retries import Place, Retries
-from demixer.domain import Event
 from demixer.errors import DemixerError, Transient
 from demixer.house import House
 from demixer.ports import Message
@@ -27,14 +26,8 @@ QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
 OWNER_SECONDS = 2.0  # between two looks whether work in hand is still ours
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 4
-ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
-DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
 
 log = logging.getLogger(__name__)
-
-
-class BreakerOpen(Exception):
-    """All ends as dead letters: something is wrong with the consumer. It stops rather than go through everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +71,10 @@ class Loop:
         self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
         self._executor = executor or (Threads(consumer.at_once, consumer.name) if consumer.at_once else Inline())
-        self._retries = retries or Retries(consumer.retries)
+        self._endings = Endings(house, consumer, self._subscription, retries or Retries(consumer.retries))
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
         self._stopping = threading.Event()
-        self._dead_in_a_row = 0
         self._owners_asked = clock()
 
     def run(self) -> None:
@@ -144,8 +136,8 @@ class Loop:
         before = self._deliveries.began(message)
         if before.hopeless:
             self._deliveries.ended(message)
-            log.error("%s: %s ended badly too often: %s", self.name, _name(message), before)
-            self._reject(message, DemixerError(deaths=before.deaths, crashes=before.crashes), readable(message.value))
+            error = DemixerError(deaths=before.deaths, crashes=before.crashes)
+            self._act_on(message, Rejected(error, readable(message.value)))
             return
         given_away = threading.Event()
         context = Context(self._house, lambda: self._stopping.is_set() or given_away.is_set())
@@ -168,77 +160,22 @@ class Loop:
         if ours:
             self._act_on(job.message, outcome)
         else:
-            log.warning("%s: %s is somebody else's now", self.name, _name(job.message))
+            log.warning("%s: %s is somebody else's now", self.name, name_of(job.message))
             self._subscription.resume(job.message)
 
     def _outcome(self, job: _Job) -> Outcome:
         crashed = job.future.exception() is not None
         self._deliveries.ended(job.message, crashed=crashed)
         if crashed:
-            log.error("%s: %s was too much", self.name, _name(job.message))
+            log.error("%s: %s was too much", self.name, name_of(job.message))
         return job.future.result()
 
     def _act_on(self, message: Message, outcome: Outcome) -> None:
-        match outcome:
-            case Done():
-                self._dead_in_a_row = 0
-                self._commit(message)
-            case TryAgain(error, event):
-                self._try_again(message, error, event)
-            case Rejected(error, event):
-                self._reject(message, error, event)
-            case Interrupted():
-                self._subscription.resume(message)
-
-    def _commit(self, message: Message) -> None:
-        self._house.flush()
-        try:
-            self._subscription.commit(message)
-        except Transient as error:
-            self._rest(message, ENGINE_SECONDS, error)
-            return
-        self._retries.forget(_place(message))
-        self._subscription.resume(message)
-
-    def _try_again(self, message: Message, error: Transient, event: Event) -> None:
-        seconds = self._retries.next_wait(_place(message), message.offset)
+        seconds = self._endings.of(message, outcome)
         if seconds is None:
-            self._reject(message, error, event)
+            self._subscription.resume(message)
         else:
-            self._rest(message, seconds, error)
-
-    def _rest(self, message: Message, seconds: float, error: Transient) -> None:
-        log.warning("%s: %s again in %.1f s: %s", self.name, _name(message), seconds, error)
-        self._desk.resting[_place(message)] = self._clock() + seconds, message
-
-    def _reject(self, message: Message, error: Exception, event: Event | None) -> None:
-        """A dead letter, durable before the commit. Where not even that works now, all of it is done again later."""
-        try:
-            self._give_up(error, event)
-            letter = dead_letters.record(message, group=self.name, error=error, now=self._house.now())
-            self._house.events.publish([letter])
-        except Transient as busy:
-            self._rest(message, ENGINE_SECONDS, busy)
-            return
-        log.error("%s: %s is a dead letter: %s", self.name, _name(message), error)
-        self._commit(message)
-        self._count_dead()
-
-    def _give_up(self, error: Exception, event: Event | None) -> None:
-        if event is None:
-            return
-        context = Context(self._house, self._stopping.is_set)
-        try:
-            self._consumer.give_up(event, failure_of(error), context)
-        except Transient:
-            raise
-        except Exception:
-            log.exception("%s: giving up %s %s failed too", self.name, event.type, event.subject)
-
-    def _count_dead(self) -> None:
-        self._dead_in_a_row += 1
-        if self._dead_in_a_row >= DEAD_IN_A_ROW:
-            raise BreakerOpen(f"{self.name}: {DEAD_IN_A_ROW} dead letters in a row, see `demixer dead-letters list`")
+            self._desk.resting[_place(message)] = self._clock() + seconds, message
 
     def _notice_losses(self) -> None:
         """Work for a partition that went to another member is told to stop."""
@@ -265,7 +202,3 @@ class Loop:
 
 def _place(message: Message) -> Place:
     return message.topic, message.partition
-
-
-def _name(message: Message) -> str:
-    return f"{message.topic}/{message.partition}/{message.offset} ({message.headers.get('type', '?')} {message.key})"

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from consumers.loop import STOP_SECONDS, BreakerOpen
+from consumers.endings import BreakerOpen
+from consumers.loop import STOP_SECONDS
 from consumers.registry import Runnable, build
 from demixer.house import House
 

@@ -1,7 +1,7 @@
 """Real music for the tests: nothing is committed, everything comes from a package registry.
 
-`stem_file()` is the six seconds that `stempeg` ships; `tracks()` are songs of a Debian package, fetched once into a cache
-folder. Without apt (a laptop with another system) the tests that want them are skipped; in CI they fail.
+`stem_file()` is the six seconds that `stempeg` ships; `tracks()` are songs of a Debian package, fetched once into a
+cache folder. Without apt (a laptop with another system) the tests that want them are skipped; in CI they fail.
 """
 
 import os
@@ -24,7 +24,8 @@ STREAMS = ("mixture", "drums", "bass", "other", "vocals")  # of a .stem.mp4, in 
 def stem_file() -> Path:
     """A real mixture with its four real stems: "Falcon 69" by The Easton Ellises, 6 s."""
     spec = find_spec("stempeg")  # importing it wants ffmpeg and ffprobe on the path, its data does not
-    assert spec and spec.origin
+    assert spec is not None
+    assert spec.origin
     return Path(spec.origin).parent / "data" / "The Easton Ellises - Falcon 69.stem.mp4"
 
 

@@ -71,8 +71,10 @@ def test_what_sounds_has_no_seam_and_all_stems_are_on_one_clock(context: Browser
     expected = decoded_sum(page, song)
     bare.close()
     heard = heard[44_100 : 44_100 * 8]
-    offset = best_offset(heard, expected)
-    assert np.abs(heard - expected[offset : offset + len(heard)]).max() < 1e-4
+    known = ~np.isnan(heard)
+    assert known.mean() > 0.9
+    offset = best_offset(heard, known, expected)
+    assert np.abs(heard - expected[offset : offset + len(heard)])[known].max() < 1e-4
 
 
 def decoded_sum(page: Page, song: Song) -> np.ndarray:
@@ -92,14 +94,17 @@ def decoded_sum(page: Page, song: Song) -> np.ndarray:
     return np.array(json.loads(text), dtype=np.float32)
 
 
-def best_offset(heard: np.ndarray, expected: np.ndarray) -> int:
-    """Where in `expected` `heard` begins: the least squares over its first two seconds."""
-    probe = heard[: 2 * 44_100].astype(np.float64)
-    size = 1 << (len(expected) + len(probe)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(expected, size) * np.conj(np.fft.rfft(probe, size)), size)
-    energy = np.concatenate([[0], np.cumsum(expected.astype(np.float64) ** 2)])
-    last = len(expected) - len(heard)
-    return int((energy[len(probe) : len(probe) + last] - energy[:last] - 2 * product[:last]).argmin())
+def best_offset(heard: np.ndarray, known: np.ndarray, expected: np.ndarray) -> int:
+    """Where in `expected` `heard` begins: the least squares over what is known."""
+    size = 1 << (2 * len(expected)).bit_length()
+    products = correlation(np.where(known, heard, 0), expected, size)
+    energies = correlation(known, expected**2, size)
+    return int((energies - 2 * products)[: len(expected) - len(heard)].argmin())
+
+
+def correlation(one: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
+    spectrum = np.fft.rfft(other.astype(np.float64), size) * np.conj(np.fft.rfft(one.astype(np.float64), size))
+    return np.fft.irfft(spectrum, size)
 
 
 def test_time_goes_on_and_the_play_button_pauses_it(page: Page, song: Song) -> None:

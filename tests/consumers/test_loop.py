@@ -5,7 +5,8 @@ import pytest
 
 from consumers.consumer import Context, Stopped
 from consumers.deliveries import CRASHES, DEATHS, Deliveries
-from consumers.loop import DEAD_IN_A_ROW, BreakerOpen, Loop
+from consumers.endings import DEAD_IN_A_ROW, BreakerOpen
+from consumers.loop import Loop
 from demixer import facts
 from demixer.domain import Event
 from demixer.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
@@ -407,8 +408,6 @@ def test_it_closes_what_the_consumer_holds(house: House, clock: Clock) -> None:
 
 def test_threads_run_beside_the_loop(house: House) -> None:
     import time
-
-    from consumers.loop import Loop
 
     some_uploads(house, 3)
     recorder = Recorder()

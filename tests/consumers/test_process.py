@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers import members, process, registry
-from consumers.loop import BreakerOpen
+from consumers.endings import BreakerOpen
 from consumers.process import Process
 from demixer.house import House
 

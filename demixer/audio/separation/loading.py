@@ -36,7 +36,7 @@ _FOREIGN = (KeyError, TypeError, AttributeError, AssertionError, IndexError, Imp
 def load(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine:
     """The engine of `choice`; weights that are on no disk here are fetched first.
 
-    Raises `ModelUnavailable` when they cannot be, or are damaged; `SeparationFailed` when the device is too small for it.
+    Raises `ModelUnavailable` when they cannot be, or are damaged; `SeparationFailed` when the device is too small.
     """
     # The same song must give the same stems, on a GPU too: cuDNN may otherwise pick sums of another order.
     torch.backends.cudnn.deterministic = True

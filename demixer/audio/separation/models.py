@@ -45,8 +45,8 @@ class ModelChoice:
 def resolve(settings: Settings) -> ModelChoice:
     """The model that `MODEL` stands for. `auto` may ask the hub once per process, for at most `hub.PATIENCE` seconds.
 
-    Raises `ConfigurationError` for a name that nobody knows, or a muddle in `MODELS_DIR`. Does not look whether the weights are there, except for
-    `auto`: `weights.find` does.
+    Raises `ConfigurationError` for a name that nobody knows, or a muddle in `MODELS_DIR`. Does not look whether the
+    weights are there, except for `auto`: `weights.find` does.
     """
     try:
         return choice_of(settings.model, settings.models_dir)

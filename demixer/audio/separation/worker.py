@@ -6,10 +6,7 @@ what kills it (the system, for want of memory) leaves the consumer alive to say 
 
 import contextlib
 import itertools
-import json
 import logging
-import queue
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +17,7 @@ from typing import Any
 
 from demixer.audio.separation import protocol, separate
 from demixer.audio.separation.pace import Pace
+from demixer.audio.separation.process import Process
 from demixer.audio.separation.protocol import Message
 from demixer.audio.separation.separate import Made
 from demixer.errors import Cancelled, SeparationFailed
@@ -28,7 +26,6 @@ from demixer.settings import Settings
 COMMAND = (sys.executable, "-m", "demixer.audio.separation.child")
 LOOK_EVERY = 0.5  # seconds between two looks at `should_stop`
 STOP_WITHIN = 3.0  # seconds a child gets to stop at its next chunk before it is killed; Ctrl-C must be done in five
-CLOSE_WITHIN = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +48,7 @@ class SeparationWorker:
         self._command = command
         self._stop_within = stop_within
         self._one_at_a_time = threading.Lock()
-        self._child: _Child | None = None
+        self._child: Process | None = None
         self._numbers = itertools.count(1)
 
     def separate(
@@ -97,18 +94,18 @@ class SeparationWorker:
             "device": self._settings.device,
         }
 
-    def _living(self) -> "_Child":
+    def _living(self) -> Process:
         if self._child is not None and not self._child.alive:
             self.close()
         if self._child is None:
-            self._child = _Child(self._command)
+            self._child = Process(self._command)
         return self._child
 
 
 class _Job:
     """One job of the child, from its request to its end."""
 
-    def __init__(self, child: "_Child", number: int, stop_within: float) -> None:
+    def __init__(self, child: Process, number: int, stop_within: float) -> None:
         self._child = child
         self._number = number
         self._stop_within = stop_within
@@ -172,71 +169,3 @@ class _Job:
     def _progress(self) -> Progress:
         now = time.monotonic()
         return Progress(self._pace.fraction(now), self._pace.seconds_left(now), self._model, self._device)
-
-
-class _Child:
-    """The process, and what it says."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        # In a session of its own, so that Ctrl-C in a terminal reaches only us, who then stop it in order. It ends by
-        # itself when its input does: no way of dying leaves it behind.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", start_new_session=True
-        )
-        self._said: queue.Queue[Message | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def send(self, message: Message) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise self._died() from error
-
-    def messages(self, within: float) -> Iterator[Message]:
-        """What it says, as it says it, for `within` seconds. Raises `SeparationFailed` when it died."""
-        deadline = time.monotonic() + within
-        while (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                message = self._said.get(timeout=left)
-                if message is None:
-                    raise self._died()
-                yield message
-
-    def close(self) -> None:
-        """Let it end by itself, at the end of its input."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(CLOSE_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._reap()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _died(self) -> SeparationFailed:
-        self._process.kill()
-        log.error("the separation process ended with status %s", self._process.wait())
-        return SeparationFailed("worker-died")
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said.put(json.loads(line))
-        self._said.put(None)
-
-    def _reap(self) -> None:
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()

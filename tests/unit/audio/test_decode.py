@@ -3,12 +3,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from demixer.audio.decode import LOUDEST, decode
 from demixer.errors import Refused
 from tests.audio_samples import FORMATS, SAMPLE_RATE, Samples, ffmpeg, music, tone, write
+from tests.processes import left_running
 
 
 def decoded(path: Path, *, sample_rate: int = SAMPLE_RATE, channels: int = 2, seconds: float | None = None) -> Samples:
@@ -76,7 +76,7 @@ def test_closing_the_iterator_ends_the_child(tmp_path: Path) -> None:
     blocks = decode(write(tmp_path / "song.wav", tone(60)), sample_rate=44_100, channels=2)
     next(blocks)
     blocks.close()  # type: ignore[attr-defined]
-    assert not psutil.Process().children()
+    assert not left_running()
 
 
 def test_what_is_no_number_or_far_too_loud_does_not_come_through(tmp_path: Path) -> None:

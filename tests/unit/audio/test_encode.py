@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from demixer.audio import sandbox
@@ -11,6 +10,7 @@ from demixer.audio.ffmpeg import decoding
 from demixer.audio.probe import probe
 from demixer.errors import StorageFull, Transient
 from tests.audio_samples import SAMPLE_RATE, Samples, ffmpeg, music, tone
+from tests.processes import left_running
 
 
 def written(folder: Path, samples: Samples, block: int = 50_001) -> tuple[Path, Path]:
@@ -119,7 +119,7 @@ def test_an_abort_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError), StemWriter(tmp_path, "drums") as writer:
         raise KeyError
     assert list(tmp_path.iterdir()) == []
-    assert not psutil.Process().children()
+    assert not left_running()
 
 
 def test_an_abort_after_the_end_changes_nothing(tmp_path: Path) -> None:

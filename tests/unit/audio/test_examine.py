@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from demixer.audio import ffmpeg as ffmpeg_module
@@ -16,6 +15,7 @@ from demixer.audio.examine import Examination, examine
 from demixer.audio.probe import probe
 from demixer.errors import Refused, Transient
 from tests.audio_samples import FORMATS, SAMPLE_RATE, ffmpeg, music, silence, tone, write
+from tests.processes import left_running
 
 
 def examined(path: Path, *, max_minutes: float = 20) -> Examination:
@@ -26,7 +26,7 @@ def refusal(path: Path, *, max_minutes: float = 20) -> str:
     """The code of the refusal; no child is left behind."""
     with pytest.raises(Refused) as refused:
         examine(path, max_minutes=max_minutes)
-    assert not psutil.Process().children()
+    assert not left_running()
     return refused.value.code
 
 

@@ -9,7 +9,6 @@ import mutagen.asf
 import mutagen.flac
 import mutagen.id3
 import mutagen.mp4
-import psutil
 import pytest
 from PIL import Image
 
@@ -17,6 +16,7 @@ from demixer.audio import sandbox, tags
 from demixer.audio.tags import clean_text, from_filename, read, year_of
 from demixer.domain import Tags
 from tests.audio_samples import FORMATS, tone, write
+from tests.processes import left_running
 
 # mutagen has type information for too little of itself
 ASF: Any = mutagen.asf
@@ -207,4 +207,4 @@ def test_a_reader_that_hangs_is_given_up(tmp_path: Path, song: Path, monkeypatch
     monkeypatch.setattr(sys, "executable", str(hanging))
     monkeypatch.setattr(tags, "_LIMITS", sandbox.Limits(wait=0.5))
     assert read(song, "A - B.mp3").tags == Tags(artist="A", title="B")
-    assert not psutil.Process().children()
+    assert not left_running()

@@ -58,6 +58,8 @@ def work(job: dict[str, Any]) -> None:
             signal.pause()
         case "mortal":
             write(job, ".separating/vocals.flac")
+            sys.stdout.write('{"type": "prog')
+            sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGKILL)
         case "fussy":
             say(job, "failed", error="Refused", code="damaged-audio", params={"file": "x"})

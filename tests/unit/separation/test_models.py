@@ -53,7 +53,9 @@ def test_an_unknown_name_is_an_error_that_names_the_setting(tmp_path: Path, name
 def test_a_muddle_in_models_dir_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = next(small_models.save(tmp_path / "models", "htdemucs").glob("*.th"))
     path.with_name("htdemucs0-12345678.th").touch()
-    with pytest.raises(ConfigurationError, match="MODELS_DIR: .*more than once: htdemucs0-12345678.th and htdemucs0"):
+    with pytest.raises(
+        ConfigurationError, match=r"MODELS_DIR: .*more than once: htdemucs0-12345678\.th and htdemucs0-"
+    ):
         models.resolve(environment(tmp_path, MODELS_DIR=str(tmp_path / "models")))
 
 

@@ -5,14 +5,14 @@ import { RATE, chunkAt, chunkCount, samplesOf } from "./frames.js";
 const AHEAD = 24 * RATE; // samples scheduled ahead: survives a tunnel
 const BEHIND = 2; // chunks kept for seeking back
 const TICK = 200; // ms
-const LEAD_TIME = 0.05; // s between deciding to play and the first sample
+const LEAD_TIME = 0.05; // s between deciding to play and the first sample, doubled where that was too short
 
 /** Fires "change" when `state` changes: "paused", "loading" or "playing"; "ended"; and "failed" with the stem's name. */
 export class Transport extends EventTarget {
   /** `sources`: Map of name to StemSource; `mixer` a Mixer. */
   constructor({ context, sources, mixer }) {
     super();
-    Object.assign(this, { context, sources, mixer, state: "paused", failed: new Set(), nodes: [], run: 0, at: 0 });
+    Object.assign(this, { context, sources, mixer, state: "paused", failed: new Set(), nodes: [], run: 0, at: 0, lead: LEAD_TIME });
   }
 
   /** Seconds into the song. */
@@ -58,11 +58,21 @@ export class Transport extends EventTarget {
   }
 
   #start(first, run) {
-    this.anchor = { frame: Math.ceil((this.context.currentTime + LEAD_TIME) * RATE), sample: this.at };
+    this.anchor = { frame: Math.ceil((this.context.currentTime + this.lead) * RATE), sample: this.at };
     this.mixer.open(this.anchor.frame / RATE);
     this.#schedule(first);
+    if (this.context.currentTime * RATE >= this.anchor.frame) return this.#startAgain();
     this.#enter("playing");
     this.#keepAhead(run);
+  }
+
+  /** The device was too busy: stems told after the moment they should begin would begin apart. */
+  #startAgain() {
+    const { sample } = this.anchor;
+    this.lead = Math.min(0.8, this.lead * 2);
+    this.#halt("loading");
+    this.at = sample;
+    return this.#begin();
   }
 
   /** The loop of one run: ends when another run begins. */

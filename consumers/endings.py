@@ -1,0 +1,97 @@
+"""What follows from the end of a message: a commit, another try, a dead letter, or the breaker."""
+
+import logging
+
+from consumers import dead_letters
+from consumers.consumer import Consumer, Context, failure_of
+from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
+from consumers.retries import Retries
+from demixer.domain import Event
+from demixer.errors import Transient
+from demixer.house import House
+from demixer.ports import Message, Subscription
+
+ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
+DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
+
+log = logging.getLogger(__name__)
+
+
+class BreakerOpen(Exception):
+    """All ends as dead letters: something is wrong with the consumer. It stops rather than go through everything."""
+
+
+class Endings:
+    """Of the messages of one loop."""
+
+    def __init__(self, house: House, consumer: Consumer, subscription: Subscription, retries: Retries) -> None:
+        self._house, self._consumer = house, consumer
+        self._subscription, self._retries = subscription, retries
+        self._dead_in_a_row = 0
+
+    def of(self, message: Message, outcome: Outcome) -> float | None:
+        """Seconds until the message is to be tried again; None when its partition may go on at once.
+
+        Raises `BreakerOpen` after `DEAD_IN_A_ROW` dead letters, the last of them committed.
+        """
+        match outcome:
+            case Done():
+                self._dead_in_a_row = 0
+                return self._commit(message)
+            case TryAgain(error, event):
+                return self._try_again(message, error, event)
+            case Rejected(error, event):
+                return self._reject(message, error, event)
+            case Interrupted():
+                return None
+
+    def _commit(self, message: Message) -> float | None:
+        self._house.flush()
+        try:
+            self._subscription.commit(message)
+        except Transient as error:
+            return self._again(message, ENGINE_SECONDS, error)
+        self._retries.forget((message.topic, message.partition))
+        return None
+
+    def _try_again(self, message: Message, error: Transient, event: Event) -> float | None:
+        seconds = self._retries.next_wait((message.topic, message.partition), message.offset)
+        return self._reject(message, error, event) if seconds is None else self._again(message, seconds, error)
+
+    def _again(self, message: Message, seconds: float, error: Transient) -> float:
+        log.warning("%s: %s again in %.1f s: %s", self._consumer.name, name_of(message), seconds, error)
+        return seconds
+
+    def _reject(self, message: Message, error: Exception, event: Event | None) -> float | None:
+        """A dead letter, durable before the commit. Where not even that works now, all of it is done again later."""
+        try:
+            self._give_up(error, event)
+            letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())
+            self._house.events.publish([letter])
+        except Transient as busy:
+            return self._again(message, ENGINE_SECONDS, busy)
+        log.error("%s: %s is a dead letter: %s", self._consumer.name, name_of(message), error)
+        seconds = self._commit(message)
+        self._count_dead()
+        return seconds
+
+    def _give_up(self, error: Exception, event: Event | None) -> None:
+        if event is None:
+            return
+        try:
+            self._consumer.give_up(event, failure_of(error), Context(self._house, lambda: False))
+        except Transient:
+            raise
+        except Exception:
+            log.exception("%s: giving up %s %s failed too", self._consumer.name, event.type, event.subject)
+
+    def _count_dead(self) -> None:
+        self._dead_in_a_row += 1
+        if self._dead_in_a_row >= DEAD_IN_A_ROW:
+            name = self._consumer.name
+            raise BreakerOpen(f"{name}: {DEAD_IN_A_ROW} dead letters in a row, see `demixer dead-letters list`")
+
+
+def name_of(message: Message) -> str:
+    """For the log."""
+    return f"{message.topic}/{message.partition}/{message.offset} ({message.headers.get('type', '?')} {message.key})"
