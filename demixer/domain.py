@@ -250,7 +250,7 @@ def song_id_of(sha256: str) -> str:
 
 
 def separation_id_of(song_id: str, model: str) -> str:
-    """`model` names the weights and their parameters, as `demixer.audio.models` resolves them, such as `htdemucs`."""
+    """`model`: a name that `demixer.audio.separation.models` resolves, such as `htdemucs`."""
     return derived_id("separation", song_id, model)
 
 

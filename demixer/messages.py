@@ -39,7 +39,7 @@ MESSAGES: Mapping[str, str] = {
     "silent": N_("The recording is silent from beginning to end, so there is nothing to separate."),
     "took-too-long": N_("Reading this file took too long, so we stopped. Convert it to MP3 or FLAC and send it again."),
     "cannot-cancel": N_("This upload has already ended, so there is nothing to cancel."),
-    "cannot-retry": N_("Only an upload that failed or was cancelled can be tried again."),
+    "cannot-retry": N_("Only an upload that failed can be tried again."),
     "file-gone": N_("The file is no longer here. Please send it again."),
     # separation
     "model-unavailable": N_(

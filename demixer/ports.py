@@ -142,6 +142,9 @@ class Separations(Protocol):
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
         """In the order they were asked for: the queue."""
 
+    def place(self, separation: Separation) -> int:
+        """Its place among those requested and not begun: 1 is next."""
+
 
 class Libraries(Protocol):
     def add(self, person_id: str, song_id: str, at: datetime) -> None: ...

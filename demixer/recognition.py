@@ -96,7 +96,7 @@ def match(house: House, event: Event, model: Callable[[], str]) -> None:
         song, reason = _new_song(house, upload, heard), None
     else:
         song, reason = known
-    _ensure_separation(house, song, model)
+    separations.ensure(house, song, model)
     _join(house, upload, song, reason)
 
 
@@ -213,21 +213,6 @@ def _new_song(house: House, upload: Upload, heard: Heard) -> Song:
     )
     house.fingerprints.add(song.id, heard.fingerprint)  # first: a proposal without a song is passed over
     return house.catalogue.songs.save(song)
-
-
-def _ensure_separation(house: House, song: Song, model: Callable[[], str]) -> None:
-    """A song always has a separation that is ready or on its way; one that failed is asked for again."""
-    if song.separation_id is not None:
-        separations.request_again(house, song.separation_id)
-        return
-    separation = separations.request(house, song.id, model())
-
-    def decide(current: Song) -> Decision[Song]:
-        if current.separation_id is not None:
-            return None  # a quick separation has set it already
-        return replace(current, separation_id=separation.id, updated_at=house.now()), []
-
-    change(house.catalogue.songs, song.id, decide)
 
 
 def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> None:

@@ -45,6 +45,22 @@ def request_again(house: House, separation_id: str) -> Separation:
     return change(house.catalogue.separations, separation_id, decide)
 
 
+def ensure(house: House, song: Song, model: Callable[[], str]) -> Separation:
+    """A song has a separation that is ready or on its way. After one that ended without stems, `model()` tries."""
+    before = house.catalogue.separations.get(song.separation_id or "")
+    if before is not None and (before.open or before.state is SeparationState.READY):
+        return before
+    asked = request(house, song.id, model())
+
+    def decide(current: Song) -> Decision[Song]:
+        if current.separation_id != song.separation_id:
+            return None  # a quick separation has set it already
+        return replace(current, separation_id=asked.id, updated_at=house.now()), []
+
+    change(house.catalogue.songs, song.id, decide)
+    return asked
+
+
 def begin(house: House, event: Event, device: str) -> tuple[Separation, Song] | None:
     """What to separate for this `separation.requested`, now marked as running; None if that is no longer wanted.
 

@@ -10,7 +10,6 @@ from demixer.change import Decision, change
 from demixer.domain import (
     Failure,
     Separation,
-    SeparationState,
     Song,
     Status,
     Tags,
@@ -122,7 +121,7 @@ def view(house: House, upload: Upload) -> UploadView:
         separation=separation,
         status=status,
         progress=_progress(status, separation),
-        place=_place(house, separation) if status is Status.QUEUED else None,
+        place=house.catalogue.separations.place(separation) if separation and status is Status.QUEUED else None,
         failure=_failure(upload, separation) if status is Status.FAILED else None,
     )
 
@@ -151,13 +150,17 @@ def delete(house: House, person_id: str, upload_id: str) -> None:
     _withdraw(house, upload_id, hide=True)
 
 
-def retry(house: House, person_id: str, upload_id: str) -> Upload:
-    """Try a failed upload again from where it failed. Raises `Refused` ("cannot-retry", "file-gone")."""
+def retry(house: House, person_id: str, upload_id: str, model: str | None = None) -> Upload:
+    """Try a failed upload again from where it failed; a separation with `model`, or with the one that failed.
+
+    Raises `Refused` ("cannot-retry", "file-gone").
+    """
     seen = view(house, mine(house, person_id, upload_id))
     require(seen.status is Status.FAILED, "cannot-retry")
     require(seen.can_retry, "file-gone")
-    if seen.separation is not None:
-        separations.request_again(house, seen.separation.id)
+    if seen.song is not None and seen.separation is not None:
+        failed = seen.separation.model
+        separations.ensure(house, seen.song, lambda: model or failed)
     else:
         change(house.catalogue.uploads, upload_id, lambda upload: _once_more(house, upload, UploadState.FAILED))
     house.flush()
@@ -210,12 +213,6 @@ def _progress(status: Status, separation: Separation | None) -> float:
     if status is Status.READY:
         return 1.0
     return separation.progress if separation and status is Status.SEPARATING else 0.0
-
-
-def _place(house: House, separation: Separation | None) -> int | None:
-    queue = house.catalogue.separations.in_state([SeparationState.REQUESTED])
-    ids = [waiting.id for waiting in queue]
-    return ids.index(separation.id) + 1 if separation and separation.id in ids else None
 
 
 def _failure(upload: Upload, separation: Separation | None) -> Failure | None:

@@ -2,10 +2,17 @@
 
 import threading
 
+from flask import current_app
+
 from demixer.audio.separation import models
 from demixer.audio.separation.models import ModelChoice
 from demixer.errors import DemixerError
 from demixer.settings import Settings
+
+
+def present_model() -> "PresentModel":
+    found: PresentModel = current_app.extensions["model"]
+    return found
 
 
 class PresentModel:

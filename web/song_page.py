@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, url_for
+from flask import url_for
 
 from demixer.audio.separation import models
 from demixer.domain import Separation, Stem
 from demixer.songs import SongView
 from web.exports import FORMATS
 from web.messages import model_label, stem_label
-from web.model import PresentModel
+from web.model import present_model
 
 
 def context(view: SongView) -> Mapping[str, Any]:
@@ -23,11 +23,6 @@ def context(view: SongView) -> Mapping[str, Any]:
         "model": _model(made_by, better) if made_by else None,
         "better_model": None if view.next else better,
     }
-
-
-def present_model() -> PresentModel:
-    found: PresentModel = current_app.extensions["model"]
-    return found
 
 
 def _stem(song_id: str, stem: Stem) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from demixer.songs import SongView
 from web import forms, song_page
 from web.context import house, person_id, signed_in, wants_json
 from web.messages import translated
+from web.model import present_model
 
 blueprint = Blueprint("songs", __name__, url_prefix="/songs/<song_id>")
 COVER_BYTES = 5 * 1024 * 1024
@@ -86,7 +87,7 @@ def play(song_id: str) -> ResponseReturnValue:
 @blueprint.post("/separate-again")
 def separate_again(song_id: str) -> ResponseReturnValue:
     signed_in()
-    choice = song_page.present_model().choice(patience=MODEL_PATIENCE)
+    choice = present_model().choice(patience=MODEL_PATIENCE)
     if choice is None:
         raise ModelUnavailable(model=house().settings.model, reason=gettext("its weights are missing"))
     separations.separate_again(house(), songs.get(house(), song_id), choice.name, models.better_than)

@@ -13,6 +13,7 @@ from demixer.errors import Refused
 from demixer.uploads import UploadView
 from web import forms
 from web.context import house, signed_in, wants_json
+from web.model import present_model
 from web.paging import page_of
 from web.receiving import Arriving
 
@@ -57,7 +58,8 @@ def cancel(upload_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/<upload_id>/retry")
 def retry(upload_id: str) -> ResponseReturnValue:
-    use_cases.retry(house(), signed_in().id, upload_id)
+    choice = present_model().choice()
+    use_cases.retry(house(), signed_in().id, upload_id, choice.name if choice else None)
     return _changed(gettext("Trying again."), render_row(_view(upload_id)))
 
 

@@ -125,6 +125,7 @@ class SqliteSongs:
 
 class SqliteSeparations:
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._table = Table(database, "separations", Separation, _separation_columns)
 
     def get(self, separation_id: str) -> Separation | None:
@@ -138,6 +139,14 @@ class SqliteSeparations:
 
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
         return self._table.select(f"WHERE state IN ({_marks(states)}) ORDER BY requested_at, rowid", states)
+
+    def place(self, separation: Separation) -> int:
+        sql = (
+            "SELECT count(*) + 1 AS place FROM separations JOIN (SELECT requested_at AS at, rowid AS nth"
+            " FROM separations WHERE id = ?) WHERE state = ? AND (requested_at, separations.rowid) < (at, nth)"
+        )
+        row = self._database.row(sql, (separation.id, SeparationState.REQUESTED))
+        return int(row["place"]) if row else 1
 
 
 class SqliteLibraries:

@@ -64,7 +64,9 @@ def test_what_sounds_has_no_seam_and_all_stems_are_on_one_clock(context: Browser
     bare = own.new_context(base_url=site, bypass_csp=True)  # the recorder is a worklet from a blob
     page = bare.new_page()
     open_song(page, song)
-    with page.expect_request(lambda request: request.url.endswith("/plays") and request.method == "POST", timeout=30_000):
+    with page.expect_request(
+        lambda request: request.url.endswith("/plays") and request.method == "POST", timeout=30_000
+    ):
         play(page)
         page.evaluate(listening.RECORD)
     heard = listening.recording(page)

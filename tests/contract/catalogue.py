@@ -369,6 +369,16 @@ class CatalogueContract:
         both = (SeparationState.RUNNING, SeparationState.REQUESTED)
         assert ids(catalogue.separations.in_state(both)) == ["x3", "x1", "x0"]
 
+    def test_a_place_in_the_queue_counts_what_was_asked_for_earlier_and_has_not_begun(
+        self, catalogue: Catalogue
+    ) -> None:
+        states = [SeparationState.REQUESTED, SeparationState.RUNNING, SeparationState.FAILED, SeparationState.REQUESTED]
+        saved = [
+            catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(n)))
+            for n, state in enumerate(states)
+        ]
+        assert [catalogue.separations.place(saved[0]), catalogue.separations.place(saved[3])] == [1, 2]
+
     # libraries
 
     def test_a_library_keeps_songs_the_last_kept_first(self, catalogue: Catalogue) -> None:

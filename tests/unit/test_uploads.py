@@ -99,6 +99,16 @@ def test_a_separation_that_failed_is_tried_again_from_there(house: House) -> Non
     assert uploads.view(house, now(house, upload)).status is Status.QUEUED
 
 
+def test_trying_again_takes_the_model_that_the_server_has_now(house: House) -> None:
+    upload = matched(house, sent(house), model="htdemucs")
+    missing = separation_of(house, song_of(house, upload.song_id).separation_id)
+    separations.fail(house, missing, Failure("model-unavailable", {"model": "htdemucs", "reason": "none"}))
+    uploads.retry(house, "ana", upload.id, "spleeter-2stems")
+    tried = separation_of(house, song_of(house, upload.song_id).separation_id)
+    assert (tried.model, tried.state) == ("spleeter-2stems", SeparationState.REQUESTED)
+    assert separation_of(house, missing.id).state is SeparationState.FAILED
+
+
 def test_the_queue_counts_from_one(house: House, clock: Clock) -> None:
     waiting = []
     for number in range(3):

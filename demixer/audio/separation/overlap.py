@@ -171,7 +171,7 @@ def _middle(sound: Tensor, length: int) -> Tensor:
 
 
 def _batch_size(seconds: float, device: Device) -> int:
-    """How many chunks of `seconds` at once. One on a CPU: several were measured to be no faster there."""
+    """How many chunks of `seconds` at once. One on a CPU: two or four were measured to be no faster."""
     free = devices.free_bytes(device)
     if free is None:
         return 1

@@ -23,8 +23,8 @@ from demixer.errors import Cancelled, StorageFull
 STAGING = ".separating"  # below the target folder, so that the finished files only need a new name
 HEADROOM = 0.99  # the loudest sample of any stem at most: what is lossy may overshoot a little when played
 DECODED = 0.03  # of the whole work, for the progress
-# Up to where separating brings the progress; the rest is encoding. Measured on two cores, guessed for a GPU.
-SEPARATED = {"cpu": 0.92}
+# Up to where separating brings it; the rest is encoding. Measured for htdemucs on two cores, guessed for a GPU.
+SEPARATED = {"cpu": 0.9}
 SEPARATED_ON_GPU = 0.6
 
 

@@ -1,0 +1,228 @@
+"""Sending songs in a real browser, and watching them without reloading."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from demixer import outbox, recognition, separations
+from demixer.domain import Failure, Match, Separation, Song, Tags, Upload
+from demixer.facts import song_matched
+from demixer.house import House
+from tests.browser.browsing import begin, sign_up, with_stems
+from tests.web.visiting import a_song, join
+
+pytestmark = pytest.mark.slow
+NUMBERS = iter(range(1000))
+
+
+@pytest.fixture
+def sender(page: Page) -> Page:
+    """Somebody new, on the uploads page."""
+    sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
+    page.goto("/uploads")
+    return page
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "Río <b>& más.mp3"
+    path.write_bytes(b"sound" * 1000)
+    return path
+
+
+def send(page: Page, *files: Path) -> None:
+    page.locator("input[type=file]").set_input_files([str(each) for each in files])
+
+
+def sent(house: House, page: Page) -> Upload:
+    """The one upload whose row is on the page."""
+    row = page.locator("[data-upload]")
+    expect(row).to_have_count(1)
+    upload = house.catalogue.uploads.get(row.get_attribute("data-upload") or "")
+    assert upload
+    return upload
+
+
+def joined(house: House, upload: Upload, title: str, match: Match | None = None) -> Song:
+    """The upload found its song, and everybody is told."""
+    person = house.accounts.get(upload.person_id)
+    assert person
+    song = a_song(house, person, title)
+    join(house, upload.id, song, match)
+    house.flush()
+    return song
+
+
+def progress(house: House, work: Separation, fraction: float) -> None:
+    separations.progressed(house, work.id, work.attempt, progress=fraction, seconds_left=61.0, device="CPU (2 cores)")
+
+
+def test_a_file_is_sent_and_watched_until_its_song_is_ready(sender: Page, house: House, file: Path) -> None:
+    send(sender, file)
+    row = sender.locator("[data-upload]")
+    expect(row).to_contain_text(file.name)
+    expect(row.locator("[aria-current=step]")).to_have_text("Received")
+    song = joined(house, sent(house, sender), "Vigilada")
+    expect(row.locator("[aria-current=step]")).to_contain_text(re.compile(r"Waiting, place \d+ in the queue"))
+    work = begin(house, song.id)
+    progress(house, work, 0.25)
+    expect(row.locator("[aria-current=step]")).to_have_text("Separating, 25 %")
+    expect(row).to_contain_text("about 1:01 left")
+    expect(row).to_contain_text("CPU (2 cores)")
+    progress(house, work, 0.5)
+    expect(row.locator("progress")).to_have_js_property("value", 0.5)
+    with_stems(house, song.id)
+    expect(row).to_contain_text("Ready: 4 stems")
+    expect(sender.locator("[data-announcer]")).to_have_text("Vigilada: Ready")
+    row.get_by_role("link", name="Play: Vigilada").click()
+    expect(sender.locator("[data-player]")).to_be_visible()
+
+
+def test_a_recording_that_was_here_says_so(sender: Page, house: House, file: Path, song: Song) -> None:
+    send(sender, file)
+    join(house, sent(house, sender).id, song, Match.RECORDING)
+    tell(house, sender)
+    expect(sender.locator("[data-upload]")).to_contain_text("This recording was already here")
+
+
+def tell(house: House, page: Page) -> None:
+    """What the match consumer publishes after a join."""
+    upload = sent(house, page)
+    outbox.publish(house.events, [song_matched(upload, house.now())])
+
+
+def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: House, file: Path) -> None:
+    send(sender, file)
+    recognition.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
+    house.flush()
+    row = sender.locator("[data-upload]")
+    expect(row).to_contain_text("This is not an audio file we can read")
+    row.get_by_role("button", name=re.compile("Delete")).click()
+    dialog = sender.get_by_role("dialog")
+    dialog.get_by_role("button", name="No, keep it").click()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name=re.compile("Delete")).click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    expect(sender.get_by_text("Nothing sent yet")).to_be_visible()
+
+
+def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, file: Path) -> None:
+    send(sender, file)
+    recognition.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
+    house.flush()
+    row = sender.locator("[data-upload]")
+    row.get_by_role("button", name=re.compile("Try again")).click()
+    expect(row.locator("[aria-current=step]")).to_have_text("Received")
+
+
+def test_an_upload_is_cancelled_without_leaving_the_page(sender: Page, file: Path) -> None:
+    send(sender, file)
+    row = sender.locator("[data-upload]")
+    row.get_by_role("button", name=re.compile("Cancel")).click()
+    expect(row).to_contain_text("Cancelled")
+    assert sender.url.endswith("/uploads")
+
+
+def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
+    sender: Page, file: Path, tmp_path: Path
+) -> None:
+    empty, large = tmp_path / "empty.mp3", tmp_path / "large.wav"
+    empty.touch()
+    large.write_bytes(bytes(1024 * 1024 + 1))
+    second = tmp_path / "second.mp3"
+    second.write_bytes(b"more sound" * 500)
+    send(sender, file, empty, large, second)
+    expect(sender.locator("[data-upload]")).to_have_count(2)
+    problems = sender.locator("[data-sending] .is-failed")
+    expect(problems).to_have_count(2)
+    expect(problems.nth(0)).to_contain_text("The file is empty")
+    expect(problems.nth(1)).to_contain_text("larger than 1 MB")
+    problems.nth(0).get_by_role("button").click()
+    expect(problems).to_have_count(1)
+
+
+def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, house: House, file: Path) -> None:
+    sender.get_by_text("Say who and what it is").click()
+    sender.get_by_label("Artist", exact=True).fill("Ana")
+    sender.get_by_label("Title", exact=True).fill("Mío")
+    send(sender, file)
+    assert sent(house, sender).given == Tags(artist="Ana", title="Mío")
+
+
+def test_files_can_be_dropped_on_the_page(sender: Page) -> None:
+    sender.evaluate(
+        """() => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File(["sound"], "dropped.mp3", { type: "audio/mpeg" }));
+          const heading = document.querySelector("h1");
+          for (const type of ["dragover", "drop"]) {
+            heading.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+          }
+        }"""
+    )
+    expect(sender.locator("[data-upload]")).to_contain_text("dropped.mp3")
+
+
+def test_a_full_live_stream_falls_back_to_asking(context: BrowserContext, house: House, file: Path) -> None:
+    page = context.new_page()  # its console tells of the refused stream
+    page.route("**/live", lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}))
+    sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
+    page.goto("/uploads")
+    send(page, file)
+    joined(house, sent(house, page), "Preguntada")
+    expect(page.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
+
+
+def test_a_lost_connection_says_that_nothing_was_kept(context: BrowserContext, file: Path) -> None:
+    page = context.new_page()
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST":
+            route.abort()
+        else:
+            route.continue_()
+
+    sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
+    page.goto("/uploads")
+    page.route("**/uploads", lose)
+    send(page, file)
+    expect(page.locator("[data-sending]")).to_contain_text("The connection broke off")
+
+
+def test_the_page_of_a_song_in_the_making_becomes_its_player(sender: Page, house: House, file: Path) -> None:
+    send(sender, file)
+    song = joined(house, sent(house, sender), "Naciente")
+    sender.goto(f"/songs/{song.id}")
+    work = begin(house, song.id)
+    progress(house, work, 0.4)
+    expect(sender.locator("[data-waiting]")).to_contain_text("40 %")
+    with_stems(house, song.id)
+    expect(sender.locator("[data-player]")).to_be_visible()
+
+
+def test_a_file_can_be_sent_without_javascript(context: BrowserContext, site: str, file: Path) -> None:
+    assert context.browser
+    bare = context.browser.new_context(base_url=site, java_script_enabled=False)
+    page = bare.new_page()
+    sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
+    page.goto("/uploads")
+    send(page, file)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("[data-upload]")).to_contain_text(file.name)
+    page.get_by_role("button", name=re.compile("Cancel")).click()
+    expect(page.locator("[data-upload]")).to_contain_text("Cancelled")
+    bare.close()
+
+
+def test_the_tab_tells_of_a_song_that_got_ready_while_nobody_looked(sender: Page, house: House, file: Path) -> None:
+    sender.evaluate("() => Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    send(sender, file)
+    song = joined(house, sent(house, sender), "Callada")
+    expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
+    with_stems(house, song.id)
+    expect(sender).to_have_title("● Callada: Ready")
+    sender.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }")
+    expect(sender).to_have_title("Uploads · Isolaatti Demixer")
