@@ -4,12 +4,13 @@ from functools import partial
 from pathlib import Path
 
 from consumers.consumer import Consumer, Context, failure_of
-from demixer import recognition, songs
+from demixer import recognition
 from demixer.audio import tags
 from demixer.audio.examine import examine
 from demixer.domain import Event, Failure, Upload
 from demixer.errors import NotFound, Refused
 from demixer.house import House
+from demixer.keeping import keep_bytes
 from demixer.recognition import Heard
 
 AT_ONCE = 2  # decoding is one core's work; more would starve a separation on the same machine
@@ -60,5 +61,5 @@ def _keep_cover(house: House, upload: Upload, jpeg: bytes | None) -> str:
     if jpeg is None:
         return ""
     key = f"covers/{upload.id}.jpg"
-    songs.keep_bytes(house, key, jpeg)
+    keep_bytes(house.files, key, jpeg)
     return key

@@ -10,8 +10,7 @@ from demixer.change import Decision, change
 from demixer.domain import Event, Failure, Separation, SeparationState, Song, Stem, separation_id_of
 from demixer.errors import Cancelled, Refused, Transient
 from demixer.house import House
-
-BLOCK = 1024 * 1024  # bytes read at a time when a file goes into the store
+from demixer.keeping import keep_file
 
 
 def request(house: House, song_id: str, model: str) -> Separation:
@@ -114,7 +113,7 @@ def wanted(house: House, separation_id: str, attempt: int) -> bool:
 def finish(house: House, separation: Separation, folder: Path, stems: Sequence[Stem], gain: float) -> None:
     """Keep the files of `folder` and show the stems. Safe to repeat. Raises `Cancelled` when nobody wants them now."""
     for path in sorted(folder.iterdir()):
-        _store(house, path, f"{separation.folder}/{path.name}")
+        keep_file(house.files, f"{separation.folder}/{path.name}", path)
 
     def decide(current: Separation) -> Decision[Separation]:
         if current.state is SeparationState.READY:
@@ -225,15 +224,3 @@ def _forget_files(house: House, separation: Separation) -> None:
     current = house.catalogue.separations.get(separation.id)
     if current and current.state in (SeparationState.FAILED, SeparationState.CANCELLED):
         house.files.delete(separation.folder)
-
-
-def _store(house: House, path: Path, key: str) -> None:
-    writer = house.files.writer(key)
-    try:
-        with path.open("rb") as source:
-            while block := source.read(BLOCK):
-                writer.write(block)
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise

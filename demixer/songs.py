@@ -8,6 +8,7 @@ from demixer.change import Decision, change
 from demixer.domain import Separation, SeparationState, Song, Stem, Tags, require
 from demixer.errors import Forbidden, NotFound
 from demixer.house import House
+from demixer.keeping import keep_bytes
 from demixer.ports import SearchPage
 
 TEXT_LENGTH = 300  # characters an artist, album or title may have
@@ -70,7 +71,7 @@ def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
     """`jpeg` as `demixer.audio.tags.clean_cover` gives it. The old cover is forgotten."""
     _check_mine(get(house, song_id), person_id)
     key = cover_key(house, song_id)
-    keep_bytes(house, key, jpeg)
+    keep_bytes(house.files, key, jpeg)
     before = get(house, song_id).cover
     song = _edited(house, person_id, song_id, lambda song: replace(song, cover=key))
     if before:
@@ -80,16 +81,6 @@ def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
 
 def cover_key(house: House, name: str) -> str:
     return f"covers/{name}-{int(house.now().timestamp() * 1000):x}.jpg"
-
-
-def keep_bytes(house: House, key: str, data: bytes) -> None:
-    writer = house.files.writer(key)
-    try:
-        writer.write(data)
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise
 
 
 def keep(house: House, person_id: str, song_id: str) -> None:

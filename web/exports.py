@@ -14,7 +14,7 @@ from demixer import songs
 from demixer.audio import encode
 from demixer.errors import NotFound
 from demixer.house import House
-from demixer.separations import BLOCK
+from demixer.keeping import keep_file
 from demixer.songs import SongView, StemFile
 from web.files import MEDIA_TYPES, disposition
 
@@ -65,7 +65,7 @@ def _make_wav(house: House, flac_key: str, wav_key: str) -> None:
         wav = Path(folder) / "stem.wav"
         with house.files.local(flac_key) as flac:
             encode.to_wav(flac, wav)
-        _keep(house, wav, wav_key)
+        keep_file(house.files, wav_key, wav)
 
 
 @contextmanager
@@ -74,15 +74,3 @@ def _one_at_a_time(data_dir: Path) -> Iterator[None]:
     with (data_dir / "exports.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _keep(house: House, path: Path, key: str) -> None:
-    writer = house.files.writer(key)
-    try:
-        with path.open("rb") as source:
-            while block := source.read(BLOCK):
-                writer.write(block)
-        writer.commit()
-    except BaseException:
-        writer.abort()
-        raise

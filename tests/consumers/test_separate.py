@@ -217,7 +217,7 @@ def test_a_busy_catalogue_does_not_stop_the_work(
     assert status(house, upload)[0] is Status.READY
 
 
-@pytest.mark.parametrize("step", ["begin", "_store", "_show", "finish"])
+@pytest.mark.parametrize("step", ["begin", "keep_file", "_show", "finish"])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_twice_to_the_end(
     house: House, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch, step: str, after: bool

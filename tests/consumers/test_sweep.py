@@ -12,6 +12,7 @@ from demixer import recognition, separations, songs, uploads
 from demixer.domain import Failure, SeparationState, UploadState
 from demixer.errors import Transient
 from demixer.house import House
+from demixer.keeping import keep_bytes
 from demixer.ports import Files
 from tests.consumers.driving import drained, loop_of
 from tests.houses import Clock, published
@@ -51,7 +52,7 @@ def aged(house: House, clock: Clock) -> House:
 
 
 def write(house: House, key: str) -> None:
-    songs.keep_bytes(house, key, b"x")
+    keep_bytes(house.files, key, b"x")
 
 
 def test_it_publishes_what_a_killed_process_left(house: House) -> None:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse, encode_multipart
 from demixer import separations
 from demixer.domain import Match, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
 from demixer.house import House
-from demixer.songs import keep_bytes
+from demixer.keeping import keep_bytes
 from search.documents import document
 
 PASSWORD = "correct horse battery"
@@ -120,7 +120,7 @@ def make_ready(
     store, separation = house.catalogue.separations, house.catalogue.separations.get(song.separation_id or "")
     assert separation
     for name, data in (files or {}).items():
-        keep_bytes(house, f"{separation.folder}/{name}", data)
+        keep_bytes(house.files, f"{separation.folder}/{name}", data)
     made = tuple(Stem(name=name, peak=0.5) for name in stems)
     ready = store.save(replace(separation, state=SeparationState.READY, stems=made, device="CPU", gain=0.9))
     listed = house.catalogue.songs.save(replace(song, listed=True))
