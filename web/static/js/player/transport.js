@@ -1,9 +1,9 @@
 // Plays all stems on one clock. Everything is counted in whole samples, so chunks join exactly and stems cannot drift.
 
 import { RATE, chunkAt, chunkCount, samplesOf } from "./frames.js";
+import { Loader } from "./loader.js";
 
 const AHEAD = 24 * RATE; // samples scheduled ahead: survives a tunnel
-const BEHIND = 2; // chunks kept for seeking back
 const TICK = 200; // ms
 const LEAD_TIME = 0.05; // s between deciding to play and the first sample, doubled where that was too short
 
@@ -12,7 +12,9 @@ export class Transport extends EventTarget {
   /** `sources`: Map of name to StemSource; `mixer` a Mixer. */
   constructor({ context, sources, mixer }) {
     super();
-    Object.assign(this, { context, sources, mixer, state: "paused", failed: new Set(), nodes: [], run: 0, at: 0, lead: LEAD_TIME });
+    const failed = (name) => this.dispatchEvent(new CustomEvent("failed", { detail: name }));
+    Object.assign(this, { context, mixer, loader: new Loader(sources, failed) });
+    Object.assign(this, { state: "paused", nodes: [], run: 0, at: 0, lead: LEAD_TIME });
   }
 
   /** Seconds into the song. */
@@ -41,19 +43,20 @@ export class Transport extends EventTarget {
 
   /** Try a stem again that did not load. */
   retry(name) {
-    this.failed.delete(name);
+    this.loader.failed.delete(name);
     return this.seek(this.position);
   }
 
   async #begin() {
     const run = ++this.run;
-    this.layout ??= await this.#firstLayout();
-    if (run !== this.run || !this.layout) return;
+    this.layout ??= await this.loader.layout();
+    if (run !== this.run) return;
+    if (!this.layout) return this.#halt("paused");
     if (this.at >= this.layout.samples) this.at = 0;
     this.next = chunkAt(this.layout, this.at);
     const first = await this.#load(this.next);
     if (run !== this.run) return;
-    if (this.failed.size === this.sources.size) this.#halt("paused");
+    if (this.loader.hopeless) this.#halt("paused");
     else this.#start(first, run);
   }
 
@@ -125,14 +128,8 @@ export class Transport extends EventTarget {
     return Math.min(this.layout.samples, this.anchor.sample + Math.max(0, played));
   }
 
-  /** One chunk of every stem, null for a stem that cannot be had. */
   async #load(index) {
-    const loaded = [...this.sources].map(async ([name, source]) => {
-      source.keepOnly(chunkAt(this.layout, this.#sample()) - BEHIND, index + 1);
-      const buffer = this.failed.has(name) ? null : await source.chunk(index).catch(() => this.#fail(name));
-      return [name, buffer];
-    });
-    return { index, buffers: await Promise.all(loaded) };
+    return { index, buffers: await this.loader.chunk(index, chunkAt(this.layout, this.#sample())) };
   }
 
   #schedule({ index, buffers }) {
@@ -150,19 +147,6 @@ export class Transport extends EventTarget {
     node.onended = () => (this.nodes = this.nodes.filter((each) => each !== node));
     node.start(when, offset);
     this.nodes.push(node);
-  }
-
-  async #firstLayout() {
-    const layouts = await Promise.all([...this.sources].map(([name, source]) => source.layout().catch(() => this.#fail(name))));
-    const found = layouts.find((layout) => layout);
-    if (!found) this.#halt("paused");
-    return found;
-  }
-
-  #fail(name) {
-    this.failed.add(name);
-    this.dispatchEvent(new CustomEvent("failed", { detail: name }));
-    return null;
   }
 
   #enter(state) {
