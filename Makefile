@@ -45,9 +45,9 @@ format: $(VENV)/installed-dev ## let ruff format and fix
 	$(BIN)/ruff format .
 
 translations: $(VENV)/installed-dev ## collect the texts, update and compile the translations
-	$(BIN)/pybabel extract -q -F babel.cfg -k _l -k N_ --no-location --sort-output --project demixer -o web/translations/messages.pot .
-	$(BIN)/pybabel update -q -i web/translations/messages.pot -d web/translations --no-fuzzy-matching
-	$(BIN)/pybabel compile -q -d web/translations
+	$(BIN)/pybabel -q extract --width 120 -F babel.cfg -k _l -k N_ --no-location --sort-output --project demixer -o web/translations/messages.pot .
+	$(BIN)/pybabel -q update --ignore-obsolete --width 120 -i web/translations/messages.pot -d web/translations --no-fuzzy-matching
+	$(BIN)/pybabel -q compile -d web/translations
 
 benchmarks: $(VENV)/installed-dev ## measure every claim in docs/benchmarks.md, beside its baseline
 	@for each in recognition search upload live separation; do $(BIN)/python -m benchmarks.$$each || exit 1; done

@@ -29,16 +29,17 @@ STEMS: Mapping[str, str] = {
 }
 MODELS: Mapping[str, str] = {
     "htdemucs": "Hybrid Transformer Demucs",
-    "htdemucs_ft": "Hybrid Transformer Demucs, fine-tuned",
-    "htdemucs_6s": "Hybrid Transformer Demucs, six stems",
+    "htdemucs_ft": N_("Hybrid Transformer Demucs, fine-tuned"),
+    "htdemucs_6s": N_("Hybrid Transformer Demucs, six stems"),
     "hdemucs_mmi": "Hybrid Demucs",
-    "spleeter-2stems": "Spleeter, two stems",
+    "spleeter-2stems": N_("Spleeter, two stems"),
 }
 
 
 def translated(code: str, params: Mapping[str, Any]) -> str:
-    """The sentence for an error code. An unknown code reads as `internal`."""
-    return fill(gettext(MESSAGES.get(code, MESSAGES["internal"])), params)
+    """The sentence for an error code. An unknown code reads as `internal`. A `reason` is a sentence of its own."""
+    inner = {"reason": gettext(params["reason"])} if params.get("reason") else {}
+    return fill(gettext(MESSAGES.get(code, MESSAGES["internal"])), {**params, **inner})
 
 
 def reason(failure: Failure) -> str:
@@ -54,4 +55,4 @@ def stem_label(name: str) -> str:
 
 
 def model_label(name: str) -> str:
-    return MODELS.get(name, name)
+    return gettext(MODELS[name]) if name in MODELS else name

@@ -2,6 +2,7 @@
 
 import { RATE, chunkAt, chunkCount, samplesOf } from "./frames.js";
 import { Loader } from "./loader.js";
+import { Voices } from "./voices.js";
 
 const AHEAD = 24 * RATE; // samples scheduled ahead: survives a tunnel
 const TICK = 200; // ms
@@ -13,8 +14,9 @@ export class Transport extends EventTarget {
   constructor({ context, sources, mixer }) {
     super();
     const failed = (name) => this.dispatchEvent(new CustomEvent("failed", { detail: name }));
-    Object.assign(this, { context, mixer, loader: new Loader(sources, failed) });
-    Object.assign(this, { state: "paused", nodes: [], run: 0, at: 0, lead: LEAD_TIME });
+    Object.assign(this, { context, mixer, loader: new Loader(sources, failed), voices: new Voices(context, mixer) });
+    Object.assign(this, { state: "paused", run: 0, at: 0, lead: LEAD_TIME });
+    context.addEventListener("statechange", () => context.state !== "running" && this.state === "playing" && this.pause());
   }
 
   /** Seconds into the song. */
@@ -25,9 +27,10 @@ export class Transport extends EventTarget {
   /** Resolves when playing has begun, or was given up. */
   async play() {
     if (this.state !== "paused") return;
+    const run = ++this.run;
     this.#enter("loading");
     await this.context.resume();
-    await this.#begin();
+    if (run === this.run) await this.#begin();
   }
 
   pause() {
@@ -117,8 +120,7 @@ export class Transport extends EventTarget {
     this.at = this.#sample();
     this.anchor = null;
     this.run++;
-    const silent = this.mixer.close();
-    for (const node of this.nodes.splice(0)) node.stop(silent);
+    this.voices.stop(this.mixer.close());
     this.#enter(state);
   }
 
@@ -136,17 +138,9 @@ export class Transport extends EventTarget {
     const { start, length } = samplesOf(this.layout, index);
     const skip = Math.max(0, this.anchor.sample - start);
     const when = (this.anchor.frame + start + skip - this.anchor.sample) / RATE;
-    for (const [name, buffer] of buffers) if (buffer) this.#play(name, buffer, when, skip / RATE);
+    for (const [name, buffer] of buffers) if (buffer) this.voices.play(name, buffer, when, skip / RATE);
     this.scheduledTo = start + length;
     this.next = index + 1;
-  }
-
-  #play(name, buffer, when, offset) {
-    const node = new AudioBufferSourceNode(this.context, { buffer });
-    node.connect(this.mixer.input(name));
-    node.onended = () => (this.nodes = this.nodes.filter((each) => each !== node));
-    node.start(when, offset);
-    this.nodes.push(node);
   }
 
   #enter(state) {
