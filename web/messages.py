@@ -38,8 +38,10 @@ MODELS: Mapping[str, str] = {
 
 def translated(code: str, params: Mapping[str, Any]) -> str:
     """The sentence for an error code. An unknown code reads as `internal`. A `reason` is a sentence of its own."""
-    inner = {"reason": gettext(params["reason"])} if params.get("reason") else {}
-    return fill(gettext(MESSAGES.get(code, MESSAGES["internal"])), {**params, **inner})
+    why = params.get("reason")
+    return fill(
+        gettext(MESSAGES.get(code, MESSAGES["internal"])), {**params, "reason": gettext(why)} if why else params
+    )
 
 
 def reason(failure: Failure) -> str:
