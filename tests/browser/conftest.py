@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from demixer.domain import Person, Song
 from demixer.house import House, open_house
-from tests.browser.browsing import DESKTOP, a_playable_song, chromium, served, sign_in, watched
+from tests.browser.browsing import DESKTOP, a_playable_song, served, sign_in, watched
 from tests.houses import a_person, settings_in
 from web.app import close, create_app
 
@@ -35,14 +35,6 @@ def ana(house: House) -> Person:
 @pytest.fixture(scope="session")
 def song(house: House, ana: Person) -> Song:
     return a_playable_song(house, ana)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = chromium(playwright)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

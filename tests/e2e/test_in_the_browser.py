@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests import music, small_models
-from tests.browser.browsing import DESKTOP, PHONE, chromium, sign_up, watched
+from tests.browser.browsing import DESKTOP, PHONE, sign_up, watched
 from tests.e2e.service import Service, service
 
 pytestmark = pytest.mark.slow
@@ -20,14 +20,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     models = small_models.save(tmp_path_factory.mktemp("models"), "htdemucs")
     with service(tmp_path_factory.mktemp("data"), MODELS_DIR=str(models), MODEL="htdemucs", DEVICE="cpu") as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = chromium(playwright)
-        yield opened
-        opened.close()
 
 
 def visitor(browser: Browser, running: Service, size: tuple[int, int] = DESKTOP) -> Page:

@@ -100,8 +100,9 @@ def _all_ended(person: Client, sent: list[str]) -> bool:
 
 
 def _times_separated(running: Service) -> Counter[str]:
-    """How often each song was brought to `ready`, by the line that the consumer logs then."""
+    """How often each song was brought to `ready`, by the line that the consumer logs just after.
+
+    A kill in between, or a look in between, finds a song without its line.
+    """
     logs = "\n".join(path.read_text() for path in running.data_dir.glob("logs/separate.log*"))
-    times = Counter(re.findall(r"separated song=(\w+)", logs))
-    assert len(times) == UPLOADS, logs
-    return times
+    return Counter(re.findall(r"separated song=(\w+)", logs))
