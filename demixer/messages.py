@@ -23,20 +23,29 @@ MESSAGES: Mapping[str, str] = {
     "method-not-allowed": N_("This address does not take that kind of request."),
     "cancelled": N_("This was cancelled."),
     "storage-full": N_(
-        "The server has no room left to store the file. Nothing was kept; please tell who runs it, and try again later."
+        "The disk of the server is full, so this could not be done. "
+        "Please tell who runs the server, and try again later."
     ),
     # uploads
     "no-file": N_("No file arrived. Choose an audio file and send it again."),
+    "one-file": N_("Send one file with each request. Nothing of this one was kept."),
+    "too-many-files": N_(
+        "These are too many files at once: at most %(limit)s. Nothing was kept; send them in smaller groups."
+    ),
     "empty-file": N_("The file is empty. Check it on your device and send it again."),
     "too-large": N_("The file is larger than %(limit_mb)s MB. Send it in a smaller format, such as MP3 or FLAC."),
-    "too-long": N_("The song is longer than %(max_minutes)s minutes. Cut it into parts and send them one by one."),
+    "too-long": N_(
+        "The song is longer than this server takes (%(max_minutes)s min). Cut it into parts and send them one by one."
+    ),
     "too-short": N_("Less than %(min_seconds)s seconds of sound could be read. Send a longer recording."),
     "not-audio": N_(
         "This is not an audio file we can read. Send MP3, FLAC, WAV, AIFF, Ogg, Opus, M4A, WMA, WebM, MP4 or MKV."
     ),
     "damaged-audio": N_("The file is damaged: its sound cannot be read. Export or download it again."),
     "no-sound": N_("This video has no sound. Send a file with an audio track."),
-    "silent": N_("The recording is silent from beginning to end, so there is nothing to separate."),
+    "silent": N_(
+        "The recording is silent from beginning to end. Check that it plays on your device, and send another file."
+    ),
     "took-too-long": N_("Reading this file took too long, so we stopped. Convert it to MP3 or FLAC and send it again."),
     "cannot-cancel": N_("This upload has already ended, so there is nothing to cancel."),
     "cannot-retry": N_("Only an upload that failed can be tried again."),

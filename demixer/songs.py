@@ -117,10 +117,13 @@ def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile
 
 
 def file_name(tags: Tags) -> str:
-    """A name for downloads: "Artist - Title" without what file systems dislike, at most 120 characters."""
+    """A name for downloads: "Artist - Title" without what file systems dislike.
+
+    At most 180 bytes, so that with " (accompaniment).flac" it stays below the 255 that file systems take.
+    """
     text = " - ".join(part for part in (tags.artist, tags.title) if part) or "song"
     kept = "".join("_" if char in '\\/:*?"<>|' or ord(char) < 32 else char for char in text)
-    return kept.strip(" .")[:120] or "song"
+    return kept.encode()[:180].decode(errors="ignore").strip(" .") or "song"
 
 
 def _ready_newest_first(house: House, song: Song) -> Sequence[Separation]:

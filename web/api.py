@@ -10,17 +10,17 @@ from web import shapes
 from web.context import house
 from web.paging import found_page, page_of
 from web.security import FORM_BYTES, allow
-from web.uploads import receive_all
+from web.uploads import receive_one
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/uploads")
 def send_upload() -> ResponseReturnValue:
-    """One file a request: the first becomes the answer."""
+    """One file a request."""
     person = _bearer()
     allow(house().settings.max_upload_bytes + FORM_BYTES)
-    received = receive_all(person.id)[0]
+    received = receive_one(person.id)
     location = url_for(".upload", upload_id=received.id, _external=True)
     return shapes.upload(uploads.view(house(), received)), 202, {"Location": location}
 

@@ -9,6 +9,7 @@ from demixer.domain import Tags, require
 from demixer.errors import Refused
 from demixer.songs import TEXT_LENGTH
 
+TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))  # Unicode's embeddings, overrides, isolates
 NAME_LENGTH = 255  # characters of a file name that are kept
 
 
@@ -35,9 +36,12 @@ def year(typed: str) -> int | None:
 
 
 def file_name(sent: str) -> str:
-    """What a browser calls the file, fit to be shown: the last part of a path, no control characters, not endless."""
+    """What a browser calls the file, fit to be shown: the last part of a path, no control characters, not endless.
+
+    Marks that turn the direction of what follows go too: `nice\u202e3pm.exe` would read as `niceexe.mp3`.
+    """
     last = sent.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return _plain(last).strip()[:NAME_LENGTH]
+    return _plain(last).translate(TURNING).strip()[:NAME_LENGTH]
 
 
 def safe_next(default: str | None = None) -> str:

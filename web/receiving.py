@@ -7,9 +7,11 @@ from flask import Request
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser
 
+from demixer.domain import require
 from demixer.uploads import IncomingFile
 from web.context import house
 
+FILES_AT_ONCE = 20  # of one form; the page's own script sends one at a time
 STREAMED = ("uploads.send", "api.send_upload")  # endpoints whose files are uploads
 
 
@@ -48,6 +50,7 @@ class StreamingRequest(Request):
     ) -> IO[bytes]:
         if self.endpoint not in STREAMED:
             return io.BytesIO()  # other forms are small: `security.admit`
+        require(len(self._arriving) < FILES_AT_ONCE, "too-many-files", limit=FILES_AT_ONCE)
         arriving = Arriving(IncomingFile(house()))
         self._arriving.append(arriving)
         return cast(IO[bytes], arriving)

@@ -11,10 +11,10 @@ from wtforms import ValidationError
 from demixer.errors import TooLarge
 from demixer.settings import MEGABYTE
 from web.context import house, signed_in, wants_json
+from web.receiving import FILES_AT_ONCE
 
 FORM_BYTES = MEGABYTE  # what anybody may send
 COVER_BYTES = 6 * MEGABYTE  # a form with a picture of at most 5 MB
-FILES_AT_ONCE = 20  # files of full size in one form; a page with JavaScript sends them one by one
 DRAIN_SECONDS = 10.0  # how long a refused body is read on, so that the client gets to see the answer
 DRAIN_BLOCK = 256 * 1024
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")

@@ -8,11 +8,12 @@ from flask_babel import gettext, ngettext
 from werkzeug.datastructures import FileStorage
 
 from demixer import uploads as use_cases
-from demixer.domain import Tags, Upload
+from demixer.domain import Tags, Upload, require
 from demixer.errors import Refused
 from demixer.uploads import UploadView
 from web import forms
 from web.context import house, signed_in, wants_json
+from web.messages import translated
 from web.model import present_model
 from web.paging import page_of
 from web.receiving import Arriving
@@ -31,12 +32,15 @@ def mine() -> ResponseReturnValue:
 
 @blueprint.post("")
 def send() -> ResponseReturnValue:
-    received = receive_all(signed_in().id)
+    received, refused = _receive_all(signed_in().id)
     if not wants_json():
         flash(ngettext("%(num)s file received.", "%(num)s files received.", len(received)), "ok")
+        for told in refused:
+            flash(f"{told['filename']}: {told['detail']}", "error")
         return redirect(url_for(".mine"), 303)
     sent = [_answer(use_cases.view(house(), upload)) for upload in received]
-    return {**sent[0], "uploads": sent}, 201, {"Location": url_for(".row", upload_id=received[0].id)}
+    location = url_for(".row", upload_id=received[0].id)
+    return {**sent[0], "uploads": sent, "refused": refused}, 201, {"Location": location}
 
 
 @blueprint.get("/rows")
@@ -69,13 +73,31 @@ def delete(upload_id: str) -> ResponseReturnValue:
     return _changed(gettext("Deleted."), "")
 
 
-def receive_all(person_id: str) -> Sequence[Upload]:
-    """Every file of the form becomes an upload. Raises `Refused` for one that cannot; those before it stay received."""
-    given = forms.tags()
+def receive_one(person_id: str) -> Upload:
+    """The one file of the form. Raises `Refused`, and keeps nothing then."""
+    parts = _parts()
+    require(len(parts) == 1, "one-file")
+    return _receive(person_id, parts[0], forms.tags())
+
+
+def _receive_all(person_id: str) -> tuple[Sequence[Upload], Sequence[dict[str, str]]]:
+    """Every file of the form that can be becomes an upload; the others, with why. Raises `Refused` if none can be."""
+    given, received, refused = forms.tags(), list[Upload](), list[tuple[str, Refused]]()
+    for part in _parts():
+        try:
+            received.append(_receive(person_id, part, given))
+        except Refused as error:
+            refused.append((_name(part), error))
+    if not received:
+        raise refused[0][1]
+    return received, [{"filename": name, "detail": translated(error.code, error.params)} for name, error in refused]
+
+
+def _parts() -> Sequence[FileStorage]:
+    """The files of the form. Raises `Refused("no-file")`."""
     parts = [part for part in request.files.getlist("file") if part.filename or _incoming(part).incoming.size]
-    if not parts:
-        raise Refused("no-file")
-    return [_receive(person_id, part, given) for part in parts]
+    require(bool(parts), "no-file")
+    return parts
 
 
 def render_row(view: UploadView) -> str:
@@ -83,8 +105,11 @@ def render_row(view: UploadView) -> str:
 
 
 def _receive(person_id: str, part: FileStorage, given: Tags) -> Upload:
-    name = forms.file_name(part.filename or "") or gettext("Untitled")
-    return use_cases.receive(house(), person_id, name, _incoming(part).incoming, given)
+    return use_cases.receive(house(), person_id, _name(part), _incoming(part).incoming, given)
+
+
+def _name(part: FileStorage) -> str:
+    return forms.file_name(part.filename or "") or gettext("Untitled")
 
 
 def _incoming(part: FileStorage) -> Arriving:

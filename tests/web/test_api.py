@@ -131,6 +131,12 @@ def test_what_cannot_be_taken_is_a_problem_and_leaves_nothing(
     assert stored_keys(house) == set()
 
 
+def test_a_request_brings_one_file_or_keeps_none(api: Api, house: House) -> None:
+    files = [(io.BytesIO(b"one"), "one.mp3"), (io.BytesIO(b"two"), "two.mp3")]
+    assert problem(api.post("/uploads", {"file": files}))["code"] == "one-file"
+    assert stored_keys(house) == set()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -34,6 +34,24 @@ def test_a_plain_form_may_bring_several_files(browser: Browser, ana: Person, hou
     assert "one.mp3" in browser.get("/uploads").text
 
 
+def test_of_several_files_the_good_ones_are_kept_and_the_others_are_named(
+    browser: Browser, ana: Person, house: House
+) -> None:
+    files = [(io.BytesIO(b"one"), "one.mp3"), (io.BytesIO(b""), "empty.mp3"), (io.BytesIO(b"two"), "two.mp3")]
+    response = browser.post("/uploads", {"file": files})
+    assert response.status_code == 303
+    assert {upload.filename for upload in house.catalogue.uploads.of_person(ana.id, limit=9)} == {"one.mp3", "two.mp3"}
+    assert "empty.mp3: The file is empty" in browser.get("/uploads").text
+    assert len(stored_keys(house)) == 2
+
+
+def test_too_many_files_at_once_are_refused_and_none_is_kept(browser: Browser, ana: Person, house: House) -> None:
+    files = [(io.BytesIO(b"x"), f"{number}.mp3") for number in range(21)]
+    response = browser.post_json("/uploads", {"file": files})
+    assert problem(response)["code"] == "too-many-files"
+    assert stored_keys(house) == set()
+
+
 def test_the_token_of_a_plain_form_may_stand_in_the_body(browser: Browser, ana: Person, house: House) -> None:
     fields = {"csrf_token": browser.token(), "file": (io.BytesIO(b"one"), "one.mp3")}
     assert browser.client.post("/uploads", data=fields).status_code == 303
@@ -57,6 +75,7 @@ def test_the_same_request_twice_is_two_uploads_of_the_same_bytes(browser: Browse
         ("a/b/c/", "c"),
         ("tab\tand\x7fbell\x07.mp3", "tabandbell.mp3"),
         ("שיר חדש 🎵.flac", "שיר חדש 🎵.flac"),
+        ("nice\u202e3pm.exe", "nice3pm.exe"),
         ("<script>alert(1)</script>.mp3", "script>.mp3"),
         ("é" * 300, "é" * 255),
         ("////", "Untitled"),
@@ -191,7 +210,7 @@ def test_the_rows_say_how_an_upload_is_getting_on(browser: Browser, ana: Person,
 def test_a_failure_is_told_in_words(browser: Browser, ana: Person, house: House) -> None:
     upload_id = browser.send(b"sound").json["id"]
     _fail(house, upload_id, "too-long", max_minutes=20)
-    assert "longer than 20 minutes" in browser.get(f"/uploads/{upload_id}/row").text
+    assert "longer than this server takes (20 min)" in browser.get(f"/uploads/{upload_id}/row").text
 
 
 def test_cancelling_stops_what_is_on_its_way(browser: Browser, ana: Person, house: House) -> None:
