@@ -92,15 +92,26 @@ def _separate(context: Context, worker: Worker, temporary: Path, separation: Sep
         log.info("separated song=%s separation=%s on %s", song.id, separation.id, made.device)
     except Cancelled as error:
         if context.stopping():
+            _put_back(house, separation)
             raise Stopped from error
+    except Transient:
+        _put_back(house, separation)
+        raise
     except SeparationFailed as error:
         if error.code == "worker-died":
+            _put_back(house, separation)
             raise Transient(error.code, **error.params) from error
         separations.fail(house, separation, failure_of(error))
     except (ModelUnavailable, ConfigurationError, Refused) as error:
         separations.fail(house, separation, failure_of(error))
     except NotFound:
         separations.fail(house, separation, Failure("file-gone"))
+
+
+def _put_back(house: House, separation: Separation) -> None:
+    """Where the catalogue is busy just now, the sweeper does it a little later."""
+    with suppress(Transient):
+        separations.put_back(house, separation)
 
 
 def _made(context: Context, worker: Worker, folder: Path, separation: Separation, song: Song) -> Made:

@@ -16,6 +16,7 @@ from schemas.topics import all_topics
 from search.documents import document
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MUTED = timedelta(seconds=15)  # of a running separation, which is reported on every second: its process is gone
 SILENT = MINUTE  # without a change and without an event under way: the event was lost
 MUTE = 6 * HOUR  # without a change, whatever is under way
 EXPORTS_KEPT = 7 * DAY
@@ -28,6 +29,7 @@ def timer(house: House, clock: Callable[[], float] = time.monotonic) -> Timer:
     lost = Lost(house)
     chores = [
         Chore("outbox", 1, lambda: flush(house)),
+        Chore("dead runs", 5, lambda: put_back(house)),
         Chore("lost events", 60, lost.announce),
         Chore("topics", 600, lambda: trim(house)),
         Chore("plays", 600, lambda: refresh_plays(house)),
@@ -39,6 +41,14 @@ def timer(house: House, clock: Callable[[], float] = time.monotonic) -> Timer:
 def flush(house: House) -> None:
     if flushed := outbox.flush(house.catalogue.outbox, house.events):
         log.info("published %d events that were left in the outbox", flushed)
+
+
+def put_back(house: House) -> None:
+    """Separations whose process was killed wait in the queue again, rather than seem to go on."""
+    silent_since = house.now() - MUTED
+    for separation in house.catalogue.separations.in_state([SeparationState.RUNNING]):
+        if separation.updated_at <= silent_since:
+            separations.put_back(house, separation, silent_since=silent_since)
 
 
 def trim(house: House) -> None:

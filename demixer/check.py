@@ -12,24 +12,40 @@ from demixer import backends
 from demixer.audio import ffmpeg, sandbox
 from demixer.audio.separation import findings as model
 from demixer.audio.separation.findings import Finding
-from demixer.errors import DemixerError
+from demixer.errors import ConfigurationError, DemixerError
 from demixer.messages import sentence
 from demixer.ports import Files
-from demixer.settings import Settings
+from demixer.settings import Settings, load
 
 LITTLE_BYTES = 2 * 1024**3  # an upload of 200 MB, its stems, and the spool of a separation in between
+
+
+def of_environment() -> Iterator[Finding]:
+    """`findings` for the settings in force; a wrong one is the only finding."""
+    try:
+        settings = load()
+    except ConfigurationError as error:
+        yield Finding(False, sentence(error.code, error.params))
+        return
+    yield from findings(settings)
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """As they are found; the model comes last, since it takes seconds. Raises nothing that can be foreseen."""
     yield Finding(True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield _data_dir(settings)
-    yield _disk(settings)
+    writable = _data_dir(settings)
+    yield writable
     yield _ffmpeg()
+    if writable.ok:
+        yield from _what_is_kept(settings)
+    yield from model.findings(settings)
+
+
+def _what_is_kept(settings: Settings) -> Iterator[Finding]:
+    yield _disk(settings)
     for engine in _engines(settings):
         yield engine()
     yield _dead_letters(settings)
-    yield from model.findings(settings)
 
 
 def _data_dir(settings: Settings) -> Finding:
@@ -44,7 +60,8 @@ def _data_dir(settings: Settings) -> Finding:
 
 def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.data_dir).free
-    text = f"{free / 1024**3:.1f} GB are free in DATA_DIR"
+    amount = f"{free / 1024**3:.1f} GB" if free >= 1024**3 else f"{free // 1024**2} MB"
+    text = f"{amount} are free in DATA_DIR"
     return Finding(free >= LITTLE_BYTES, text, "" if free >= LITTLE_BYTES else "make room, or name another folder")
 
 
@@ -102,7 +119,8 @@ def _write_and_remove(files: Files) -> None:
 
 
 def _broken(name: str, url: str, error: DemixerError) -> Finding:
-    return Finding(False, f"{name} at {url}: {sentence(error.code, error.params)}", str(error))
+    """With what the engine itself said, where it said anything."""
+    return Finding(False, f"{name} at {url}: {sentence(error.code, error.params)}", str(error.__cause__ or ""))
 
 
 def _dead_letters(settings: Settings) -> Finding:

@@ -1,4 +1,4 @@
-"""The interfaces of the engines, and what each promises. Six methods a port at most.
+"""The interfaces of the engines, and what each promises. Six methods a port at most, `close` apart.
 
 Common to all: domain objects go in and come out, absence is `None`, an engine's own error is raised as one of
 `demixer.errors` with the original as its cause (`Transient` when trying again may help). Every method may be called
@@ -177,6 +177,8 @@ class Catalogue(Protocol):
 
 # --- accounts -------------------------------------------------------------------------------------------------------
 
+MIN_PASSWORD = 10  # characters; forms tell it beforehand, `Accounts.create` refuses less
+
 
 class Accounts(Protocol):
     def create(self, email: str, password: str, name: str, at: datetime) -> Person:
@@ -191,6 +193,9 @@ class Accounts(Protocol):
         """A new API token; only its hash is kept. Raises `NotFound("no-such-account")`."""
 
     def by_token(self, token: str) -> Person | None: ...
+
+    def revoke_tokens(self, person_id: str) -> None:
+        """None of the person's tokens works any more. Without any, nothing happens."""
 
     def close(self) -> None: ...
 

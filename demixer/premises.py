@@ -31,6 +31,11 @@ def occupied(settings: Settings, wait: Callable[[float], object] = time.sleep) -
         os.ftruncate(lock, 0)
 
 
+def check_port(settings: Settings) -> None:
+    """Raises `ConfigurationError` naming `PORT` or `HOST` when nobody can listen there now."""
+    _await_port(settings, 0.0, time.sleep)
+
+
 def address(settings: Settings) -> str:
     """Where a browser on this machine finds the service."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - only compared
@@ -39,7 +44,7 @@ def address(settings: Settings) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = _open(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -51,6 +56,13 @@ def _locked(path: Path) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigurationError(variable="DATA_DIR", hint=f"cannot write {path}: {error.strerror}") from error
 
 
 def _await_port(settings: Settings, seconds: float, wait: Callable[[float], object]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from demixer import facts, outbox
@@ -82,16 +83,40 @@ def begin(house: House, event: Event, device: str) -> tuple[Separation, Song] | 
 def progressed(
     house: House, separation_id: str, attempt: int, *, progress: float, seconds_left: float | None, device: str
 ) -> None:
-    """Raises `Cancelled` when the separation is no longer wanted, or no longer ours."""
+    """Raises `Cancelled` when the separation is no longer wanted, or no longer ours. One put back is running again."""
 
     def decide(current: Separation) -> Decision[Separation]:
         _still_wanted(current, attempt)
-        further = replace(current, progress=progress, seconds_left=seconds_left, device=device, updated_at=house.now())
-        return further, []
+        return replace(
+            current,
+            state=SeparationState.RUNNING,
+            progress=progress,
+            seconds_left=seconds_left,
+            device=device,
+            updated_at=house.now(),
+        ), []
 
-    separation = change(house.catalogue.separations, separation_id, decide)
-    with contextlib.suppress(Transient):  # progress may be lost; the next report is two seconds away
-        outbox.publish(house.events, [facts.separation_progressed(separation)])
+    _tell(house, change(house.catalogue.separations, separation_id, decide))
+
+
+def put_back(house: House, separation: Separation, *, silent_since: datetime | None = None) -> None:
+    """Its process stopped or died: it waits at its old place in the queue until its event is delivered again.
+
+    Nothing happens if another process has begun it meanwhile, or it was reported on after `silent_since`. A process
+    that is alive after all loses nothing: its next report makes the separation running again.
+    """
+
+    def decide(current: Separation) -> Decision[Separation]:
+        same_run = (current.attempt, current.started_at) == (separation.attempt, separation.started_at)
+        heard = silent_since is not None and current.updated_at > silent_since
+        if current.state is not SeparationState.RUNNING or not same_run or heard:
+            return None
+        waiting = replace(current, state=SeparationState.REQUESTED, progress=0.0, seconds_left=None)
+        return replace(waiting, updated_at=house.now()), []
+
+    waiting = change(house.catalogue.separations, separation.id, decide)
+    if waiting.state is SeparationState.REQUESTED:
+        _tell(house, waiting)
 
 
 def cancel(house: House, separation_id: str) -> Separation:
@@ -107,7 +132,7 @@ def cancel(house: House, separation_id: str) -> Separation:
 
 def wanted(house: House, separation_id: str, attempt: int) -> bool:
     separation = house.catalogue.separations.get(separation_id)
-    return bool(separation and separation.state is SeparationState.RUNNING and separation.attempt == attempt)
+    return bool(separation and separation.open and separation.attempt == attempt)
 
 
 def finish(house: House, separation: Separation, folder: Path, stems: Sequence[Stem], gain: float) -> None:
@@ -192,8 +217,15 @@ def _begun(house: House, separation: Separation, device: str) -> Decision[Separa
 
 
 def _still_wanted(separation: Separation, attempt: int) -> None:
-    if separation.state is not SeparationState.RUNNING or separation.attempt != attempt:
+    """One put back to the queue is wanted still."""
+    if not separation.open or separation.attempt != attempt:
         raise Cancelled
+
+
+def _tell(house: House, separation: Separation) -> None:
+    """The live pages. Progress may be lost; the next report is a second away."""
+    with contextlib.suppress(Transient):
+        outbox.publish(house.events, [facts.separation_progressed(separation)])
 
 
 def _show(house: House, separation: Separation) -> None:

@@ -3,6 +3,7 @@
 A secret may also come from a file named by `NAME_FILE`. Every error names its variable.
 """
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -44,7 +45,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; make `DATA_DIR` and the secret key if they are missing. Raises `ConfigurationError`."""
     read = _Reader(environ)
     data_dir = _folder(read.text("DATA_DIR", "data"))
-    models_dir = read.text("MODELS_DIR", "")
     return Settings(
         host=read.text("HOST", "127.0.0.1"),
         port=read.integer("PORT", 8000, low=1, high=65535),
@@ -56,7 +56,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         accounts_url=read.text("ACCOUNTS_URL", f"sqlite:///{data_dir}/accounts.db"),
         secret_key=read.secret("SECRET_KEY") or _kept_secret(data_dir / "secret-key"),
         model=read.text("MODEL", "auto"),
-        models_dir=Path(models_dir).expanduser().resolve() if models_dir else None,
+        models_dir=_folder_of_others("MODELS_DIR", read.text("MODELS_DIR", "")),
         device=read.choice("DEVICE", "auto", DEVICES),
         max_upload_mb=read.integer("MAX_UPLOAD_MB", 200, low=1),
         max_minutes=read.number("MAX_MINUTES", 20, low=0.1),
@@ -101,14 +101,25 @@ class _Reader:
 
 
 def _folder(text: str) -> Path:
+    """Made if need be, and then for us alone: it holds people's accounts."""
     path = Path(text).expanduser().resolve()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
             variable="DATA_DIR", hint=f"cannot make the folder {path}: {error.strerror}"
         ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        hint = f"cannot write into {path}: it is mounted read-only, or belongs to somebody else"
+        raise ConfigurationError(variable="DATA_DIR", hint=hint)
     return path
+
+
+def _folder_of_others(variable: str, text: str) -> Path | None:
+    path = Path(text).expanduser().resolve()
+    if text and not path.is_dir():
+        raise ConfigurationError(variable=variable, hint=f"{path} is no folder; make it, or do not set {variable}")
+    return path if text else None
 
 
 def _read_file(variable: str, path: Path) -> str:
@@ -119,15 +130,21 @@ def _read_file(variable: str, path: Path) -> str:
 
 
 def _kept_secret(path: Path) -> str:
-    """Made by whichever process comes first, the same for all. Linking a finished file is atomic."""
     if not path.exists():
-        mine = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        try:
+            _make_secret(path)
+        except OSError as error:
+            raise ConfigurationError(variable="DATA_DIR", hint=f"cannot write {path}: {error.strerror}") from error
+    return _read_file("DATA_DIR", path)
+
+
+def _make_secret(path: Path) -> None:
+    """Made by whichever process comes first, the same for all. Linking a finished file is atomic."""
+    mine = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
         mine.touch(mode=0o600)
         mine.write_text(secrets.token_hex(32))
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(mine, path)
-        except FileExistsError:
-            pass
-        finally:
-            mine.unlink()
-    return _read_file("DATA_DIR", path)
+    finally:
+        mine.unlink(missing_ok=True)

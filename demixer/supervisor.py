@@ -89,7 +89,10 @@ class Clock:
 
 
 class Supervisor:
-    """`say` gets the lines for people, `answers` tells whether the web server does. `stop` only sets a flag."""
+    """`say` gets the lines for people, `answers` tells whether the web server does; `opened` is called once it did.
+
+    `stop` only sets a flag.
+    """
 
     def __init__(
         self,
@@ -98,10 +101,11 @@ class Supervisor:
         say: Callable[[str], None],
         open_at: str,
         answers: Callable[[], bool],
+        opened: Callable[[], object] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         self._children, self._say = children, say
-        self._open_at, self._answers = open_at, answers
+        self._open_at, self._answers, self._opened = open_at, answers, opened
         self._clock = clock or Clock()
         self._announced = self._stopping = False
 
@@ -125,6 +129,7 @@ class Supervisor:
         if not self._announced and self._answers():
             self._announced = True
             self._say(f"Isolaatti Demixer is open at {self._open_at} (Ctrl-C stops it)")
+            self._opened()
 
     def _bury(self, child: Child, now: float) -> None:
         code = child.ended(now)
@@ -142,12 +147,12 @@ class Supervisor:
             child.kill()
 
 
-def supervisor_of(settings: Settings, say: Callable[[str], None]) -> Supervisor:
+def supervisor_of(settings: Settings, say: Callable[[str], None], opened: Callable[[], object]) -> Supervisor:
     logs = settings.data_dir / "logs"
     logs.mkdir(exist_ok=True)
     children = [Child(name, _command(arguments), logs / f"{name}.log") for name, arguments in PROGRAMS.items()]
     url = address(settings)
-    return Supervisor(children, say=say, open_at=url, answers=lambda: web_answers(url))
+    return Supervisor(children, say=say, open_at=url, answers=lambda: web_answers(url), opened=opened)
 
 
 def web_answers(url: str) -> bool:

@@ -60,7 +60,7 @@ class UploadView:
     """Everything a page or the API shows of an upload."""
 
     upload: Upload
-    song: Song | None
+    song: Song | None  # None also for one that was removed
     separation: Separation | None
     status: Status
     progress: float  # 0 to 1
@@ -113,11 +113,11 @@ def receive(house: House, person_id: str, filename: str, incoming: IncomingFile,
 
 def view(house: House, upload: Upload) -> UploadView:
     song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
-    separation = house.catalogue.separations.get(song.separation_id) if song and song.separation_id else None
+    separation = _separation_of(house, song)
     status = status_of(upload, separation)
     return UploadView(
         upload=upload,
-        song=song,
+        song=None if song is None or song.removed else song,
         separation=separation,
         status=status,
         progress=_progress(status, separation),
@@ -197,7 +197,10 @@ def _withdraw(house: House, upload_id: str, *, hide: bool) -> Upload:
 
 
 def _separation(house: House, upload: Upload) -> Separation | None:
-    song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
+    return _separation_of(house, house.catalogue.songs.get(upload.song_id) if upload.song_id else None)
+
+
+def _separation_of(house: House, song: Song | None) -> Separation | None:
     return house.catalogue.separations.get(song.separation_id) if song and song.separation_id else None
 
 

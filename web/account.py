@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from demixer.domain import Person, require
-from demixer.errors import Refused
+from demixer.errors import Refused, TooMany
+from demixer.ports import MIN_PASSWORD
 from web import forms, sessions
 from web.context import house, person, signed_in
 from web.language import COOKIE, COOKIE_SECONDS, LANGUAGES
@@ -44,7 +45,10 @@ def sign_in() -> ResponseReturnValue:
 
 @blueprint.post("/sign-in")
 def authenticate() -> ResponseReturnValue:
-    found = _authenticate(forms.text("email"), request.form.get("password", ""))
+    try:
+        found = _authenticate(forms.text("email"), request.form.get("password", ""))
+    except TooMany as error:
+        return _form("sign_in.html", {"password": translated(error.code, error.params)}), error.http_status
     if found is None:
         return _form("sign_in.html", {"password": translated("wrong-credentials", {})}), 422
     sessions.sign_in(found)
@@ -60,17 +64,28 @@ def sign_out() -> ResponseReturnValue:
 
 @blueprint.get("/account")
 def settings() -> ResponseReturnValue:
+    """With the token that was just made, this once: only its hash is kept."""
     signed_in()
-    return render_template("account.html", token=None)
+    token = session.pop("token", None)
+    page = current_app.make_response(render_template("account.html", token=token))
+    if token:
+        page.headers["Cache-Control"] = "no-store"
+    return page
 
 
 @blueprint.post("/account/tokens")
 def create_token() -> ResponseReturnValue:
-    """Shown this once: only its hash is kept."""
-    token = house().accounts.create_token(signed_in().email, house().now())
-    page = current_app.make_response(render_template("account.html", token=token))
-    page.headers["Cache-Control"] = "no-store"
-    return page
+    """The token travels in the session, not in the address, and a reload of the page makes no other."""
+    session["token"] = house().accounts.create_token(signed_in().email, house().now())
+    return redirect(url_for(".settings"), 303)
+
+
+@blueprint.post("/account/tokens/withdraw")
+def withdraw_tokens() -> ResponseReturnValue:
+    house().accounts.revoke_tokens(signed_in().id)
+    session.pop("token", None)
+    flash(gettext("All tokens are withdrawn. Programs that used one need a new one."), "ok")
+    return redirect(url_for(".settings"), 303)
 
 
 @blueprint.post("/language")
@@ -106,4 +121,6 @@ def _authenticate(email: str, password: str) -> Person | None:
 def _form(template: str, errors: Mapping[str, str] | None = None) -> str:
     """With what was typed, except the password."""
     form = {"email": forms.text("email"), "name": forms.text("name")}
-    return render_template(template, form=form, errors=errors or {}, next=forms.safe_next(""))
+    return render_template(
+        template, form=form, errors=errors or {}, next=forms.safe_next(""), min_password=MIN_PASSWORD
+    )

@@ -78,7 +78,7 @@ def answer(status: int, code: str, params: Mapping[str, Any]) -> Response:
     text, title = translated(code, params), title_of(status)
     if wants_json():
         return problem(status, code, title, text)
-    page = render_template("error.html", status=status, title=title, text=text)
+    page = render_template("error.html", status=status, title=title, text=text, back=_back())
     return current_app.make_response((page, status))
 
 
@@ -89,6 +89,13 @@ def problem(status: int, code: str, title: str, detail: str) -> Response:
 
 def title_of(status: int) -> str:
     return str(gettext(TITLES.get(status, TITLES[422 if status < 500 else 500])))
+
+
+def _back() -> str:
+    """The page of this site that led here, "" if it is none, this very address, or the start page."""
+    page = forms.back("")
+    here = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return "" if page in (here, url_for("pages.home")) else page
 
 
 def _sign_in_url() -> str:

@@ -1,5 +1,6 @@
 """Files from the store over HTTP: ranges, conditions, names that people can read."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ MEDIA_TYPES = {
     "jpg": "image/jpeg",
     "zip": "application/zip",
 }
+UNNAMED = "song"  # as `demixer.songs.file_name` has it
+NO_BYTES = re.compile(r"\s*bytes\s*=\s*-0+\s*")  # the last none: never to be had (RFC 9110, section 14.1.2)
 ASK_EACH_TIME = "public, no-cache"  # kept by caches, but asked for by its ETag: a better separation can replace it
 
 
@@ -60,10 +63,28 @@ def send(offered: Offered) -> Response:
 def disposition(name: str, *, attachment: bool) -> str:
     """`Content-Disposition` with a name in plain letters for old clients and the real one beside it (RFC 6266)."""
     kind = "attachment" if attachment else "inline"
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().replace("\\", "_").replace('"', "_")
+    plain = _in_plain_letters(name)
     if plain == name:
         return f'{kind}; filename="{plain}"'
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _in_plain_letters(name: str) -> str:
+    """`Artist - Title (vocals).mp3` in ASCII, or `song (vocals).mp3` where less than half the letters would be left."""
+    title, bracket, ending = name.rpartition(" (") if " (" in name else (name, "", "")
+    plain = _ascii(title).strip(" -.")
+    if not plain or 2 * _letters(plain) < _letters(title):
+        plain = UNNAMED
+    return plain + bracket + _ascii(ending)
+
+
+def _ascii(text: str) -> str:
+    kept = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return kept.replace("\\", "_").replace('"', "_")
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalnum() for char in text)
 
 
 def _described(offered: Offered) -> Response:
@@ -78,7 +99,10 @@ def _described(offered: Offered) -> Response:
 
 def _asked_part(size: int, etag: str) -> tuple[int, int, int]:
     """First byte, byte after the last, and the status: 200, 206 or 416."""
-    asked = request.range if _range_still_holds(etag) else None
+    holds = _range_still_holds(etag)
+    if holds and NO_BYTES.fullmatch(request.headers.get("Range", "")):
+        return 0, 0, 416
+    asked = request.range if holds else None
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return 0, size, 200
     start, end = asked.ranges[0]

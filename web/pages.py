@@ -1,12 +1,16 @@
 """The pages everybody may leaf through: home, search, newest, most played; and a person's library."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from demixer import songs, uploads
+from demixer.audio.separation import models
 from demixer.domain import Song
 from web.context import house, person_id, signed_in
+from web.model import present_model
 from web.paging import Page, found_page, page_of
 
 blueprint = Blueprint("pages", __name__)
@@ -21,8 +25,9 @@ def home() -> ResponseReturnValue:
     visitor = person_id()
     return render_template(
         "home.html",
-        newest=house().catalogue.songs.listed(order="newest", limit=ON_HOME),
-        most_played=house().catalogue.songs.listed(order="most-played", limit=ON_HOME),
+        newest=_listed("newest", ON_HOME),
+        most_played=_listed("most-played", ON_HOME),
+        promised=_promised(),
         uploads=uploads.views_of(house(), visitor, limit=UPLOADS_ON_HOME) if visitor else [],
         max_upload_mb=house().settings.max_upload_mb,
     )
@@ -66,9 +71,24 @@ def health() -> ResponseReturnValue:
 
 
 def _browse(title: str, order: str) -> str:
-    listed = house().catalogue.songs.listed
-    page: Page[Song] = page_of(lambda limit, offset: listed(order=order, limit=limit, offset=offset))
+    page: Page[Song] = page_of(lambda limit, offset: _listed(order, limit, offset))
     return render_template("browse.html", title=title, page=page, endpoint=request.endpoint)
+
+
+def _listed(order: str, limit: int, offset: int = 0) -> Sequence[Song]:
+    """What nobody played is not among the most played; there it comes last, so leaving it out leaves no gap."""
+    found = house().catalogue.songs.listed(order=order, limit=limit, offset=offset)
+    return [song for song in found if song.plays] if order == "most-played" else found
+
+
+def _promised() -> str:
+    """What the start page may promise: "four" stems or more, "two", or "some" while nobody knows the model yet."""
+    choice = present_model().choice(patience=0)
+    if choice is None:
+        return "some"
+    if set(models.FOUR) <= set(choice.stems):
+        return "four"
+    return "two" if choice.name == models.OFFLINE else "some"
 
 
 def _query() -> str:

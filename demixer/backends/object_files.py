@@ -175,9 +175,9 @@ def _sweep(incoming: Path) -> None:
 
 
 def _move(part: Path, target: Path) -> None:
-    """Again if somebody pruned the empty folder in between."""
+    """Again if somebody pruned the empty folder in between: before the move, or while `mkdir` looked what is there."""
     for _ in range(10):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, FileExistsError):
             target.parent.mkdir(parents=True, exist_ok=True)
             part.replace(target)
             break

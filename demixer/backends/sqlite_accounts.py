@@ -18,8 +18,8 @@ from demixer.backends.documents import from_document, to_text
 from demixer.backends.sqlite import Database
 from demixer.domain import Person, require
 from demixer.errors import NotFound, Refused
+from demixer.ports import MIN_PASSWORD
 
-MIN_PASSWORD = 10  # characters
 TOKEN_PREFIX = "dmx_"  # noqa: S105 - so that a leaked token is recognised, by people and by secret scanners
 TOKEN_BYTES = 32
 HASHING_AT_ONCE = 4  # Argon2 takes 64 MB each: a crowd at the door must not take all memory
@@ -90,6 +90,10 @@ class SqliteAccounts:
         sql = "SELECT people.* FROM tokens JOIN people ON people.id = person_id WHERE hash = ?"
         row = self._database.row(sql, (_digest(token),))
         return _person(row) if row else None
+
+    def revoke_tokens(self, person_id: str) -> None:
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM tokens WHERE person_id = ?", (person_id,))
 
     def close(self) -> None:
         self._database.close()

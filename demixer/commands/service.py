@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import threading
 import types
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -10,7 +11,7 @@ from contextlib import ExitStack, closing
 import click
 
 from demixer import parent, premises, supervisor
-from demixer.audio.separation import models
+from demixer.audio.separation import beforehand, models
 from demixer.house import open_house
 from demixer.settings import Settings, load
 
@@ -22,7 +23,7 @@ def run() -> None:
     settings = load()
     with premises.occupied(settings):
         _look_over(settings)
-        running = supervisor.supervisor_of(settings, click.echo)
+        running = supervisor.supervisor_of(settings, click.echo, lambda: _warn_beside(settings))
         _on_signals(running.stop)
         running.run()
 
@@ -30,6 +31,8 @@ def run() -> None:
 def web(started_by: int | None) -> None:
     _begin(started_by)
     settings = load()
+    if started_by is None:  # `demixer run` has looked, and after a kill the port may be let go of a moment late
+        premises.check_port(settings)
     from web.server import run
 
     run(settings)
@@ -56,10 +59,21 @@ def _begin(started_by: int | None) -> None:
 
 
 def _look_over(settings: Settings) -> None:
-    """Engines and the model's name, once, so that five processes need not fail one after the other."""
+    """Engines, device and the model's name, once, so that five processes need not fail one after the other."""
     open_house(settings).close()
     if settings.model != models.AUTO:
         models.resolve(settings)
+    beforehand.check_device(settings.device)
+
+
+def _warn_beside(settings: Settings) -> None:
+    """In its own thread, since the hub may take seconds to not answer."""
+
+    def warn() -> None:
+        if warning := beforehand.model_warning(settings):
+            click.echo(warning)
+
+    threading.Thread(target=warn, name="model-warning", daemon=True).start()
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

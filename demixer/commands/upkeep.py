@@ -22,7 +22,7 @@ def check() -> int:
     from demixer import check
 
     good = True
-    for finding in check.findings(load()):
+    for finding in check.of_environment():
         good = good and finding.ok
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.text}")
         if finding.hint:

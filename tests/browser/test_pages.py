@@ -19,7 +19,7 @@ PAGES_OF_A_PERSON = ("/uploads", "/library", "/account")
 
 WIDE = """() => [...document.querySelectorAll("body *")]
   .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
-  .filter((each) => !each.closest(".site-nav, .visually-hidden, pre"))
+  .filter((each) => !each.closest(".visually-hidden, pre"))
   .map((each) => each.outerHTML.slice(0, 80))"""
 NAMELESS = """() => [...document.querySelectorAll("button, a[href], input, summary, audio, progress, img")]
   .filter((each) => each.checkVisibility() && each.type !== "hidden")
@@ -74,6 +74,25 @@ def test_every_page_fits_and_is_named(
     assert complaints == []
     check(page, "/there-is-no-such-page")
     own.close()
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_phone_has_room_for_faders_and_for_downloads_in_one_column(
+    context: BrowserContext, site: str, song: Song, language: str
+) -> None:
+    assert context.browser
+    phone = context.browser.new_context(
+        base_url=site, viewport={"width": PHONE[0], "height": PHONE[1]}, locale=language
+    )
+    page = phone.new_page()
+    page.goto(f"/songs/{song.id}")
+    expect(page.locator("[data-player]")).to_be_visible()
+    assert min(page.eval_on_selector_all("[data-volume]", "all => all.map(each => each.offsetWidth)")) >= 150
+    lefts = page.eval_on_selector_all(".download-links", "all => all.map(each => each.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1, lefts
+    heights = page.eval_on_selector_all(".download .button", "all => all.map(each => each.offsetHeight)")
+    assert max(heights) < 45, "a word is broken in two"
+    phone.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -192,6 +192,45 @@ def test_a_lost_connection_says_that_nothing_was_kept(context: BrowserContext, f
     expect(page.locator("[data-sending]")).to_contain_text("The connection broke off")
 
 
+def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path) -> None:
+    held: list[Route] = []
+    sender.route(
+        "**/uploads", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    sender.get_by_role("heading", level=1).click()  # a browser asks for nobody who has not touched the page
+    send(sender, file)
+    expect(sender.locator("[data-sending]")).to_contain_text(file.name)
+    with sender.expect_event("dialog") as asked:
+        sender.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    held[0].continue_()
+    expect(sender.locator("[data-upload]")).to_contain_text(file.name)
+    assert sender.evaluate("() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"), "it still asks"
+
+
+def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context: BrowserContext, file: Path) -> None:
+    page = context.new_page()  # its console tells of the refused request
+    sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
+    page.goto("/uploads")
+    context.clear_cookies()
+    send(page, file)
+    row = page.locator("[data-sending] .is-failed")
+    expect(row).to_contain_text("this file was not kept")
+    row.get_by_role("link", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize(("language", "text"), [("English", "10 minutes ago"), ("Español", "hace 10 minutos")])
+def test_the_age_of_an_upload_does_not_stand_still(sender: Page, file: Path, language: str, text: str) -> None:
+    sender.clock.install()
+    sender.get_by_role("button", name=language).click()
+    send(sender, file)
+    expect(sender.locator("[data-upload]")).to_contain_text(file.name)
+    sender.clock.fast_forward("10:05")
+    expect(sender.locator("[data-upload] time")).to_have_text(text)
+
+
 def test_the_page_of_a_song_in_the_making_becomes_its_player(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
     song = joined(house, sent(house, sender), "Naciente")

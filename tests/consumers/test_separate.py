@@ -139,7 +139,7 @@ def test_a_worker_that_died_or_a_full_disk_is_tried_again(
     made, worker = consumer(house, raising(error))
     loop = loop_of(house, made, clock)
     steps(loop, 5)
-    assert status(house, upload)[0] is Status.SEPARATING
+    assert status(house, upload)[0] is Status.QUEUED
     worker.work = quickly
     clock.advance(1)
     steps(loop, 5)
@@ -195,7 +195,7 @@ def test_a_stop_leaves_the_song_for_the_next_process(house: House, clock: Clock,
 
     worker.work = work
     loop.run()
-    assert (status(house, upload)[0], left_over(house)) == (Status.SEPARATING, [])
+    assert (status(house, upload)[0], left_over(house)) == (Status.QUEUED, [])
     drained(house, clock, consumer(house)[0])
     assert status(house, upload)[0] is Status.READY
 

@@ -143,6 +143,29 @@ def test_plays_reach_the_index(house: House, tmp_path: Path) -> None:
     assert [song.plays for song in house.search.search("song", limit=1).songs] == [1]
 
 
+def test_a_separation_nobody_reports_on_any_more_waits_in_the_queue_again(house: House, clock: Clock) -> None:
+    separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
+    separations.begin(house, published(house, "separations")[0], "CPU")
+    for _ in range(3):
+        clock.advance(14)
+        separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
+        sweep.put_back(house)
+    assert separation_of(house, separation.id).state is SeparationState.RUNNING
+    clock.advance(15)
+    sweep.put_back(house)
+    assert separation_of(house, separation.id).state is SeparationState.REQUESTED
+
+
+def test_one_that_is_reported_on_while_the_sweeper_looks_is_left_alone(house: House, clock: Clock) -> None:
+    asked = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
+    separations.begin(house, published(house, "separations")[0], "CPU")
+    seen, silent_since = separation_of(house, asked.id), clock()
+    clock.advance(1)
+    separations.progressed(house, asked.id, 1, progress=0.1, seconds_left=None, device="CPU")
+    separations.put_back(house, seen, silent_since=silent_since)
+    assert separation_of(house, asked.id).state is SeparationState.RUNNING
+
+
 # --- lost events ----------------------------------------------------------------------------------------------------
 
 

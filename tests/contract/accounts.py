@@ -90,6 +90,22 @@ class AccountsContract:
         accounts.create_token("ana@example.com", NOON)
         assert accounts.by_token(token) is None
 
+    def test_revoking_ends_all_tokens_of_one_person(self, accounts: Accounts) -> None:
+        ana = accounts.create("ana@example.com", PASSWORD, "Ana", NOON)
+        ben = accounts.create("ben@example.com", PASSWORD, "Ben", NOON)
+        anas = [accounts.create_token(ana.email, NOON), accounts.create_token(ana.email, NOON)]
+        bens = accounts.create_token(ben.email, NOON)
+        accounts.revoke_tokens(ana.id)
+        assert [accounts.by_token(token) for token in anas] == [None, None]
+        assert accounts.by_token(bens) == ben
+        assert accounts.by_token(accounts.create_token(ana.email, NOON)) == ana
+
+    def test_revoking_where_there_is_no_token_changes_nothing(self, accounts: Accounts) -> None:
+        accounts.revoke_tokens("nobody")
+        ana = accounts.create("ana@example.com", PASSWORD, "Ana", NOON)
+        accounts.revoke_tokens(ana.id)
+        assert accounts.authenticate(ana.email, PASSWORD) == ana
+
     def test_nobody_gets_a_token_without_an_account(self, accounts: Accounts) -> None:
         with pytest.raises(NotFound) as caught:
             accounts.create_token("nobody@example.com", NOON)

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import functools
 import resource
@@ -6,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -170,6 +172,21 @@ def test_many_threads_write_and_delete_in_the_same_folders(files: LocalFiles, tm
         thread.join()
     assert failures == []
     assert everything(tmp_path / "files") == [".incoming"]
+
+
+def test_a_folder_that_goes_while_it_is_made_is_made_again(files: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir, in_the_way = Path.mkdir, [FileExistsError(errno.EEXIST, "File exists")]
+
+    def once_in_the_way(path: Path, *arguments: Any, **options: Any) -> None:
+        if in_the_way:
+            raise in_the_way.pop()
+        mkdir(path, *arguments, **options)
+
+    writer = files.writer("songs/a/1")
+    writer.write(b"mine")
+    monkeypatch.setattr(Path, "mkdir", once_in_the_way)
+    writer.commit()
+    assert (content(files, "songs/a/1"), in_the_way) == (b"mine", [])
 
 
 def test_a_writer_holds_little_memory(files: LocalFiles) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -11,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from consumers import dead_letters
-from demixer import cli
+from demixer import check, cli
+from demixer.audio.separation import beforehand
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress
 from demixer.commands import separate
-from demixer.errors import SeparationFailed
+from demixer.errors import SeparationFailed, Transient
 from demixer.house import open_house
 from demixer.settings import load
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
-from tests.houses import Clock
+from tests.houses import Clock, settings_in
 from tests.ways import STEMS, matched, sent, separated, stem_files
 
 Run = Callable[..., tuple[int, str, str]]
@@ -188,7 +191,7 @@ class FakeWorker:
 
     error: BaseException | None = None
 
-    def __init__(self, settings: object) -> None:
+    def __init__(self, settings: object, command: object) -> None:
         pass
 
     def separate(
@@ -226,6 +229,36 @@ def test_a_song_is_separated_into_a_folder_and_nothing_else_is_written(
     ]
     assert "spleeter-2stems on CPU" in err
     assert sorted(os.listdir(tmp_path)) == ["made", "song.flac"]
+    assert sorted(f"made/here/{name}" for name in os.listdir(tmp_path / "made/here")) == sorted(out.splitlines())
+
+
+@pytest.mark.parametrize("out", ["song.flac", "song.flac/below", "/dev/null/x", "/proc/x"])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    run: Run, worker: type[FakeWorker], song: Path, tmp_path: Path, out: str
+) -> None:
+    worker.error = AssertionError("it began")
+    code, printed, err = run("separate", str(song), "--out", out)
+    assert (code != 0, printed) == (True, "")
+    assert "--out" in err.splitlines()[-1]
+    assert "began" not in err
+    assert os.listdir(tmp_path) == ["song.flac"]
+
+
+def test_a_separation_that_fails_leaves_the_folder_as_it_was(
+    run: Run, worker: type[FakeWorker], song: Path, tmp_path: Path
+) -> None:
+    worker.error = SeparationFailed("worker-died")
+    stem_files(tmp_path / "stems")
+    before = sorted(os.listdir(tmp_path / "stems"))
+    assert run("separate", str(song), "--out", "made/here")[0] == 1
+    assert run("separate", str(song), "--out", "stems")[0] == 1
+    assert sorted(os.listdir(tmp_path / "stems")) == before
+    assert sorted(os.listdir(tmp_path)) == ["song.flac", "stems"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, None), (0, None), (9, "0:09 left"), (125, "2:05 left")])
+def test_the_time_left_is_the_one_the_worker_expects(seconds: int | None, text: str | None) -> None:
+    assert separate._time_left(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -246,7 +279,7 @@ def test_a_separation_that_fails_says_why(
 
 
 @pytest.mark.parametrize(
-    ("content", "text"), [(b"", "not an audio file"), (b"%PDF-1.7", "not an audio file"), (os.urandom(5000), "audio")]
+    ("content", "text"), [(b"", "file is empty"), (b"%PDF-1.7", "not an audio file"), (os.urandom(5000), "audio")]
 )
 def test_what_is_no_song_is_refused(
     run: Run, worker: type[FakeWorker], tmp_path: Path, content: bytes, text: str
@@ -261,6 +294,62 @@ def test_what_is_no_song_is_refused(
 def test_a_device_that_is_none_is_a_wrong_use(run: Run, worker: type[FakeWorker], song: Path) -> None:
     code, _, err = run("separate", str(song), "--device", "tpu")
     assert (code, err.startswith("DEVICE: ")) == (2, True)
+
+
+@pytest.mark.parametrize("command", [("check",), ("run",), ("web",), ("reindex",), ("token", "create", "a@b.cc")])
+def test_a_data_folder_that_cannot_be_written_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("demixer.settings.os.access", lambda *_: False)
+    code, out, err = run(*command)
+    assert code != 0
+    assert len((out + err).splitlines()) == 1
+    assert "DATA_DIR: cannot write into" in out + err
+
+
+def test_a_port_that_is_taken_stops_the_web_server_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        code, out, err = run("web")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "is taken by another program" in err
+
+
+def test_a_device_that_is_not_there_stops_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE", "cuda")
+    no = (sys.executable, "-c", "import sys; print(sys.argv[1], 'is not there'); sys.exit(1)")
+    monkeypatch.setattr(beforehand, "LOOK", no)
+    assert run("run")[::2] == (2, "DEVICE: cuda is not there\n")
+
+
+@pytest.mark.parametrize("gigabytes", [0.02, 1.5, 100])
+def test_little_space_is_told_in_megabytes(gigabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=int(gigabytes * 1024**3))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    finding = check._disk(settings_in(tmp_path))
+    told = {0.02: "20 MB", 1.5: "1.5 GB", 100: "100.0 GB"}[gigabytes]
+    assert (finding.ok, finding.text) == (gigabytes > 2, f"{told} are free in DATA_DIR")
+
+
+def test_without_a_folder_to_write_into_nothing_is_said_of_what_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("demixer.audio.separation.findings.findings", lambda _: [])
+    settings = settings_in(tmp_path, data_dir=tmp_path / "gone")
+    assert [finding.text for finding in check.findings(settings) if not finding.ok] == [
+        f"DATA_DIR {tmp_path}/gone cannot be written: No such file or directory"
+    ]
+
+
+def test_a_broken_engine_is_explained_in_words() -> None:
+    busy = Transient(key="check/1")
+    busy.__cause__ = OSError("unable to open the file")
+    finding = check._broken("files", "file:///x", busy)
+    assert "try-again" not in finding.text + finding.hint
+    assert finding.hint == "unable to open the file"
+    assert check._broken("files", "file:///x", Transient(key="check/1")).hint == ""
 
 
 @pytest.mark.slow

@@ -50,6 +50,20 @@ def test_a_port_that_is_taken_is_refused_at_once(tmp_path: Path) -> None:
     assert "is taken" in str(caught.value)
 
 
+def test_a_web_server_alone_is_told_the_same(tmp_path: Path) -> None:
+    with listening() as server:
+        taken = settings_in(tmp_path, port=port_of(server))
+        with pytest.raises(ConfigurationError, match=r"PORT: .* is taken"):
+            premises.check_port(taken)
+    premises.check_port(taken)
+
+
+def test_a_lock_that_cannot_be_written_names_the_folder(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / premises.LOCK).mkdir()
+    with pytest.raises(ConfigurationError, match="DATA_DIR: cannot write"), premises.occupied(settings):
+        pass
+
+
 def test_an_address_that_is_not_ours_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught, premises.occupied(settings_in(tmp_path, host="192.0.2.1")):
         pass

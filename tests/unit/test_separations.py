@@ -8,7 +8,7 @@ from demixer.audio.separation.models import better_than
 from demixer.domain import Failure, Separation, SeparationState, Song
 from demixer.errors import Cancelled, Refused
 from demixer.house import House
-from tests.houses import published
+from tests.houses import Clock, published
 from tests.ways import (
     STEMS,
     bytes_of,
@@ -86,6 +86,48 @@ def test_progress_is_saved_and_told(house: House) -> None:
     saved = separation_of(house, separation.id)
     assert (saved.progress, saved.seconds_left, saved.device) == (0.5, 12.0, "CPU")
     assert [event.data["progress"] for event in published(house, "progress")] == [0.5]
+
+
+def under_way(house: House) -> Separation:
+    separation = begun(house, asked(house))
+    separations.progressed(house, separation.id, 1, progress=0.5, seconds_left=12.0, device="CPU")
+    return separation
+
+
+def test_one_whose_process_stopped_waits_again_at_its_old_place(house: House, clock: Clock) -> None:
+    separation = under_way(house)
+    clock.advance(60)
+    other = uploads.view(house, matched(house, sent(house, data=b"another song"), heard(7)))
+    separations.put_back(house, separation)
+    waiting = separation_of(house, separation.id)
+    assert (waiting.state, waiting.attempt, waiting.progress) == (SeparationState.REQUESTED, 1, 0.0)
+    assert other.separation is not None
+    places = [house.catalogue.separations.place(each) for each in (waiting, other.separation)]
+    assert (places, waiting.seconds_left) == ([1, 2], None)
+    assert [event.data["progress"] for event in published(house, "progress")] == [0.5, 0.0]
+    assert begun(house, separation).state is SeparationState.RUNNING
+
+
+def test_one_put_back_though_its_process_lives_goes_on_as_if_nothing_had_happened(house: House, tmp_path: Path) -> None:
+    separation = under_way(house)
+    separations.put_back(house, separation)
+    assert separations.wanted(house, separation.id, 1)
+    separations.progressed(house, separation.id, 1, progress=0.6, seconds_left=9.0, device="CPU")
+    assert separation_of(house, separation.id).state is SeparationState.RUNNING
+    separations.put_back(house, separation)
+    separations.finish(house, separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
+    assert separation_of(house, separation.id).state is SeparationState.READY
+
+
+def test_one_that_another_process_has_begun_or_that_has_ended_is_not_put_back(house: House, clock: Clock) -> None:
+    first = under_way(house)
+    clock.advance(1)
+    second = begun(house, first)
+    separations.put_back(house, first)
+    assert separation_of(house, first.id) == second
+    separations.cancel(house, first.id)
+    separations.put_back(house, second)
+    assert separation_of(house, first.id).state is SeparationState.CANCELLED
 
 
 def test_a_cancelled_one_neither_goes_on_nor_leaves_files(house: House, tmp_path: Path) -> None:

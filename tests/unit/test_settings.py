@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("WEB_THREADS", "2"),
         ("SECRET_KEY_FILE", "/does/not/exist"),
         ("DATA_DIR", "/dev/null/data"),
+        ("MODELS_DIR", "/does/not/exist"),
+        ("MODELS_DIR", "/dev/null"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str) -> None:
@@ -39,6 +42,31 @@ def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str) -> None:
         load({"DATA_DIR": str(tmp_path), name: value})
     assert caught.value.params["variable"] == name
     assert str(caught.value).startswith(f"{name}: ")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # whoever runs the tests may be root, who may write anywhere
+    with pytest.raises(ConfigurationError, match=f"DATA_DIR: cannot write into {tmp_path}"):
+        load({"DATA_DIR": str(tmp_path)})
+
+
+def test_a_secret_that_cannot_be_kept_names_the_folder_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(ConfigurationError, match=r"DATA_DIR: cannot write .*No space left"):
+        load({"DATA_DIR": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_we_make_is_ours_alone_and_one_that_was_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for name, mode in (("made/here", 0o700), ("shared", 0o755)):
+        load({"DATA_DIR": str(tmp_path / name)})
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
 def test_the_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:

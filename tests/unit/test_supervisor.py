@@ -38,12 +38,14 @@ class Time:
 
 
 def supervising(
-    children: list[Child], answers: Callable[[], bool] = lambda: False
+    children: list[Child],
+    answers: Callable[[], bool] = lambda: False,
+    opened: Callable[[], object] = lambda: None,
 ) -> tuple[Supervisor, list[str], Time]:
     said: list[str] = []
     time = Time()
     clock = Clock(now=time.now, wait=time.wait)
-    made = Supervisor(children, say=said.append, open_at="http://here:1", answers=answers, clock=clock)
+    made = Supervisor(children, say=said.append, open_at="http://here:1", answers=answers, opened=opened, clock=clock)
     return made, said, time
 
 
@@ -74,10 +76,12 @@ def child(tmp_path: Path) -> Child:
 
 def test_it_says_once_where_to_open_it_when_the_web_server_answers(child: Child) -> None:
     answers = iter([False, True, True])
-    running, said, _ = supervising([child], lambda: next(answers))
+    opened: list[bool] = []
+    running, said, _ = supervising([child], lambda: next(answers), lambda: opened.append(bool(said)))
     for _ in range(3):
         running._run_once()
     running._stop_all()
+    assert opened == [True]
     assert said == ["Isolaatti Demixer is open at http://here:1 (Ctrl-C stops it)"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from demixer import recognition, separations, uploads
+from demixer import facts, recognition, separations, uploads
 from demixer.domain import Failure, SeparationState, Status, Tags, Upload, UploadState
 from demixer.errors import NotFound, Refused, TooLarge
 from demixer.house import House
@@ -50,6 +50,15 @@ def test_what_is_on_its_way_can_be_cancelled_and_tells_so(house: House) -> None:
     assert [event.type for event in published(house, "matching")] == ["upload.withdrawn"]
     with pytest.raises(Refused, match="cannot-cancel"):
         uploads.cancel(house, "ana", upload.id)
+
+
+def test_a_song_that_was_removed_is_no_song_of_its_upload(house: House) -> None:
+    upload = matched(house, sent(house))
+    uploads.cancel(house, "ana", upload.id)
+    recognition.leave(house, facts.upload_withdrawn(now(house, upload), house.now()))
+    assert song_of(house, upload.song_id).removed
+    seen = uploads.view(house, now(house, upload))
+    assert (seen.song, seen.status) == (None, Status.CANCELLED)
 
 
 def test_what_is_ready_cannot_be_cancelled_but_deleted(house: House, tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 
-from demixer.backends import sqlite_accounts
 from demixer.domain import Person
 from demixer.house import House
 from tests.houses import Clock, house_in
@@ -22,17 +20,8 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cheap_passwords() -> Iterator[None]:
-    """Half a second a password is right for people, not for tests."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite_accounts, "PasswordHasher", lambda: cheap)
-        yield
-
-
 @pytest.fixture(scope="session")
-def empty_house(tmp_path_factory: pytest.TempPathFactory, cheap_passwords: None) -> Path:
+def empty_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases with their tables made, to copy: making them takes longer than most tests."""
     folder = tmp_path_factory.mktemp("empty-house")
     with house_in(folder):

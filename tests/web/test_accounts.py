@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from flask import Flask
 
@@ -49,6 +51,22 @@ def test_a_wrong_password_is_refused_in_the_readers_language(app: Flask, ana: Pe
     response = Browser(app).sign_in(password="something else")
     assert response.status_code == 422
     assert "E-mail or password is not right" in response.text
+
+
+def test_who_has_to_wait_gets_the_form_back_with_the_email(app: Flask, ana: Person) -> None:
+    guesser = Browser(app)
+    for _ in range(5):
+        guesser.sign_in(password="a wrong guess", next="/library")
+    response = guesser.sign_in(password="a wrong guess", next="/library")
+    assert response.status_code == 429
+    assert "tried too often" in response.text
+    assert f'value="{ana.email}"' in response.text
+    assert 'name="next" value="/library"' in response.text
+    assert "a wrong guess" not in response.text
+
+
+def test_the_length_of_a_password_is_told_beforehand(browser: Browser) -> None:
+    assert "At least 10 characters" in browser.get("/sign-up").text
 
 
 def test_guessing_passwords_gets_slower_and_slower(app: Flask, ana: Person, clock: Clock) -> None:
@@ -111,11 +129,29 @@ def test_pages_of_ones_own_lead_to_the_sign_in_and_back(browser: Browser) -> Non
 
 
 def test_a_new_token_is_shown_once_and_works(browser: Browser, ana: Person, house: House) -> None:
-    response = browser.post("/account/tokens")
-    token = next(word for word in response.text.replace("<", " ").replace(">", " ").split() if word.startswith("dmx_"))
+    made = browser.post("/account/tokens")
+    assert (made.status_code, made.location) == (303, "/account")
+    page = browser.get("/account")
+    token = _token_on(page.text)
     assert house.accounts.by_token(token) == ana
-    assert response.headers["Cache-Control"] == "no-store"
-    assert token not in browser.get("/account").text
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "dmx_" not in browser.get("/account").text
+
+
+def test_withdrawn_tokens_stop_working(browser: Browser, ana: Person, house: House) -> None:
+    browser.post("/account/tokens")
+    token = _token_on(browser.get("/account").text)
+    browser.post("/account/tokens")  # made, and withdrawn before anybody saw it
+    assert browser.post("/account/tokens/withdraw").location == "/account"
+    assert house.accounts.by_token(token) is None
+    page = browser.get("/account").text
+    assert "All tokens are withdrawn" in page
+    assert "dmx_" not in page
+
+
+@pytest.mark.parametrize("path", ["/account/tokens", "/account/tokens/withdraw"])
+def test_tokens_are_for_who_is_signed_in(browser: Browser, path: str) -> None:
+    assert "/sign-in" in browser.post(path).location
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(browser: Browser) -> None:
@@ -136,3 +172,9 @@ def test_an_unknown_language_changes_nothing(browser: Browser) -> None:
     response = browser.post("/language", {"language": "tlh"}, headers={"Referer": "http://localhost/search?q=a"})
     assert response.location == "/search?q=a"
     assert 'lang="en"' in browser.get("/").text
+
+
+def _token_on(page: str) -> str:
+    found = re.search(r"dmx_[\w-]+", page)
+    assert found
+    return found[0]

@@ -12,6 +12,7 @@ from demixer.audio.encode import StemWriter
 from demixer.domain import Person, Song
 from demixer.house import House
 from tests.web.visiting import FOUR, Browser, a_ready_song, a_song, make_ready, problem
+from web.files import disposition
 
 BYTES = bytes(range(256)) * 40
 
@@ -59,8 +60,9 @@ def test_a_range_we_do_not_do_is_answered_with_everything(browser: Browser, stem
     assert (response.status_code, response.data) == (200, BYTES)
 
 
-def test_a_range_past_the_end_is_refused(browser: Browser, stem: str) -> None:
-    response = browser.get(stem, headers={"Range": "bytes=10240-"})
+@pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=-0", "bytes = -00"])
+def test_a_range_past_the_end_is_refused(browser: Browser, stem: str, asked: str) -> None:
+    response = browser.get(stem, headers={"Range": asked})
     assert (response.status_code, response.data) == (416, b"")
     assert response.headers["Content-Range"] == "bytes */10240"
 
@@ -95,6 +97,21 @@ def test_a_download_is_named_for_people(browser: Browser, stem: str) -> None:
     )
     assert browser.get(stem).headers["Content-Disposition"].startswith(f"inline; {named}")
     assert browser.get(stem + "?download=1").headers["Content-Disposition"].startswith(f"attachment; {named}")
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("Ana - Canción (vocals).mp3", "Ana - Cancion (vocals).mp3"),
+        ("Ana - 🎵 (vocals).mp3", "Ana (vocals).mp3"),
+        ("久石譲 - Summer (flac).zip", "Summer (flac).zip"),
+        ("久石譲 - 人生のメリーゴーランド X (other).wav", "song (other).wav"),
+        ("🎵 (vocals).mp3", "song (vocals).mp3"),
+        ("-rf (vocals).mp3", "rf (vocals).mp3"),
+    ],
+)
+def test_the_name_for_old_clients_is_readable_too(name: str, plain: str) -> None:
+    assert f'; filename="{plain}"' in disposition(name, attachment=True)
 
 
 @pytest.mark.parametrize("title", ['quote" and \\ slash', "line\nbreak", "🎵", "../../etc", "اغنية", ";filename=x"])

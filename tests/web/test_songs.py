@@ -4,6 +4,8 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from demixer.audio.separation import models
+from demixer.audio.separation.models import ModelChoice
 from demixer.domain import Person
 from demixer.house import House
 from tests.houses import Clock
@@ -130,11 +132,41 @@ def test_home_lists_what_is_new_and_what_is_played(browser: Browser, ana: Person
     a_song(house, ana, "Not ready yet")
     for title in ("Uno", "Dos"):
         a_ready_song(house, ana, title)
-    for path in ("/", "/newest", "/most-played"):
+    for path in ("/", "/newest"):
         page = browser.get(path).text
         assert "Uno" in page
         assert "Dos" in page
         assert "Not ready yet" not in page
+
+
+def test_the_most_played_have_been_played(browser: Browser, ana: Person, house: House) -> None:
+    heard, _ = a_ready_song(house, ana, "Uno"), a_ready_song(house, ana, "Dos")
+    assert "Most played</h2>" not in browser.get("/").text
+    assert "Nothing has been played so far" in browser.get("/most-played").text
+    browser.post(f"/songs/{heard.id}/plays")
+    assert "Most played</h2>" in browser.get("/").text
+    page = browser.get("/most-played").text
+    assert "Uno" in page
+    assert "Dos" not in page
+
+
+@pytest.mark.parametrize(
+    ("model", "promise", "stems"),
+    [
+        ("spleeter-2stems", "its vocals and its accompaniment", 2),
+        ("htdemucs", "its vocals, drums, bass and everything else", 4),
+        ("htdemucs_6s", "its vocals, drums, bass and everything else", 4),
+        (None, "get its stems", 2),
+    ],
+)
+def test_the_start_page_promises_what_the_model_makes(
+    browser: Browser, app: Flask, model: str | None, promise: str, stems: int
+) -> None:
+    choice = models.choice_of(model, None) if model else None
+    app.extensions["model"] = _Known(choice)
+    page = browser.get("/").text
+    assert promise in page
+    assert page.count("hero-thread") == stems
 
 
 def test_lists_go_over_several_pages(browser: Browser, ana: Person, house: House) -> None:
@@ -165,3 +197,14 @@ def _plays(house: House, song_id: str) -> int:
     song = house.catalogue.songs.get(song_id)
     assert song
     return song.plays
+
+
+class _Known:
+    """A present model that nobody has to wait for."""
+
+    def __init__(self, choice: ModelChoice | None) -> None:
+        self._choice = choice
+
+    def choice(self, *, patience: float) -> ModelChoice | None:
+        assert patience == 0, "a page waits for the hub"
+        return self._choice

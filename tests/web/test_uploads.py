@@ -178,6 +178,17 @@ def test_a_form_without_its_token_leaves_nothing(browser: Browser, ana: Person, 
     assert stored_keys(house) == set()
 
 
+def test_an_error_page_leads_back_to_the_form(browser: Browser, ana: Person) -> None:
+    def answer(referrer: str) -> str:
+        return browser.post("/uploads", {"title": "x"}, headers={"Referer": referrer}).text
+
+    assert 'href="/uploads?page=2">Back to where I was' in answer("http://localhost/uploads?page=2")
+    for elsewhere in ("", "http://localhost/", "https://evil.example/uploads"):
+        assert "Back to where I was" not in answer(elsewhere)
+    here = browser.get("/nowhere?a=b", headers={"Referer": "http://localhost/nowhere?a=b"})
+    assert "Back to where I was" not in here.text
+
+
 def test_tags_that_are_too_long_leave_nothing(browser: Browser, ana: Person, house: House) -> None:
     assert problem(browser.send(b"sound", title="x" * 301))["code"] == "text-long"
     assert stored_keys(house) == set()
@@ -220,6 +231,15 @@ def test_cancelling_stops_what_is_on_its_way(browser: Browser, ana: Person, hous
     assert "Cancelled" in response.json["html"]
     assert problem(browser.post_json(f"/uploads/{upload_id}/cancel"))["code"] == "cannot-cancel"
     assert "upload.withdrawn" in [event.type for event in published(house, "matching")]
+
+
+def test_a_cancelled_upload_leads_nowhere(browser: Browser, ana: Person, house: House) -> None:
+    upload_id, song = browser.send(b"sound").json["id"], a_song(house, ana)
+    join(house, upload_id, song)
+    assert f"/songs/{song.id}" in browser.get(f"/uploads/{upload_id}/row").text
+    row = browser.post_json(f"/uploads/{upload_id}/cancel").json["html"]
+    assert "Cancelled" in row
+    assert f"/songs/{song.id}" not in row
 
 
 def test_trying_again_starts_over(browser: Browser, ana: Person, house: House) -> None:

@@ -1,4 +1,7 @@
-"""The worker's side of `protocol`: `python -m demixer.audio.separation.child`. Keeps the last model loaded."""
+"""The worker's side of `protocol`: `python -m demixer.audio.separation.child`. Keeps the last model loaded.
+
+With `--terse` an error nobody foresaw is one line on standard error, for a person at a terminal.
+"""
 
 import contextlib
 import gc
@@ -10,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -117,9 +121,20 @@ class Child:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then says what to do
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    logging.getLogger("demixer").setLevel(logging.INFO)
+    _set_up_log(terse=protocol.TERSE in sys.argv)
     Child(sys.stdin, _own_output()).run()
+
+
+class _Terse(logging.Formatter):
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
+        return "".join(traceback.format_exception_only(ei[1])).strip()
+
+
+def _set_up_log(*, terse: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter((_Terse if terse else logging.Formatter)("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("demixer").setLevel(logging.INFO)
 
 
 def _own_output() -> TextIO:

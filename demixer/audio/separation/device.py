@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,3 +79,17 @@ def _works(kind: str) -> bool:
 def _cores() -> str:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return "1 core" if count == 1 else f"{count} cores"
+
+
+def main(setting: str) -> int:
+    """For `beforehand.check_device`: says on standard output why there is no such device. Returns the exit code."""
+    try:
+        choose(setting)
+    except ConfigurationError as error:
+        sys.stdout.write(str(error.params["hint"]))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

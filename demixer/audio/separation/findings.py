@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 def findings(settings: Settings) -> list[Finding]:
     """Loads the model for real, so it may take seconds; fetches no weights. Raises nothing."""
     finding, device = _device(settings)
-    return [finding, *_folder(settings.models_dir), *_model(settings, device)]
+    return [finding, *_model(settings, device)]
 
 
 def by_hand(name: str) -> str:
@@ -46,12 +46,6 @@ def _device(settings: Settings) -> tuple[Finding, Device | None]:
     return Finding(True, f"separation runs on {chosen.name}"), chosen
 
 
-def _folder(models_dir: Path | None) -> list[Finding]:
-    if models_dir is None or models_dir.is_dir():
-        return []
-    return [Finding(False, f"MODELS_DIR {models_dir} is no folder", "make it, or do not set MODELS_DIR")]
-
-
 def _model(settings: Settings, device: Device | None) -> list[Finding]:
     try:
         choice = models.resolve(settings)
@@ -60,7 +54,7 @@ def _model(settings: Settings, device: Device | None) -> list[Finding]:
             return [_still_to_be_fetched(choice)]
         _try(choice, device, settings.models_dir)
     except DemixerError as error:
-        return [Finding(False, sentence(error.code, error.params), _hint(settings.model, error))]
+        return [Finding(False, _why(error), _hint(settings.model, error))]
     return [_loaded(choice, found), *_more_stems(choice)]
 
 
@@ -81,7 +75,14 @@ def _still_to_be_fetched(choice: ModelChoice) -> Finding:
     if hub.reachable(choice.name):
         return Finding(True, f"model {choice.name}; its weights will be fetched with the first song")
     error = ModelUnavailable(model=choice.name, reason=weights.MISSING)
-    return Finding(False, sentence(error.code, error.params), by_hand(choice.name))
+    return Finding(False, _why(error), by_hand(choice.name))
+
+
+def _why(error: DemixerError) -> str:
+    """The sentence for people sends whoever runs the server here: nobody needs to be told that here."""
+    if isinstance(error, ModelUnavailable):
+        return f"model {error.params['model']} is not available: {error.params['reason']}"
+    return sentence(error.code, error.params)
 
 
 def _more_stems(choice: ModelChoice) -> list[Finding]:

@@ -20,6 +20,7 @@ from demixer.domain import Stem
 from demixer.errors import DemixerError, SeparationFailed
 
 Message = Mapping[str, Any]
+TERSE = "--terse"  # on the child's command line
 
 
 def of_made(made: Made) -> dict[str, Any]:

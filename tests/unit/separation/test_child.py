@@ -1,5 +1,6 @@
 """The real child process, with a small HTDemucs."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import torch
 from demucs.apply import apply_model
 
 from demixer import settings
+from demixer.audio.separation import child as child_module
 from demixer.audio.separation.worker import COMMAND, Progress, SeparationWorker
 from demixer.errors import Cancelled, ModelUnavailable, Refused
 from tests import audio_samples, music, small_models
@@ -105,6 +107,16 @@ def test_the_child_ends_when_its_parent_is_killed(models_dir: Path, tmp_path: Pa
     _, alive = psutil.wait_procs([child], timeout=10)
     assert not alive
     assert not (tmp_path / "out").exists()
+
+
+def test_at_a_terminal_an_error_nobody_foresaw_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        raise PermissionError(13, "Permission denied")
+    except PermissionError:
+        record = logging.LogRecord("child", logging.ERROR, __file__, 1, "it failed", None, sys.exc_info())
+    assert (
+        child_module._Terse("%(message)s").format(record) == "it failed\nPermissionError: [Errno 13] Permission denied"
+    )
 
 
 def test_ctrl_c_in_the_terminal_shows_nothing_of_the_child() -> None:

@@ -25,6 +25,13 @@ def test_a_device_asked_for_by_name_is_never_replaced_silently(kind: str) -> Non
         device.choose(kind)
 
 
+@pytest.mark.usefixtures("no_gpu")
+def test_whoever_asks_from_outside_gets_the_reason_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (device.main("cpu"), capsys.readouterr().out) == (0, "")
+    assert device.main("cuda") == 1
+    assert capsys.readouterr().out.startswith("cuda was asked for")
+
+
 def test_a_lack_of_memory_is_an_error_that_names_the_device() -> None:
     with pytest.raises(SeparationFailed, match="out-of-memory"), device.memory_watched(device.choose("cpu")):
         raise torch.OutOfMemoryError("CUDA out of memory")

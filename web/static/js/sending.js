@@ -2,6 +2,7 @@
 
 import { announce } from "./announce.js";
 import { headers } from "./http.js";
+import { askBeforeLeaving } from "./leaving.js";
 
 const AT_ONCE = 2;
 
@@ -32,6 +33,7 @@ export class Sender {
 
   #next() {
     while (this.active < AT_ONCE && this.waiting.length) this.#start(this.waiting.shift());
+    askBeforeLeaving(this.active > 0);
   }
 
   #start({ file, tags, row }) {
@@ -50,10 +52,16 @@ export class Sender {
 
   #finish(row, request) {
     const answer = parsed(request.responseText);
-    if (request.status === 401) return location.reload(); // signed out meanwhile: the page leads to the form
+    if (request.status === 401) return this.#signedOut(row);
     if (request.status !== 201) return this.#fail(row, answer?.detail ?? this.zone.dataset.textLost);
     row.remove();
     this.arrived(answer.id, answer.html);
+  }
+
+  /** Not by itself to the form: the page still knows which files are to be sent again. */
+  #signedOut(row) {
+    this.#fail(row, this.zone.dataset.textSignedOut);
+    row.querySelector("[data-sign-in]").hidden = false;
   }
 
   #row(file) {

@@ -1,0 +1,48 @@
+"""What is wrong with MODEL and DEVICE, as far as it can be told before anything starts."""
+
+import subprocess
+import sys
+
+from demixer.audio.separation import hub, models, weights
+from demixer.errors import ConfigurationError, ModelUnavailable
+from demixer.settings import Settings
+
+LOOK = (sys.executable, "-m", "demixer.audio.separation.device")
+NEEDS_NO_LOOK = ("auto", "cpu")
+
+
+def check_device(setting: str) -> None:
+    """Raises `ConfigurationError` when `DEVICE` names one that is not there.
+
+    In a process of its own: torch would stay in the memory of whoever asks, which may live for months.
+    """
+    if setting in NEEDS_NO_LOOK:
+        return
+    done = subprocess.run([*LOOK, setting], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigurationError(variable="DEVICE", hint=done.stdout.strip() or f"{setting} could not be looked for")
+
+
+def model_warning(settings: Settings) -> str:
+    """A line for whoever runs the service when `MODEL` has no weights, "" otherwise. May ask the hub, for seconds.
+
+    A warning and no error: the weights, or the way to them, may come while the service runs.
+    """
+    try:
+        choice = models.resolve(settings)
+        missing = choice.name != models.OFFLINE and not _in_reach(choice.name, settings)
+        reason = weights.MISSING if missing else ""
+    except ConfigurationError as error:
+        return str(error)
+    except ModelUnavailable as error:
+        reason = str(error.params["reason"])
+    if not reason:
+        return ""
+    return (
+        f"MODEL={settings.model}: {reason}. Songs will fail, and can be tried again once that is mended; "
+        "“demixer check” says how."
+    )
+
+
+def _in_reach(name: str, settings: Settings) -> bool:
+    return weights.find(name, settings.models_dir) is not None or hub.reachable(name)
