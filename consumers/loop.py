@@ -25,7 +25,7 @@ from demixer.ports import Message
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
 OWNER_SECONDS = 2.0  # between two looks whether work in hand is still ours
-STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 4
+STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
 
 log = logging.getLogger(__name__)
 
