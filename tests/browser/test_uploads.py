@@ -224,7 +224,8 @@ def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context:
 @pytest.mark.parametrize(("language", "text"), [("English", "10 minutes ago"), ("Español", "hace 10 minutos")])
 def test_the_age_of_an_upload_does_not_stand_still(sender: Page, file: Path, language: str, text: str) -> None:
     sender.clock.install()
-    sender.get_by_role("button", name=language).click()
+    with sender.expect_navigation():
+        sender.get_by_role("button", name=language).click()
     send(sender, file)
     expect(sender.locator("[data-upload]")).to_contain_text(file.name)
     sender.clock.fast_forward("10:05")
