@@ -23,6 +23,7 @@ from demixer.errors import (
     NotFound,
     Refused,
     SeparationFailed,
+    StorageFull,
     Transient,
 )
 from demixer.house import House
@@ -94,6 +95,8 @@ def _separate(context: Context, worker: Worker, temporary: Path, separation: Sep
         if context.stopping():
             _put_back(house, separation)
             raise Stopped from error
+    except StorageFull as error:
+        separations.fail(house, separation, failure_of(error))  # room is made by people, who can try again then
     except Transient:
         _put_back(house, separation)
         raise

@@ -95,7 +95,7 @@ def match(house: House, event: Event, model: Callable[[], str]) -> None:
     if known is None:
         song, reason = _new_song(house, upload, heard), None
     else:
-        song, reason = known
+        song, reason = _with_audio(house, known[0], upload), known[1]
     separations.ensure(house, song, model)
     _join(house, upload, song, reason)
 
@@ -185,6 +185,17 @@ def _known(house: House, upload: Upload, heard: Heard) -> tuple[Song, Match | No
     return (song, Match.RECORDING) if song else None
 
 
+def _with_audio(house: House, song: Song, upload: Upload) -> Song:
+    """A song whose file was lost takes the one that has come, so that it can be separated (again)."""
+    if song.audio and house.files.size(song.audio) is not None:
+        return song
+
+    def decide(current: Song) -> Decision[Song]:
+        return replace(current, audio=upload.audio, updated_at=house.now()), []
+
+    return change(house.catalogue.songs, song.id, decide)
+
+
 def _same_recording(house: House, heard: Heard) -> Song | None:
     print_ = Fingerprint.from_bytes(heard.fingerprint)
     for song_id in house.fingerprints.candidates(heard.fingerprint):
@@ -220,7 +231,7 @@ def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> Non
         if not current.open:
             return None
         joined = current.joined(song.id, reason, house.now())
-        joined = joined if reason is None else replace(joined, audio="")
+        joined = joined if song.audio == upload.audio else replace(joined, audio="")
         return joined, [facts.song_matched(joined, house.now())] if reason else []
 
     joined = change(house.catalogue.uploads, upload.id, decide)
@@ -228,7 +239,7 @@ def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> Non
         _leave_unjoined(house, song)
         return
     house.catalogue.songs.remember_file(upload.sha256, song.id)
-    if joined.match is not None:
+    if not joined.audio:
         house.files.delete(upload.audio)
 
 

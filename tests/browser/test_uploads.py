@@ -1,13 +1,14 @@
 """Sending songs in a real browser, and watching them without reloading."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer import outbox, recognition, separations
-from demixer.domain import Failure, Match, Separation, Song, Tags, Upload
+from demixer.domain import Failure, Match, Person, Separation, Song, Tags, Upload
 from demixer.facts import song_matched
 from demixer.house import House
 from tests.browser.browsing import begin, sign_up, with_stems
@@ -223,6 +224,7 @@ def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context:
 
 @pytest.mark.parametrize(("language", "text"), [("English", "10 minutes ago"), ("Español", "hace 10 minutos")])
 def test_the_age_of_an_upload_does_not_stand_still(sender: Page, file: Path, language: str, text: str) -> None:
+    sender.route("**/live", lambda route: None)  # a row that the server draws anew meanwhile would be young again
     sender.clock.install()
     with sender.expect_navigation():
         sender.get_by_role("button", name=language).click()
@@ -241,6 +243,28 @@ def test_the_page_of_a_song_in_the_making_becomes_its_player(sender: Page, house
     expect(sender.locator("[data-waiting]")).to_contain_text("40 %")
     with_stems(house, song.id)
     expect(sender.locator("[data-player]")).to_be_visible()
+
+
+def test_a_better_separation_that_fails_says_so_and_the_stems_stay(anas_page: Page, house: House, ana: Person) -> None:
+    song = with_stems(house, a_song(house, ana, "Mejorable").id)
+    better = separations.request(house, song.id, "htdemucs_ft")
+    house.catalogue.songs.save(replace(song, next_separation_id=better.id))
+    anas_page.goto(f"/songs/{song.id}")
+    expect(anas_page.locator("[data-waiting]")).to_be_visible()
+    separations.fail(house, better, Failure("separation-failed"))
+    house.flush()
+    expect(anas_page.locator("[data-better-failed]")).to_be_visible()
+    expect(anas_page.locator("[data-better-ready]")).to_be_hidden()
+    expect(anas_page.locator("[data-player]")).to_be_visible()
+
+
+def test_a_stream_that_comes_back_catches_up_on_what_it_missed(sender: Page, house: House, file: Path) -> None:
+    """The server was started again, or the laptop slept: this stream breaks off each time and tells nothing."""
+    broken = {"status": 200, "content_type": "text/event-stream", "body": "retry: 100\n\n"}
+    sender.route("**/live", lambda route: route.fulfill(**broken))
+    send(sender, file)
+    joined(house, sent(house, sender), "Recuperada")
+    expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
 
 
 def test_a_file_can_be_sent_without_javascript(context: BrowserContext, site: str, file: Path) -> None:

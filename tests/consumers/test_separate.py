@@ -132,11 +132,18 @@ def test_a_song_whose_file_is_gone_ends_with_that_reason(house: House, clock: Cl
     assert status(house, upload) == (Status.FAILED, Failure("file-gone"))
 
 
-@pytest.mark.parametrize("error", [SeparationFailed("worker-died"), StorageFull()])
-def test_a_worker_that_died_or_a_full_disk_is_tried_again(
-    house: House, clock: Clock, upload: Upload, error: DemixerError
+def test_a_full_disk_fails_at_once_rather_than_doing_the_long_work_again(
+    house: House, clock: Clock, upload: Upload
 ) -> None:
-    made, worker = consumer(house, raising(error))
+    made, worker = consumer(house, raising(StorageFull()))
+    drained(house, clock, made)
+    assert len(worker.folders) == 1
+    assert status(house, upload) == (Status.FAILED, Failure("storage-full"))
+    assert left_over(house) == []
+
+
+def test_a_worker_that_died_is_tried_again(house: House, clock: Clock, upload: Upload) -> None:
+    made, worker = consumer(house, raising(SeparationFailed("worker-died")))
     loop = loop_of(house, made, clock)
     steps(loop, 5)
     assert status(house, upload)[0] is Status.QUEUED

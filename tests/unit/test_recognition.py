@@ -12,6 +12,7 @@ from demixer.house import House
 from tests.houses import published
 from tests.ways import (
     MODEL,
+    bytes_of,
     fingerprinted,
     heard,
     keys,
@@ -315,3 +316,21 @@ def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path:
     assert (song.removed, song.brought_by, song.audio) == (False, "berta", second.audio)
     separated(house, tmp_path / "stems", song.id)
     assert song_of(house, song.id).listed
+
+
+def test_a_song_whose_file_was_lost_takes_the_one_that_is_sent_again(house: House) -> None:
+    first = matched(house, sent(house, "ana"))
+    house.files.delete(first.audio)
+    again = matched(house, sent(house, "berta"))
+    song = song_of(house, again.song_id)
+    assert (again.song_id, again.match) == (first.song_id, Match.FILE)
+    assert bytes_of(house, song.audio) == b"a song"
+
+
+def test_another_encoding_of_a_song_whose_file_was_lost_is_kept_too(house: House) -> None:
+    first = matched(house, sent(house, "ana"))
+    house.files.delete(first.audio)
+    again = matched(house, sent(house, "berta", b"otherwise encoded"))
+    assert again.match is Match.RECORDING
+    assert bytes_of(house, song_of(house, first.song_id).audio) == b"otherwise encoded"
+    assert again.audio == song_of(house, first.song_id).audio

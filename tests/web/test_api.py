@@ -168,6 +168,8 @@ def test_a_bug_is_a_problem_without_its_trace(app: Flask, api: Api, monkeypatch:
 
 def test_problems_are_told_in_the_readers_language_or_english(api: Api) -> None:
     assert "no such song" in problem(api.get("/songs/nothing", **{"Accept-Language": "tlh"}))["detail"]
+    spanish = problem(api.get("/songs/nothing", **{"Accept-Language": "es-MX,en;q=0.5"}))["detail"]
+    assert "no such song" not in spanish
 
 
 def test_songs_are_everybodys(stranger: Api, ana: Person, house: House) -> None:

@@ -7,6 +7,7 @@ const AGAIN = 60_000; // ms until the stream is tried again
 export function follow(url, on, poll) {
   let stream;
   let timers = [];
+  let opened = false;
 
   function listen() {
     stopPolling();
@@ -14,7 +15,14 @@ export function follow(url, on, poll) {
     for (const [name, hear] of Object.entries(on)) {
       stream.addEventListener(name, (event) => hear(JSON.parse(event.data)));
     }
+    stream.addEventListener("open", catchUp);
     stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && fallBack());
+  }
+
+  /** After a break (a server that was started again, a laptop that slept) much may have happened unheard. */
+  function catchUp() {
+    if (opened) poll().catch(() => {});
+    opened = true;
   }
 
   function fallBack() {

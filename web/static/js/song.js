@@ -38,16 +38,22 @@ function wait() {
   }
 
   async function redraw() {
-    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    const answer = await fetch(location.href);
+    if (answer.status >= 500) return; // the server is being started again: the next news comes when it is back
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const after = page.querySelector("[data-waiting]");
-    if (after?.dataset.state !== waiting.dataset.state) finish(after === null);
-    else document.querySelector("[data-waiting]").replaceWith(after);
+    if (after?.dataset.state === waiting.dataset.state) document.querySelector("[data-waiting]").replaceWith(after);
+    else finish(page.querySelector("[data-player]")?.dataset.separation);
   }
 
-  function finish(ready) {
+  /** `made`: the separation whose stems the page has now; the one from before when the better one failed. */
+  function finish(made) {
     stop();
-    if (ready) tellReady(waiting.dataset.announce, location.pathname);
-    if (element && element.dataset.state !== "paused") document.querySelector("[data-better-ready]").hidden = false;
+    const better = made && made !== element?.dataset.separation;
+    if (better) tellReady(waiting.dataset.announce, location.pathname);
+    if (element && !better) document.querySelector("[data-better-failed]").hidden = false;
+    else if (element && element.dataset.state !== "paused") document.querySelector("[data-better-ready]").hidden = false;
     else location.reload();
+    if (element && !better) document.querySelector("[data-waiting]").remove();
   }
 }
