@@ -15,7 +15,7 @@ install: $(VENV)/installed ## make the virtual environment and install the servi
 $(VENV)/installed: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV). The first time this fetches PyTorch: a few minutes."
-	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[separation]'
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml requirements.lock $(VENV)/installed

@@ -47,7 +47,7 @@ def open_house(settings: Settings) -> House:
         events=backends.open_events(settings.events_url),
         catalogue=backends.open_catalogue(settings.catalogue_url),
         accounts=backends.open_accounts(settings.accounts_url),
-        files=backends.open_files(settings.files_url),
+        files=backends.open_files(settings.files_url, settings.files_public_url),
         search=backends.open_search(settings.search_url),
         fingerprints=backends.open_fingerprints(settings.catalogue_url),
     )

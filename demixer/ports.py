@@ -44,9 +44,9 @@ class Subscription(Protocol):
     def poll(self, timeout: float) -> Message | None:
         """The next message of a partition that is ours and not paused, waiting up to `timeout` seconds for one.
 
-        Calling it is also the sign of life: a member that stops polling loses its partitions to the others of its group
-        (within 15 s; at once when it closed). A message is given again, to whoever owns the partition then, until an
-        offset past it is committed. Within a partition order holds.
+        Calling it is also the sign of life: a member whose process ended loses its partitions to the others of its
+        group within 15 s, one that lives but stopped polling within a minute. A message is given again, to whoever owns
+        the partition then, until an offset past it is committed. Within a partition order holds.
         """
 
     def commit(self, message: Message) -> None:
@@ -62,7 +62,8 @@ class Subscription(Protocol):
         """Whether the partition of `message` is still ours: work for one that is not must not be committed."""
 
     def close(self) -> None:
-        """Leave the group. What was not committed is given to the others at once."""
+        """Leave the group. What was not committed is given to the others: at once, or, where the engine expects a
+        member back under its name, within 15 s."""
 
 
 class EventLog(Protocol):
@@ -85,7 +86,8 @@ class EventLog(Protocol):
         """How many records of each topic `group` has not committed yet, for the topics it ever subscribed to."""
 
     def trim(self, topic: str, before: datetime) -> int:
-        """Forget the records of `topic` older than `before`. Returns how many, where the engine can tell."""
+        """Forget the records of `topic` older than `before`, where the engine does not do so by itself, by the
+        retention of its topics. Returns how many, where it can tell."""
 
     def close(self) -> None: ...
 
@@ -124,8 +126,12 @@ class Songs(Protocol):
     def remember_file(self, sha256: str, song_id: str) -> None:
         """From now on these bytes are this song. The last word counts."""
 
-    def listed(self, *, order: str, limit: int, offset: int = 0) -> Sequence[Song]:
-        """Listed, not removed. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them)."""
+    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
+        """Listed, not removed. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
+
+        `beginning`: only those whose artist, album or title begins so, without case or accents. What is left of search
+        while the search engine is down.
+        """
 
     def played(self, song_id: str) -> None:
         """Count one play, without touching `version`."""
@@ -215,8 +221,21 @@ class FileWriter(Protocol):
         """Leave nothing behind. May be called after `commit`, and then does nothing."""
 
 
+class Links(Protocol):
+    """Addresses at which the store itself gives a file, so that its bytes need not pass through us."""
+
+    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+        """Good for an hour, for anybody who has it. None where the store gives none that a browser can reach.
+
+        Whoever follows it gets `media_type` and `disposition` as `Content-Type` and `Content-Disposition`. Whether
+        there is such a file is not looked at.
+        """
+
+
 class Files(Protocol):
     """Bytes under keys such as `songs/<id>/<separation>/vocals.flac`. Keys are made by us, never by a person."""
+
+    links: Links
 
     def writer(self, key: str) -> FileWriter:
         """Streams: memory does not grow with the file (at most about 16 MB a writer)."""

@@ -1,10 +1,12 @@
 """All settings: one frozen object, read once from the environment. `docs/configuration.md` lists them; a test compares.
 
-A secret may also come from a file named by `NAME_FILE`. Every error names its variable.
+A secret, and a URL since it may hold one, may also come from a file named by `NAME_FILE`. Every error names its
+variable.
 """
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from demixer.errors import ConfigurationError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LOG_FORMATS = ("text", "json")
 MEGABYTE = 1024 * 1024
 
 
@@ -25,6 +28,7 @@ class Settings:
     catalogue_url: str  # CATALOGUE_URL: songs, uploads, separations, libraries, fingerprints
     search_url: str  # SEARCH_URL
     files_url: str  # FILES_URL
+    files_public_url: str  # FILES_PUBLIC_URL: where browsers reach the store of FILES_URL; "" where they do not
     accounts_url: str  # ACCOUNTS_URL
     secret_key: str  # SECRET_KEY: signs sessions; made once and kept in DATA_DIR when not given
     model: str  # MODEL: auto, or a name that demucs knows, or spleeter-2stems
@@ -35,6 +39,8 @@ class Settings:
     web_workers: int  # WEB_WORKERS: processes
     web_threads: int  # WEB_THREADS: threads a process; every open live page takes one
     https: bool  # HTTPS: cookies only over https, and one trusted proxy in front
+    log_format: str  # LOG_FORMAT: text, or json with one object a line
+    metrics_port: int  # METRICS_PORT: where a consumer process answers /metrics, /healthz and /readyz; 0: nowhere
 
     @property
     def max_upload_bytes(self) -> int:
@@ -49,11 +55,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         host=read.text("HOST", "127.0.0.1"),
         port=read.integer("PORT", 8000, low=1, high=65535),
         data_dir=data_dir,
-        events_url=read.text("EVENTS_URL", f"sqlite:///{data_dir}/events.db"),
-        catalogue_url=read.text("CATALOGUE_URL", f"sqlite:///{data_dir}/catalogue.db"),
-        search_url=read.text("SEARCH_URL", f"sqlite:///{data_dir}/search.db"),
-        files_url=read.text("FILES_URL", f"file://{data_dir}/files"),
-        accounts_url=read.text("ACCOUNTS_URL", f"sqlite:///{data_dir}/accounts.db"),
+        events_url=read.secret("EVENTS_URL") or f"sqlite:///{data_dir}/events.db",
+        catalogue_url=read.secret("CATALOGUE_URL") or f"sqlite:///{data_dir}/catalogue.db",
+        search_url=read.secret("SEARCH_URL") or f"sqlite:///{data_dir}/search.db",
+        files_url=read.secret("FILES_URL") or f"file://{data_dir}/files",
+        files_public_url=read.text("FILES_PUBLIC_URL", ""),
+        accounts_url=read.secret("ACCOUNTS_URL") or f"sqlite:///{data_dir}/accounts.db",
         secret_key=read.secret("SECRET_KEY") or _kept_secret(data_dir / "secret-key"),
         model=read.text("MODEL", "auto"),
         models_dir=_folder_of_others("MODELS_DIR", read.text("MODELS_DIR", "")),
@@ -63,7 +70,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         web_workers=read.integer("WEB_WORKERS", 2, low=1, high=64),
         web_threads=read.integer("WEB_THREADS", 256, low=4, high=2048),
         https=read.choice("HTTPS", "no", ("no", "yes")) == "yes",
+        log_format=read.choice("LOG_FORMAT", "text", LOG_FORMATS),
+        metrics_port=read.integer("METRICS_PORT", 0, low=0, high=65535),
     )
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown and logged."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*(?=@)", r"\1:***", url)
 
 
 class _Reader:

@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from demixer.house import House
+from tests import servers
 from tests.browser.browsing import chromium
 from tests.houses import Clock, house_in
+from tests.servers import Engine
 
 
 @pytest.fixture
@@ -29,3 +31,28 @@ def browser() -> Iterator[Browser]:
         opened = chromium(playwright)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each server starts when the first test asks for it, once in a process."""
+    with servers.started(servers.kafka, tmp_path_factory.mktemp("kafka")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with servers.started(servers.mongodb, tmp_path_factory.mktemp("mongodb")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with servers.started(servers.elasticsearch, tmp_path_factory.mktemp("elasticsearch")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with servers.started(servers.s3, tmp_path_factory.mktemp("s3")) as engine:
+        yield engine

@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from demixer.errors import ConfigurationError, DemixerError, NotFound, StorageFull, Transient
+from demixer.ports import Links
 
 BUFFER = 8 * 1024 * 1024  # bytes; a writer holds one that fills and one that is on its way
 BLOCK = 256 * 1024  # bytes, of a read
@@ -39,10 +40,18 @@ def path_of(url: str, variable: str) -> Path:
     return Path(path)
 
 
+class NoLinks:
+    """`demixer.ports.Links` of a store that no browser reaches."""
+
+    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+        return None
+
+
 class LocalFiles:
     """`demixer.ports.Files` in the folder `root`. A bad key is a programming error: `ValueError`."""
 
     def __init__(self, root: Path) -> None:
+        self.links: Links = NoLinks()
         try:
             self._incoming = root / INCOMING
             self._incoming.mkdir(parents=True, exist_ok=True)

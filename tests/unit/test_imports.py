@@ -15,6 +15,7 @@ EXCEPTIONS = {
     ("demixer.check", "demixer.backends"),  # opens each engine by itself, to say which one is broken
     ("demixer.commands.people", "demixer.backends"),  # accounts alone, without the other engines
     ("demixer.backends", "search.sqlite"),  # the table from URL scheme to class
+    ("demixer.backends", "search.elastic"),
     ("consumers.index", "search.documents"),  # what is indexed of a song is for the search room to say
     ("consumers.sweep", "search.documents"),
 }
@@ -49,7 +50,7 @@ DRIVERS = {
         "search.sqlite_rebuild",
         "search.sqlite_tables",
     ),
-    "obstore": ("demixer.backends.object_files",),
+    "obstore": ("demixer.backends.object_files", "demixer.backends.s3_files"),
     "argon2": ("demixer.backends.sqlite_accounts",),
     "email_validator": ("demixer.backends.sqlite_accounts",),
     "mutagen": ("demixer.audio.tagreader",),
@@ -58,9 +59,10 @@ DRIVERS = {
     "gunicorn": ("web.server",),
     "flask": ("web",),
     "click": ("demixer.cli", "demixer.commands"),
-    "pymongo": (),
-    "confluent_kafka": (),
-    "elasticsearch": (),
+    "pymongo": tuple(f"demixer.backends.mongo{what}" for what in ("", "_accounts", "_catalogue", "_fingerprints")),
+    "confluent_kafka": tuple(f"demixer.backends.kafka_{what}" for what in ("client", "events", "subscriptions")),
+    "elasticsearch": ("search.elastic", "search.elastic_index"),
+    "prometheus_client": ("demixer.metrics", "web.metrics", "consumers.metrics"),
 }
 
 
