@@ -16,10 +16,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a handler gets beside the event. Long work asks `stopping` at least once a second."""
+    """What a handler gets beside the event. Long work asks `stopping` at least once a second.
+
+    `member` is the name of the process in its consumer group: kept over a restart, never that of another living one.
+    """
 
     house: House
     stopping: Callable[[], bool]
+    member: str = ""
 
 
 def nobody_waits(event: Event, failure: Failure, context: Context) -> None:
@@ -36,7 +40,8 @@ class Consumer:
 
     It may be called twice with the same event, and the second call must do no harm. `give_up` ends what somebody waits
     for as failed, once an event will not be tried again. `at_once` above 0 runs that many handlers beside the polling,
-    in threads: for long work. `retries` bounds how often `Transient` is answered by trying again.
+    in threads: for long work. `retries` bounds how often `Transient` is answered by trying again. `help_out` is called
+    now and then where `handle` is, while nothing is in hand: to take work that waits behind another member's.
     """
 
     name: str  # also the consumer group
@@ -45,6 +50,7 @@ class Consumer:
     give_up: Callable[[Event, Failure, Context], None] = nobody_waits
     at_once: int = 0
     retries: int = 8  # about two minutes, with the backoff of `consumers.retries`
+    help_out: Callable[[Context], None] | None = None
     close: Callable[[], None] = nothing
 
 

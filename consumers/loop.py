@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from consumers.consumer import Consumer, Context
 from consumers.deliveries import Deliveries
 from consumers.endings import ENGINE_SECONDS, Endings, name_of
 from consumers.executors import Executor, Inline, Threads
-from consumers.outcomes import Outcome, Rejected, attempt, readable
+from consumers.outcomes import Outcome, Rejected, attempt, readable, unasked
 from consumers.retries import Place, Retries
 from demixer.errors import DemixerError, Transient
 from demixer.house import House
@@ -25,6 +26,7 @@ from demixer.ports import Message
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
 OWNER_SECONDS = 2.0  # between two looks whether work in hand is still ours
+HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ class Loop:
         patience: float = QUIET_SECONDS,
         retries: Retries | None = None,
     ) -> None:
-        self.name = consumer.name
+        self.name, self._member = consumer.name, member
         self._house, self._consumer = house, consumer
         self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
@@ -75,7 +77,8 @@ class Loop:
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
         self._stopping = threading.Event()
-        self._owners_asked = clock()
+        self._owners_asked = self._helped = clock()
+        self._helping: Future[None] | None = None
 
     def run(self) -> None:
         """Until `stop`. Raises `BreakerOpen`, and whatever the handler raises that nobody foresaw."""
@@ -104,6 +107,7 @@ class Loop:
         if message is not None:
             self._put_on_desk(message)
         self._start_waiting()
+        self._help_out()
 
     def _wake(self) -> None:
         now = self._clock()
@@ -119,7 +123,7 @@ class Loop:
     def _start_waiting(self) -> None:
         """The oldest first, whatever partition it came from: first come, first served. Never two of one partition."""
         for message in sorted(self._desk.waiting.values(), key=lambda message: message.time):
-            if len(self._desk.running) >= self._executor.places:
+            if len(self._desk.running) + bool(self._helping) >= self._executor.places:
                 return
             if _place(message) not in self._desk.running:
                 self._start_if_ours(message)
@@ -140,7 +144,7 @@ class Loop:
             self._act_on(message, Rejected(error, readable(message.value)))
             return
         given_away = threading.Event()
-        context = Context(self._house, lambda: self._stopping.is_set() or given_away.is_set())
+        context = Context(self._house, lambda: self._stopping.is_set() or given_away.is_set(), self._member)
         handle = self._consumer.handle
         future = self._executor.submit(lambda: attempt(message.value, lambda event: handle(event, context)))
         self._desk.running[_place(message)] = _Job(message, future, given_away)
@@ -148,6 +152,7 @@ class Loop:
             self._settle(self._desk.running[_place(message)])
 
     def _settle_all(self) -> None:
+        self._settle_help()
         for job in list(self._desk.running.values()):
             if job.future.done():
                 self._settle(job)
@@ -177,6 +182,21 @@ class Loop:
         else:
             self._desk.resting[_place(message)] = self._clock() + seconds, message
 
+    def _help_out(self) -> None:
+        """Work in hand that has no message: what becomes of it is the consumer's own business."""
+        help_out = self._consumer.help_out
+        if help_out is None or self._desk or self._helping or self._clock() - self._helped < HELP_SECONDS:
+            return
+        self._helped = self._clock()
+        context = Context(self._house, self._stopping.is_set, self._member)
+        self._helping = self._executor.submit(lambda: unasked(lambda: help_out(context)))
+
+    def _settle_help(self) -> None:
+        """Raises what the helping raised that nobody foresaw."""
+        if self._helping is not None and self._helping.done():
+            helped, self._helping = self._helping, None
+            helped.result()
+
     def _notice_losses(self) -> None:
         """Work for a partition that went to another member is told to stop."""
         if not self._desk.running or self._clock() - self._owners_asked < OWNER_SECONDS:
@@ -188,7 +208,8 @@ class Loop:
 
     def _finish(self) -> None:
         """What ends in time counts; the rest is done again by the next process."""
-        wait([job.future for job in self._desk.running.values()], timeout=STOP_SECONDS)
+        futures: list[Future[Any]] = [job.future for job in self._desk.running.values()]
+        wait([*futures, *([self._helping] if self._helping else [])], timeout=STOP_SECONDS)
         with contextlib.suppress(Transient):  # an engine is busy: then that is done again, too
             self._settle_all()
 

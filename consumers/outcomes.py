@@ -1,5 +1,6 @@
 """The four ends of a message, as `demixer.errors` defines them, and a fifth: stopped in the middle."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from demixer.errors import BadEvent, Forbidden, NotFound, Refused, Transient
 from schemas import codec
 
 REJECTED = (Refused, NotFound, Forbidden, BadEvent)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,16 @@ def attempt(value: bytes, handle: Callable[[Event], None]) -> Outcome:
     except REJECTED as error:
         return Rejected(error, event)
     return Done()
+
+
+def unasked(work: Callable[[], None]) -> None:
+    """Do what no message asked for: what can be foreseen is only logged, since the next look comes soon enough."""
+    try:
+        work()
+    except Stopped:
+        return
+    except Transient as error:
+        log.warning("what no message asked for has to wait: %s", error)
 
 
 def readable(value: bytes) -> Event | None:

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import psutil
 
+from consumers import runners
 from consumers.consumer import Consumer, Context, Stopped, failure_of
 from demixer import separations
 from demixer.audio.separation.separate import Made
@@ -51,15 +53,27 @@ class Worker(Protocol):
     def close(self) -> None: ...
 
 
-def consumer(house: House, worker: Worker | None = None) -> Consumer:
+def consumer(
+    house: House,
+    worker: Worker | None = None,
+    *,
+    wait: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Consumer:
+    """`wait` and `clock`, in seconds, are for tests."""
     at_work = worker or SeparationWorker(house.settings)
     temporary = house.settings.data_dir / "tmp"
     clear(temporary)
 
     def handle(event: Event, context: Context) -> None:
-        begun = separations.begin(context.house, event, "")
+        if runners.at_work_elsewhere(context, event.data["separation_id"], wait):
+            return
+        begun = separations.begin(context.house, event, "", context.member)
         if begun is not None:
-            _separate(context, at_work, temporary, *begun)
+            separate(context, *begun)
+
+    def separate(context: Context, separation: Separation, song: Song) -> None:
+        _separate(context, at_work, temporary, separation, song)
 
     return Consumer(
         name="separate",
@@ -68,6 +82,7 @@ def consumer(house: House, worker: Worker | None = None) -> Consumer:
         give_up=give_up,
         at_once=1,
         retries=RETRIES,
+        help_out=runners.Helper(separate, clock),
         close=at_work.close,
     )
 

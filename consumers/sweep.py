@@ -8,28 +8,34 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from consumers.runners import DEAD_SECONDS
+from consumers.silence import Silence
 from consumers.timer import Chore, Timer
 from demixer import outbox, recognition, separations, uploads
-from demixer.domain import SeparationState, UploadState
+from demixer.domain import Separation, SeparationState, Upload, UploadState
 from demixer.house import House
 from schemas.topics import all_topics
 from search.documents import document
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-MUTED = timedelta(seconds=15)  # of a running separation, which is reported on every second: its process is gone
-SILENT = MINUTE  # without a change and without an event under way: the event was lost
-MUTE = 6 * HOUR  # without a change, whatever is under way
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SILENT = 60.0  # seconds without a change and without an event under way: the event was lost
+MUTE = 6 * 3600.0  # seconds without a change, whatever is under way
 EXPORTS_KEPT = 7 * DAY
 MOST_PLAYED = 200  # songs whose plays are brought into the index
+AWAITED = (  # uploads in this state wait for this group to go on, with an event of this topic
+    (UploadState.RECEIVED, "fingerprint", "uploads"),
+    (UploadState.FINGERPRINTING, "fingerprint", "uploads"),
+    (UploadState.FINGERPRINTED, "match", "matching"),
+)
 
 log = logging.getLogger(__name__)
 
 
 def timer(house: House, clock: Callable[[], float] = time.monotonic) -> Timer:
-    lost = Lost(house)
+    lost, dead = Lost(house, clock), Dead(house, clock)
     chores = [
         Chore("outbox", 1, lambda: flush(house)),
-        Chore("dead runs", 5, lambda: put_back(house)),
+        Chore("dead runs", 2, dead.put_back),
         Chore("lost events", 60, lost.announce),
         Chore("topics", 600, lambda: trim(house)),
         Chore("plays", 600, lambda: refresh_plays(house)),
@@ -41,14 +47,6 @@ def timer(house: House, clock: Callable[[], float] = time.monotonic) -> Timer:
 def flush(house: House) -> None:
     if flushed := outbox.flush(house.catalogue.outbox, house.events):
         log.info("published %d events that were left in the outbox", flushed)
-
-
-def put_back(house: House) -> None:
-    """Separations whose process was killed wait in the queue again, rather than seem to go on."""
-    silent_since = house.now() - MUTED
-    for separation in house.catalogue.separations.in_state([SeparationState.RUNNING]):
-        if separation.updated_at <= silent_since:
-            separations.put_back(house, separation, silent_since=silent_since)
 
 
 def trim(house: House) -> None:
@@ -74,6 +72,20 @@ def remove_left_over(house: House) -> None:
         _remove(house, key)
 
 
+class Dead:
+    """Separations whose process was killed wait in the queue again, rather than seem to go on."""
+
+    def __init__(self, house: House, clock: Callable[[], float]) -> None:
+        self._house, self._silence = house, Silence(clock)
+
+    def put_back(self) -> None:
+        running = self._house.catalogue.separations.in_state([SeparationState.RUNNING])
+        seconds = self._silence.of(running)
+        for separation in running:
+            if seconds[separation.id] >= DEAD_SECONDS:
+                separations.put_back_silent(self._house, separation)
+
+
 class Lost:
     """Uploads and separations that stay open though no event about them is under way are announced again.
 
@@ -81,47 +93,44 @@ class Lost:
     whoever was silent for very long is announced too, once in that time.
     """
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, clock: Callable[[], float]) -> None:
+        self._house, self._clock = house, clock
+        self._uploads, self._separations = Silence(clock), Silence(clock)
         self._announced: dict[tuple[str, int], float] = {}  # id and attempt, when
 
     def announce(self) -> None:
-        fresh = {key: when for key, when in self._announced.items() if self._now() - when < MUTE.total_seconds()}
-        self._announced = fresh
-        self._uploads([UploadState.RECEIVED, UploadState.FINGERPRINTING], "fingerprint", "uploads")
-        self._uploads([UploadState.FINGERPRINTED], "match", "matching")
-        self._separations()
+        self._announced = {key: when for key, when in self._announced.items() if self._clock() - when < MUTE}
+        self._announce_uploads()
+        self._announce_separations()
 
-    def _uploads(self, states: list[UploadState], group: str, topic: str) -> None:
-        silent = self._silent(group, topic)
-        found = self._house.catalogue.uploads.in_state(states, updated_before=self._house.now() - silent)
+    def _announce_uploads(self) -> None:
+        catalogue, any_time = self._house.catalogue, self._house.now() + DAY
+        found = catalogue.uploads.in_state([state for state, _, _ in AWAITED], updated_before=any_time)
+        seconds = self._uploads.of(found)
+        limits = {state: self._limit(group, topic) for state, group, topic in AWAITED}
         for upload in found:
-            if self._first_time(upload.id, upload.attempt, silent):
+            if self._overdue(upload, seconds[upload.id], limits[upload.state]):
                 uploads.announce_again(self._house, upload)
 
-    def _separations(self) -> None:
-        silent = self._silent("separate", "separations")
-        for separation in self._house.catalogue.separations.in_state(
-            [SeparationState.REQUESTED, SeparationState.RUNNING]
-        ):
-            overdue = separation.updated_at < self._house.now() - silent
-            if overdue and self._first_time(separation.id, separation.attempt, silent):
+    def _announce_separations(self) -> None:
+        found = self._house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
+        seconds, limit = self._separations.of(found), self._limit("separate", "separations")
+        for separation in found:
+            if self._overdue(separation, seconds[separation.id], limit):
                 separations.announce_again(self._house, separation)
 
-    def _silent(self, group: str, topic: str) -> timedelta:
-        """A consumer that was never there has everything still before it."""
+    def _limit(self, group: str, topic: str) -> float:
+        """Seconds of silence. A consumer that was never there has everything still before it."""
         return SILENT if self._house.events.lag(group).get(topic) == 0 else MUTE
 
-    def _first_time(self, id_: str, attempt: int, silent: timedelta) -> bool:
-        """Within `MUTE`, if that is what made it overdue."""
-        if silent == MUTE and (id_, attempt) in self._announced:
+    def _overdue(self, aggregate: Upload | Separation, seconds: float, limit: float) -> bool:
+        """For the first time within `MUTE`, if that is what made it overdue."""
+        key = (aggregate.id, aggregate.attempt)
+        if seconds < limit or (limit == MUTE and key in self._announced):
             return False
-        self._announced[id_, attempt] = self._now()
-        log.warning("%s (attempt %d) is open, but no event says so: announced again", id_, attempt)
+        self._announced[key] = self._clock()
+        log.warning("%s (attempt %d) is open, but no event says so: announced again", *key)
         return True
-
-    def _now(self) -> float:
-        return self._house.now().timestamp()
 
 
 def _older(house: House, prefix: str, age: timedelta) -> Iterator[str]:

@@ -155,6 +155,7 @@ class Separation:
     state: SeparationState = SeparationState.REQUESTED
     attempt: int = 1
     progress: float = 0.0  # 0 to 1
+    runner: str = ""  # the member of the consumer group that is, or was last, at work on it
     device: str = ""  # as shown to a person: "CPU", "NVIDIA H200", "Apple GPU"
     seconds_left: float | None = None
     started_at: datetime | None = None

@@ -3,13 +3,12 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from demixer import facts, outbox
 from demixer.change import Decision, change
 from demixer.domain import Event, Failure, Separation, SeparationState, Song, Stem, separation_id_of
-from demixer.errors import Cancelled, Refused, Transient
+from demixer.errors import Cancelled, Conflict, Refused, Transient
 from demixer.house import House
 from demixer.keeping import keep_file
 
@@ -61,23 +60,35 @@ def ensure(house: House, song: Song, model: Callable[[], str]) -> Separation:
     return asked
 
 
-def begin(house: House, event: Event, device: str) -> tuple[Separation, Song] | None:
+def begin(house: House, event: Event, device: str, runner: str = "") -> tuple[Separation, Song] | None:
     """What to separate for this `separation.requested`, now marked as running; None if that is no longer wanted.
 
+    Whether somebody else is at work on it is for the caller to find out: one that is running begins anew.
     A separation that is ready already only makes sure that its song shows it: a process may have died in between.
     """
     separation = house.catalogue.separations.get(event.data["separation_id"])
-    song = house.catalogue.songs.get(event.subject)
-    if separation is None or song is None or separation.attempt != event.data["attempt"]:
+    if separation is None or separation.attempt != event.data["attempt"]:
         return None
-    if song.removed:
-        cancel(house, separation.id)
+    song = _song_to_separate(house, separation)
+    if song is None:
         return None
     if separation.state is SeparationState.READY:
         _show(house, separation)
         return None
-    begun = change(house.catalogue.separations, separation.id, lambda current: _begun(house, current, device))
+    begun = change(house.catalogue.separations, separation.id, lambda current: _begun(house, current, device, runner))
     return (begun, song) if begun.state is SeparationState.RUNNING else None
+
+
+def take(house: House, waiting: Separation, runner: str) -> tuple[Separation, Song] | None:
+    """Begin one that waits in the queue, without its event. None if somebody was quicker."""
+    song = _song_to_separate(house, waiting)
+    decision = _begun(house, waiting, "", runner) if song else None
+    if song is None or decision is None:
+        return None
+    try:
+        return house.catalogue.separations.save(*decision), song
+    except Conflict:
+        return None
 
 
 def progressed(
@@ -99,24 +110,32 @@ def progressed(
     _tell(house, change(house.catalogue.separations, separation_id, decide))
 
 
-def put_back(house: House, separation: Separation, *, silent_since: datetime | None = None) -> None:
-    """Its process stopped or died: it waits at its old place in the queue until its event is delivered again.
+def put_back(house: House, separation: Separation) -> None:
+    """Its run stopped: it waits at its old place in the queue until its event is delivered again, or somebody takes it.
 
-    Nothing happens if another process has begun it meanwhile, or it was reported on after `silent_since`. A process
-    that is alive after all loses nothing: its next report makes the separation running again.
+    Nothing happens if another process has begun it meanwhile.
     """
 
     def decide(current: Separation) -> Decision[Separation]:
         same_run = (current.attempt, current.started_at) == (separation.attempt, separation.started_at)
-        heard = silent_since is not None and current.updated_at > silent_since
-        if current.state is not SeparationState.RUNNING or not same_run or heard:
-            return None
-        waiting = replace(current, state=SeparationState.REQUESTED, progress=0.0, seconds_left=None)
-        return replace(waiting, updated_at=house.now()), []
+        return _waiting(house, current) if same_run else None
 
-    waiting = change(house.catalogue.separations, separation.id, decide)
+    _tell_of_waiting(house, change(house.catalogue.separations, separation.id, decide))
+
+
+def put_back_silent(house: House, seen: Separation) -> None:
+    """Its process died: nothing was heard of it since `seen`. It waits again, and is announced again.
+
+    A process that is alive after all loses nothing: its next report makes the separation running again.
+    """
+
+    def decide(current: Separation) -> Decision[Separation]:
+        return _waiting(house, current) if current.version == seen.version else None
+
+    waiting = change(house.catalogue.separations, seen.id, decide)
+    _tell_of_waiting(house, waiting)
     if waiting.state is SeparationState.REQUESTED:
-        _tell(house, waiting)
+        announce_again(house, waiting)
 
 
 def cancel(house: House, separation_id: str) -> Separation:
@@ -185,7 +204,7 @@ def give_up(house: House, event: Event, failure: Failure) -> None:
 
 
 def announce_again(house: House, separation: Separation) -> None:
-    """For the sweeper: the event was lost. Where it was not, the second one does no harm."""
+    """Its event was lost, or used up. Where it was not, the second one does no harm."""
     outbox.publish(house.events, [facts.separation_requested(separation)])
 
 
@@ -207,13 +226,32 @@ def separate_again(house: House, song: Song, model: str, better: Callable[[str, 
     return asked
 
 
-def _begun(house: House, separation: Separation, device: str) -> Decision[Separation]:
+def _song_to_separate(house: House, separation: Separation) -> Song | None:
+    song = house.catalogue.songs.get(separation.song_id)
+    if song is not None and song.removed:
+        cancel(house, separation.id)
+        return None
+    return song
+
+
+def _begun(house: House, separation: Separation, device: str, runner: str) -> Decision[Separation]:
     if not separation.open:
         return None
     now = house.now()
-    return replace(
-        separation, state=SeparationState.RUNNING, device=device, progress=0.0, started_at=now, updated_at=now
-    ), []
+    begun = replace(separation, state=SeparationState.RUNNING, runner=runner, device=device, progress=0.0)
+    return replace(begun, started_at=now, updated_at=now), []
+
+
+def _waiting(house: House, separation: Separation) -> Decision[Separation]:
+    if separation.state is not SeparationState.RUNNING:
+        return None
+    waiting = replace(separation, state=SeparationState.REQUESTED, progress=0.0, seconds_left=None)
+    return replace(waiting, updated_at=house.now()), []
+
+
+def _tell_of_waiting(house: House, separation: Separation) -> None:
+    if separation.state is SeparationState.REQUESTED:
+        _tell(house, separation)
 
 
 def _still_wanted(separation: Separation, attempt: int) -> None:

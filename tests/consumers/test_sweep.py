@@ -146,23 +146,49 @@ def test_plays_reach_the_index(house: House, tmp_path: Path) -> None:
 def test_a_separation_nobody_reports_on_any_more_waits_in_the_queue_again(house: House, clock: Clock) -> None:
     separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
     separations.begin(house, published(house, "separations")[0], "CPU")
+    dead = sweep.Dead(house, clock.monotonic)
     for _ in range(3):
-        clock.advance(14)
+        clock.advance(11)
         separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
-        sweep.put_back(house)
+        dead.put_back()
     assert separation_of(house, separation.id).state is SeparationState.RUNNING
-    clock.advance(15)
-    sweep.put_back(house)
+    clock.advance(12)
+    dead.put_back()
+    assert separation_of(house, separation.id).state is SeparationState.REQUESTED
+    assert announced(house, "separations") == 2, "its event may be used up"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_separation_on_a_machine_whose_clock_is_an_hour_off_is_left_alone_while_it_lives(
+    house: House, clock: Clock, hours: int
+) -> None:
+    """Reported on with the other machine's time, swept with ours."""
+    elsewhere = Clock(clock() + timedelta(hours=hours))
+    there = replace(house, now=elsewhere)
+    separation = separation_of(house, song_of(house, matched(there, sent(there)).song_id).separation_id)
+    separations.begin(there, published(house, "separations")[0], "CPU")
+    dead, lost = sweep.Dead(house, clock.monotonic), sweep.Lost(house, clock.monotonic)
+    consumers_ran(house, clock)
+    for _ in range(30):
+        for each in (clock, elsewhere):
+            each.advance(5)
+        separations.progressed(there, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
+        dead.put_back()
+        lost.announce()
+    assert separation_of(house, separation.id).state is SeparationState.RUNNING
+    assert announced(house, "separations") == 1
+    clock.advance(12)
+    dead.put_back()
     assert separation_of(house, separation.id).state is SeparationState.REQUESTED
 
 
 def test_one_that_is_reported_on_while_the_sweeper_looks_is_left_alone(house: House, clock: Clock) -> None:
     asked = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
     separations.begin(house, published(house, "separations")[0], "CPU")
-    seen, silent_since = separation_of(house, asked.id), clock()
+    seen = separation_of(house, asked.id)
     clock.advance(1)
     separations.progressed(house, asked.id, 1, progress=0.1, seconds_left=None, device="CPU")
-    separations.put_back(house, seen, silent_since=silent_since)
+    separations.put_back_silent(house, seen)
     assert separation_of(house, asked.id).state is SeparationState.RUNNING
 
 
@@ -179,10 +205,17 @@ def announced(house: House, topic: str) -> int:
     return len(published(house, topic))
 
 
+def sweep_after(house: House, clock: Clock, seconds: float) -> None:
+    lost = sweep.Lost(house, clock.monotonic)
+    lost.announce()
+    clock.advance(seconds)
+    lost.announce()
+
+
 def test_an_upload_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
     upload = sent(house)
     consumers_ran(house, clock)
-    lost = sweep.Lost(house)
+    lost = sweep.Lost(house, clock.monotonic)
     lost.announce()
     assert announced(house, "uploads") == 1
     clock.advance(2 * MINUTE)
@@ -194,8 +227,7 @@ def test_a_fingerprint_that_was_lost_is_made_again(house: House, clock: Clock) -
     upload = sent(house)
     fingerprinted(house, upload, heard())
     consumers_ran(house, clock)
-    clock.advance(2 * MINUTE)
-    sweep.Lost(house).announce()
+    sweep_after(house, clock, 2 * MINUTE)
     assert (now(house, upload).state, now(house, upload).attempt) == (UploadState.RECEIVED, 2)
 
 
@@ -203,15 +235,14 @@ def test_a_separation_whose_event_was_lost_is_announced_again(house: House, cloc
     song = song_of(house, matched(house, sent(house)).song_id)
     separations.begin(house, published(house, "separations")[0], "CPU")
     consumers_ran(house, clock)
-    clock.advance(2 * MINUTE)
-    sweep.Lost(house).announce()
+    sweep_after(house, clock, 2 * MINUTE)
     assert [event.data["separation_id"] for event in published(house, "separations")] == [song.separation_id] * 2
 
 
 def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, clock: Clock) -> None:
     sent(house)
     loop_of(house, fingerprint.consumer(house), clock)._leave()
-    lost = sweep.Lost(house)
+    lost = sweep.Lost(house, clock.monotonic)
     for _ in range(10):
         clock.advance(30 * MINUTE)
         lost.announce()
@@ -224,8 +255,7 @@ def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, cloc
 
 def test_without_the_consumer_nothing_counts_as_lost(house: House, clock: Clock) -> None:
     sent(house)
-    clock.advance(10 * MINUTE)
-    sweep.Lost(house).announce()
+    sweep_after(house, clock, 10 * MINUTE)
     assert announced(house, "uploads") == 1
 
 
@@ -235,8 +265,7 @@ def test_what_has_ended_is_left_alone(house: House, clock: Clock, tmp_path: Path
     house.flush()
     consumers_ran(house, clock)
     before = announced(house, "uploads"), announced(house, "separations")
-    clock.advance(DAY)
-    sweep.Lost(house).announce()
+    sweep_after(house, clock, DAY)
     assert (announced(house, "uploads"), announced(house, "separations")) == before
     assert not house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
 
@@ -273,5 +302,5 @@ def test_every_chore_of_the_sweeper_runs_in_an_empty_house(house: House, clock: 
     timer._run_once()
     timer.stop()
     timer.run()
-    assert timedelta(0) < sweep.SILENT < sweep.MUTE
+    assert 0 < sweep.SILENT < sweep.MUTE
     drained(house, clock)
