@@ -1,16 +1,38 @@
 """The fixtures that several suites share. The web and the browser suite have houses of their own."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from demixer.house import House
-from tests import servers
+from tests import engines, servers
 from tests.browser.browsing import chromium
 from tests.houses import Clock, house_in
 from tests.servers import Engine
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    choices = ("embedded", "servers")
+    parser.addoption("--engines", choices=choices, default="embedded", help="what the houses of the tests stand on")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if request.config.getoption("--engines") == "embedded":
+        yield
+        return
+    with engines.on_servers(tmp_path_factory.mktemp("servers")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _installations() -> Iterator[None]:
+    """Those of fixtures with a wider scope were there before."""
+    with engines.in_use.forgetting() if engines.in_use else nullcontext():
+        yield
 
 
 @pytest.fixture

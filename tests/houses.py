@@ -1,4 +1,4 @@
-"""A house for tests: real SQLite engines and a local folder under a temporary path, and a clock that stands still."""
+"""A house for tests: real engines (`tests.engines` says which), a temporary folder, and a clock that stands still."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,11 @@ from demixer.backends.sqlite_accounts import SqliteAccounts
 from demixer.backends.sqlite_events import SqliteEvents
 from demixer.domain import Event, Person
 from demixer.house import House
+from demixer.ports import Accounts, EventLog
 from demixer.settings import Settings, load
 from schemas import codec
 from schemas.topics import all_topics, partitions
+from tests import engines
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -42,8 +44,9 @@ class Clock:
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    """The defaults, with everything below `folder`."""
-    return replace(load({"DATA_DIR": str(folder), "SECRET_KEY": "for tests only", "PORT": "8000"}), **changes)
+    """The defaults, with everything below `folder`, or on the servers in use."""
+    defaults = load({"DATA_DIR": str(folder), "SECRET_KEY": "for tests only", "PORT": "8000"})
+    return replace(defaults, **{**engines.settings(folder), **changes})
 
 
 @contextmanager
@@ -61,14 +64,28 @@ def open_in(folder: Path, clock: Clock, **changes: Any) -> House:
     settings = settings_in(folder, **changes)
     return House(
         settings=settings,
-        events=SqliteEvents(path_of(settings.events_url, "EVENTS_URL"), partitions=partitions, clock=clock),
+        events=_events(settings.events_url, clock),
         catalogue=backends.open_catalogue(settings.catalogue_url),
-        accounts=SqliteAccounts(path_of(settings.accounts_url, "ACCOUNTS_URL"), CHEAP),
-        files=backends.open_files(settings.files_url),
+        accounts=_accounts(settings.accounts_url),
+        files=backends.open_files(settings.files_url, settings.files_public_url),
         search=backends.open_search(settings.search_url),
         fingerprints=backends.open_fingerprints(settings.catalogue_url),
         now=clock,
     )
+
+
+def _events(url: str, clock: Clock) -> EventLog:
+    if not url.startswith("sqlite:"):
+        return backends.open_events(url)
+    return SqliteEvents(path_of(url, "EVENTS_URL"), partitions=partitions, clock=clock)
+
+
+def _accounts(url: str) -> Accounts:
+    if url.startswith("sqlite:"):
+        return SqliteAccounts(path_of(url, "ACCOUNTS_URL"), CHEAP)
+    from demixer.backends.mongo_accounts import MongoAccounts
+
+    return MongoAccounts(url, CHEAP)
 
 
 def a_person(house: House, email: str = "ana@example.com", password: str = "correct horse battery") -> Person:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import psutil
 import requests
 
+from tests import engines
+
 DEMIXER = Path(sys.executable).with_name("demixer")
 PASSWORD = "correct horse battery"
 T = TypeVar("T")
@@ -49,6 +51,7 @@ class Service:
             "OMP_NUM_THREADS": "1",
             "DATA_DIR": str(data_dir),
             "PORT": str(self.port),
+            **engines.environ(data_dir),
             **environ,
         }
         self.output: list[str] = []

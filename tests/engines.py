@@ -1,0 +1,88 @@
+"""What a house of the tests stands on: embedded engines in its folder, or servers (`pytest --engines=servers`).
+
+Every folder is an installation of its own. On servers that means namespaces of its own, found again by the folder, so
+that a house may be closed and opened again. Databases are kept and emptied between tests: making their indexes takes
+longer.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests import servers
+
+QUICK_GROUPS = "session.timeout.ms=1000&heartbeat.interval.ms=200"  # so that tests need not wait for members to die
+
+
+class Servers:
+    """One of each, started for this process."""
+
+    def __init__(self, folder: Path, held: ExitStack) -> None:
+        self.kafka, self.mongodb, self.elasticsearch, self.s3 = (
+            held.enter_context(servers.started(open_, folder))
+            for open_ in (servers.kafka, servers.mongodb, servers.elasticsearch, servers.s3)
+        )
+        self._urls: dict[Path, dict[str, str]] = {}
+        self._emptied: list[str] = []
+
+    def settings(self, folder: Path) -> dict[str, str]:
+        """The URLs of the installation in `folder`, as the names of `Settings` have them."""
+        return self._urls.setdefault(folder.resolve(), self._new())
+
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """The installations that are made meanwhile are not used afterwards."""
+        before = set(self._urls)
+        yield
+        for folder in self._urls.keys() - before:
+            urls = self._urls.pop(folder)
+            _empty(urls["catalogue_url"])
+            self._emptied.append(urls["catalogue_url"])
+
+    def _new(self) -> dict[str, str]:
+        database = self._emptied.pop() if self._emptied else self.mongodb.fresh()
+        return {
+            "events_url": _with(self.kafka.fresh(), QUICK_GROUPS),
+            "catalogue_url": database,
+            "accounts_url": database,
+            "search_url": self.elasticsearch.fresh(),
+            "files_url": self.s3.fresh(),
+        }
+
+
+in_use: Servers | None = None  # by this process's tests; None: embedded engines
+
+
+@contextmanager
+def on_servers(folder: Path) -> Iterator[None]:
+    global in_use
+    with ExitStack() as held:
+        in_use = Servers(folder, held)
+        try:
+            yield
+        finally:
+            in_use = None
+
+
+def settings(folder: Path) -> dict[str, str]:
+    return in_use.settings(folder) if in_use else {}
+
+
+def environ(folder: Path) -> dict[str, str]:
+    """The same for a process of its own."""
+    return {name.upper(): url for name, url in settings(folder).items()}
+
+
+def _with(url: str, options: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{options}"
+
+
+def _empty(url: str) -> None:
+    """Every collection but the one that says which indexes were made."""
+    from pymongo import MongoClient
+
+    with MongoClient[dict[str, object]](url) as client:
+        database = client.get_default_database()
+        for name in database.list_collection_names():
+            if name != "migrations":
+                database[name].delete_many({})
