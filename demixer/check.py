@@ -15,7 +15,7 @@ from demixer.audio.separation.findings import Finding
 from demixer.errors import ConfigurationError, DemixerError
 from demixer.messages import sentence
 from demixer.ports import Files
-from demixer.settings import Settings, load
+from demixer.settings import Settings, load, without_password
 
 LITTLE_BYTES = 2 * 1024**3  # an upload of 200 MB, its stems, and the spool of a separation in between
 
@@ -96,15 +96,15 @@ def _engine(name: str, url: str, open_: Callable[[str], Any], ask: Callable[[Any
             ask(engine)
     except DemixerError as error:
         return _broken(name, url, error)
-    return Finding(True, f"{name} at {url}")
+    return Finding(True, f"{name} at {without_password(url)}")
 
 
 def _files(settings: Settings) -> Finding:
     try:
-        _write_and_remove(backends.open_files(settings.files_url))
+        _write_and_remove(backends.open_files(settings.files_url, settings.files_public_url))
     except DemixerError as error:
         return _broken("files", settings.files_url, error)
-    return Finding(True, f"files at {settings.files_url}")
+    return Finding(True, f"files at {without_password(settings.files_url)}")
 
 
 def _write_and_remove(files: Files) -> None:
@@ -120,7 +120,8 @@ def _write_and_remove(files: Files) -> None:
 
 def _broken(name: str, url: str, error: DemixerError) -> Finding:
     """With what the engine itself said, where it said anything."""
-    return Finding(False, f"{name} at {url}: {sentence(error.code, error.params)}", str(error.__cause__ or ""))
+    said = str(error.__cause__ or "").replace(url, without_password(url))
+    return Finding(False, f"{name} at {without_password(url)}: {sentence(error.code, error.params)}", said)
 
 
 def _dead_letters(settings: Settings) -> Finding:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from demixer.errors import ConfigurationError
-from demixer.settings import load
+from demixer.settings import load, without_password
 
 
 def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +84,17 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
 
 def test_a_variable_that_is_set_to_nothing_counts_as_not_set(tmp_path: Path) -> None:
     assert load({"DATA_DIR": str(tmp_path), "PORT": " ", "MODELS_DIR": ""}).port == 8000
+
+
+def test_a_url_that_holds_a_password_may_come_from_a_file_and_is_shown_without_it(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("mongodb://demixer:s3cr&t@db:27017/demixer\n")
+    settings = load({"DATA_DIR": str(tmp_path), "CATALOGUE_URL_FILE": str(tmp_path / "url")})
+    assert settings.catalogue_url == "mongodb://demixer:s3cr&t@db:27017/demixer"
+    assert without_password(settings.catalogue_url) == "mongodb://demixer:***@db:27017/demixer"
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////data/a.db", "mongodb://db:27017/a", "s3://bucket/folder?endpoint=http://h:1"]
+)
+def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
+    assert without_password(url) == url
