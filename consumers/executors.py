@@ -9,17 +9,17 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """`places` is how many jobs may run at once."""
+    """`places` is how many jobs may run at once; `immediate` says that a job is done when `submit` returns."""
 
     places: int
+    immediate: bool
 
     def submit(self, job: Callable[[], T]) -> "Future[T]": ...
 
 
 class Inline:
-    """The job is done when `submit` returns."""
-
     places = 1
+    immediate = True
 
     def submit(self, job: Callable[[], T]) -> "Future[T]":
         future: Future[T] = Future()
@@ -29,6 +29,8 @@ class Inline:
 
 class Threads:
     """A thread for each job. They are daemons, unlike those of `concurrent.futures`: a stop need not wait for them."""
+
+    immediate = False
 
     def __init__(self, places: int, name: str) -> None:
         self.places, self._name = places, name

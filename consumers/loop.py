@@ -1,7 +1,9 @@
 """The loop that all consumers share: poll, handle, commit after the effects; retry, dead letter, or stop.
 
 Whatever a handler does, polling goes on. A partition whose message is in hand elsewhere, or waits for its next try, is
-paused; the others flow. A message is committed only when it is done, or dead and written down as such.
+paused; the others flow. A message is committed only when it is done, or dead and written down as such. Work in hand
+for a partition that went to another member is finished, not committed: the other one gets the message, and finds it
+done.
 """
 
 import contextlib
@@ -25,7 +27,6 @@ from demixer.ports import Message
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
-OWNER_SECONDS = 2.0  # between two looks whether work in hand is still ours
 HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
 
@@ -36,12 +37,11 @@ log = logging.getLogger(__name__)
 class _Job:
     message: Message
     future: "Future[Outcome]"
-    given_away: threading.Event
 
 
 @dataclass(slots=True)
 class _Desk:
-    """What is in hand, by partition; all of these are paused."""
+    """What is in hand, by partition; all of these are paused, but for what is done at once."""
 
     running: dict[Place, _Job] = field(default_factory=dict)
     waiting: dict[Place, Message] = field(default_factory=dict)  # for a place to run
@@ -77,7 +77,7 @@ class Loop:
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
         self._stopping = threading.Event()
-        self._owners_asked = self._helped = clock()
+        self._helped = clock()
         self._helping: Future[None] | None = None
 
     def run(self) -> None:
@@ -102,10 +102,9 @@ class Loop:
     def _run_once(self) -> None:
         self._wake()
         self._settle_all()
-        self._notice_losses()
         message = self._subscription.poll(min(BUSY_SECONDS, self._patience) if self._desk else self._patience)
         if message is not None:
-            self._put_on_desk(message)
+            self._take_up(message)
         self._start_waiting()
         self._help_out()
 
@@ -116,9 +115,13 @@ class Loop:
                 del self._desk.resting[place]
                 self._subscription.resume(message)
 
-    def _put_on_desk(self, message: Message) -> None:
-        self._subscription.pause(message)
-        self._desk.waiting[_place(message)] = message
+    def _take_up(self, message: Message) -> None:
+        """What is done at once needs no pause, which costs an engine what it has fetched beforehand."""
+        if self._executor.immediate and not self._desk.waiting:
+            self._start(message)
+        else:
+            self._subscription.pause(message)
+            self._desk.waiting[_place(message)] = message
 
     def _start_waiting(self) -> None:
         """The oldest first, whatever partition it came from: first come, first served. Never two of one partition."""
@@ -143,11 +146,10 @@ class Loop:
             error = DemixerError(deaths=before.deaths, crashes=before.crashes)
             self._act_on(message, Rejected(error, readable(message.value)))
             return
-        given_away = threading.Event()
-        context = Context(self._house, lambda: self._stopping.is_set() or given_away.is_set(), self._member)
+        context = Context(self._house, self._stopping.is_set, self._member)
         handle = self._consumer.handle
         future = self._executor.submit(lambda: attempt(message.value, lambda event: handle(event, context)))
-        self._desk.running[_place(message)] = _Job(message, future, given_away)
+        self._desk.running[_place(message)] = _Job(message, future)
         if future.done():
             self._settle(self._desk.running[_place(message)])
 
@@ -159,7 +161,7 @@ class Loop:
 
     def _settle(self, job: _Job) -> None:
         """Raises what the handler raised."""
-        ours = self._subscription.owns(job.message) and not job.given_away.is_set()
+        ours = self._subscription.owns(job.message)
         del self._desk.running[_place(job.message)]
         outcome = self._outcome(job)
         if ours:
@@ -180,6 +182,7 @@ class Loop:
         if seconds is None:
             self._subscription.resume(message)
         else:
+            self._subscription.pause(message)
             self._desk.resting[_place(message)] = self._clock() + seconds, message
 
     def _help_out(self) -> None:
@@ -196,15 +199,6 @@ class Loop:
         if self._helping is not None and self._helping.done():
             helped, self._helping = self._helping, None
             helped.result()
-
-    def _notice_losses(self) -> None:
-        """Work for a partition that went to another member is told to stop."""
-        if not self._desk.running or self._clock() - self._owners_asked < OWNER_SECONDS:
-            return
-        self._owners_asked = self._clock()
-        for job in self._desk.running.values():
-            if not self._subscription.owns(job.message):
-                job.given_away.set()
 
     def _finish(self) -> None:
         """What ends in time counts; the rest is done again by the next process."""

@@ -21,6 +21,8 @@ T = TypeVar("T")
 class ByHand:
     """Jobs wait until the test runs them."""
 
+    immediate = False
+
     def __init__(self, places: int = 1) -> None:
         self.places = places
         self.jobs: list[Callable[[], None]] = []
