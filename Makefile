@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast test-e2e lint format translations benchmarks clean
+.PHONY: help install run check test test-fast test-engines test-compose secrets lint format translations docs benchmarks clean
 
 help: ## print this
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,12 +28,23 @@ run: install ## install and start everything: web and all consumers
 check: install ## open every engine and the model, and say what is found
 	@$(BIN)/demixer check
 
-test: $(VENV)/installed-dev lint ## lint, then every test: unit, contract, web, consumers, end to end, browser
+test: $(VENV)/installed-dev lint ## lint, then every test: unit, contract, web, consumers, end to end, browser; embedded and on servers
 	$(PYTEST) -n 2 -m "not slow"
 	$(PYTEST) -m slow
+	$(MAKE) test-engines
+
+test-engines: $(VENV)/installed-dev ## the web, consumers and end-to-end suites on Kafka, MongoDB, Elasticsearch and S3
+	$(PYTEST) -n 2 -m "not slow" --engines=servers tests/web tests/consumers
+	$(PYTEST) -m slow --engines=servers tests/web tests/consumers tests/e2e
 
 test-fast: $(VENV)/installed-dev ## the inner loop: everything that takes seconds
 	$(PYTEST) -n 2 -m "not slow"
+
+test-compose: $(VENV)/installed-dev ## the same on the real engines of docker-compose.yml; needs Docker
+	docker/test-compose $(MAKE) test-engines
+
+secrets: ## make the passwords of docker-compose.yml, once, into docker/secrets
+	@docker/make-secrets
 
 lint: $(VENV)/installed-dev ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -48,6 +59,9 @@ translations: $(VENV)/installed-dev ## collect the texts, update and compile the
 	$(BIN)/pybabel -q extract --width 120 -F babel.cfg -k _l -k N_ --no-location --sort-output --project demixer -o web/translations/messages.pot .
 	$(BIN)/pybabel -q update --ignore-obsolete --width 120 -i web/translations/messages.pot -d web/translations --no-fuzzy-matching
 	$(BIN)/pybabel -q compile -d web/translations
+
+docs: $(VENV)/installed-dev ## write docs/events.md anew from schemas/
+	$(BIN)/python -m schemas.document docs/events.md
 
 benchmarks: $(VENV)/installed-dev ## measure every claim in docs/benchmarks.md, beside its baseline
 	@for each in recognition search upload live separation; do $(BIN)/python -m benchmarks.$$each || exit 1; done

@@ -49,7 +49,7 @@ class Consumer:
     handle: Callable[[Event, Context], None]
     give_up: Callable[[Event, Failure, Context], None] = nobody_waits
     at_once: int = 0
-    retries: int = 8  # about two minutes, with the backoff of `consumers.retries`
+    retries: int | None = 8  # about two minutes, with the backoff of `consumers.retries`; None: without end
     help_out: Callable[[Context], None] | None = None
     close: Callable[[], None] = nothing
 

@@ -2,10 +2,11 @@
 
 import logging
 
-from consumers import dead_letters
+from consumers import dead_letters, metrics, watch
 from consumers.consumer import Consumer, Context, failure_of
 from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
 from consumers.retries import Retries
+from demixer import logs
 from demixer.domain import Event
 from demixer.errors import Transient
 from demixer.house import House
@@ -34,24 +35,31 @@ class Endings:
 
         Raises `BreakerOpen` after `DEAD_IN_A_ROW` dead letters, the last of them committed.
         """
+        event = outcome.event if isinstance(outcome, TryAgain | Rejected) else None
+        with logs.about(consumer=self._consumer.name, **watch.ids(event)):
+            return self._end(message, outcome)
+
+    def _end(self, message: Message, outcome: Outcome) -> float | None:
         match outcome:
             case Done():
                 self._dead_in_a_row = 0
-                return self._commit(message)
+                return self._commit(message, "done")
             case TryAgain(error, event):
                 return self._try_again(message, error, event)
             case Rejected(error, event):
                 return self._reject(message, error, event)
             case Interrupted():
+                metrics.ended(self._consumer.name, message, "interrupted")
                 return None
 
-    def _commit(self, message: Message) -> float | None:
+    def _commit(self, message: Message, outcome: str) -> float | None:
         self._house.flush()
         try:
             self._subscription.commit(message)
         except Transient as error:
             return self._again(message, ENGINE_SECONDS, error)
         self._retries.forget((message.topic, message.partition))
+        metrics.ended(self._consumer.name, message, outcome)
         return None
 
     def _try_again(self, message: Message, error: Transient, event: Event) -> float | None:
@@ -60,6 +68,7 @@ class Endings:
 
     def _again(self, message: Message, seconds: float, error: Transient) -> float:
         log.warning("%s: %s again in %.1f s: %s", self._consumer.name, name_of(message), seconds, error)
+        metrics.ended(self._consumer.name, message, "retry")
         return seconds
 
     def _reject(self, message: Message, error: Exception, event: Event | None) -> float | None:
@@ -71,7 +80,7 @@ class Endings:
         except Transient as busy:
             return self._again(message, ENGINE_SECONDS, busy)
         log.error("%s: %s is a dead letter: %s", self._consumer.name, name_of(message), error)
-        seconds = self._commit(message)
+        seconds = self._commit(message, "dead")
         self._count_dead()
         return seconds
 

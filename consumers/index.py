@@ -2,16 +2,19 @@
 
 Every event of a song means "look at it again": the index gets what the catalogue says now, whatever the event said.
 So neither order nor repetition matters.
+
+While the search engine is down the events wait, however long, at the place they have in the log: a dead letter would be
+a song that nobody finds. What the engine refuses for good still becomes one.
 """
 
 from consumers.consumer import Consumer, Context
 from demixer.domain import Event
 from demixer.house import House
-from search.documents import document
+from demixer.ports import SongDocument
 
 
 def consumer(house: House) -> Consumer:
-    return Consumer(name="index", topics=("songs",), handle=handle)
+    return Consumer(name="index", topics=("songs",), handle=handle, retries=None)
 
 
 def handle(event: Event, context: Context) -> None:
@@ -20,4 +23,4 @@ def handle(event: Event, context: Context) -> None:
     if song is None or song.removed or not song.listed:
         house.search.remove([event.subject])
     else:
-        house.search.put([document(song)])
+        house.search.put([SongDocument.of(song)])

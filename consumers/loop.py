@@ -15,6 +15,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from consumers import metrics
 from consumers.consumer import Consumer, Context
 from consumers.deliveries import Deliveries
 from consumers.endings import ENGINE_SECONDS, Endings, name_of
@@ -28,6 +29,7 @@ from demixer.ports import Message
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
 HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
+STUCK_SECONDS = 60.0  # without coming round: a turn takes one poll, and what a handler that is not long work takes
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Loop:
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
         self._stopping = threading.Event()
-        self._helped = clock()
+        self._helped = self._came_round = clock()
         self._helping: Future[None] | None = None
 
     def run(self) -> None:
@@ -92,6 +94,11 @@ class Loop:
     def stop(self) -> None:
         self._stopping.set()
 
+    @property
+    def stuck(self) -> bool:
+        """May be asked from any thread."""
+        return self._clock() - self._came_round > STUCK_SECONDS
+
     def _run_patiently(self) -> None:
         try:
             self._run_once()
@@ -100,6 +107,7 @@ class Loop:
             self._stopping.wait(ENGINE_SECONDS)
 
     def _run_once(self) -> None:
+        self._came_round = self._clock()
         self._wake()
         self._settle_all()
         message = self._subscription.poll(min(BUSY_SECONDS, self._patience) if self._desk else self._patience)
@@ -168,6 +176,7 @@ class Loop:
             self._act_on(job.message, outcome)
         else:
             log.warning("%s: %s is somebody else's now", self.name, name_of(job.message))
+            metrics.ended(self.name, job.message, "elsewhere")
             self._subscription.resume(job.message)
 
     def _outcome(self, job: _Job) -> Outcome:

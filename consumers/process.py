@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from consumers import status
 from consumers.endings import BreakerOpen
 from consumers.loop import STOP_SECONDS
 from consumers.registry import Runnable, build
@@ -44,6 +45,10 @@ class Process:
         """Only a flag: a signal handler may run while this very thread holds the lock of an `Event`."""
         self._asked = True
 
+    def stuck(self) -> list[str]:
+        """The names of those that are."""
+        return [consumer.name for consumer in self._consumers if consumer.stuck]
+
     def _guard(self, consumer: Runnable) -> None:
         try:
             consumer.run()
@@ -58,4 +63,7 @@ class Process:
 
 
 def consumers_of(house: House, names: Sequence[str], held: ExitStack) -> Process:
-    return Process([build(name, house, held) for name in names])
+    """With what machines may ask of them, where METRICS_PORT says so."""
+    running = Process([build(name, house, held) for name in names])
+    status.serve(house, names, running.stuck, held)
+    return running

@@ -7,6 +7,7 @@ from typing import Protocol
 from consumers.consumer import Consumer
 from consumers.loop import Loop
 from consumers.members import Seat
+from consumers.watch import watched
 from demixer.house import House
 
 
@@ -17,6 +18,10 @@ class Runnable(Protocol):
 
     def stop(self) -> None: ...
 
+    @property
+    def stuck(self) -> bool:
+        """It has not come round for longer than anything takes."""
+
 
 def build(name: str, house: House, held: ExitStack) -> Runnable:
     """`name` is one of `NAMES`. What has to be let go in the end is put on `held`."""
@@ -24,7 +29,7 @@ def build(name: str, house: House, held: ExitStack) -> Runnable:
         return _sweep(house)
     seat = Seat(house.settings.data_dir / "members", name)
     held.callback(seat.leave)
-    return Loop(house, _CONSUMERS[name](house), member=seat.name)
+    return Loop(house, watched(_CONSUMERS[name](house)), member=seat.name)
 
 
 def _fingerprint(house: House) -> Consumer:

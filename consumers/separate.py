@@ -12,9 +12,9 @@ from typing import Protocol
 
 import psutil
 
-from consumers import runners
+from consumers import metrics, runners
 from consumers.consumer import Consumer, Context, Stopped, failure_of
-from demixer import separations
+from demixer import logs, separations
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress, SeparationWorker
 from demixer.domain import Event, Failure, Separation, Song
@@ -100,12 +100,18 @@ def clear(temporary: Path) -> None:
 
 
 def _separate(context: Context, worker: Worker, temporary: Path, separation: Separation, song: Song) -> None:
-    house = context.house
+    """`Song.audio` is named after the upload that brought it."""
+    with logs.about(song=song.id, separation=separation.id, upload=song.audio.rpartition("/")[2]):
+        _separate_or_say_why(context, worker, temporary, separation, song)
+
+
+def _separate_or_say_why(context: Context, worker: Worker, temporary: Path, separation: Separation, song: Song) -> None:
+    house, began = context.house, time.monotonic()
     try:
         with _folder(temporary) as folder:
             made = _made(context, worker, folder, separation, song)
             separations.finish(house, separation, folder, made.stems, made.gain)
-        log.info("separated song=%s separation=%s on %s", song.id, separation.id, made.device)
+        _tell(made, song, time.monotonic() - began)
     except Cancelled as error:
         if context.stopping():
             _put_back(house, separation)
@@ -124,6 +130,11 @@ def _separate(context: Context, worker: Worker, temporary: Path, separation: Sep
         separations.fail(house, separation, failure_of(error))
     except NotFound:
         separations.fail(house, separation, Failure("file-gone"))
+
+
+def _tell(made: Made, song: Song, seconds: float) -> None:
+    log.info("separated by %s on %s in %.1f s", made.model, made.device, seconds)
+    metrics.separated(made.model, made.device, seconds=seconds, audio=song.duration)
 
 
 def _put_back(house: House, separation: Separation) -> None:

@@ -14,8 +14,8 @@ from consumers.timer import Chore, Timer
 from demixer import outbox, recognition, separations, uploads
 from demixer.domain import Separation, SeparationState, Upload, UploadState
 from demixer.house import House
+from demixer.ports import SongDocument
 from schemas.topics import all_topics
-from search.documents import document
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SILENT = 60.0  # seconds without a change and without an event under way: the event was lost
@@ -57,7 +57,8 @@ def trim(house: House) -> None:
 
 def refresh_plays(house: House) -> None:
     """A play changes no song, so no event tells the index of it."""
-    house.search.put([document(song) for song in house.catalogue.songs.listed(order="most-played", limit=MOST_PLAYED)])
+    most_played = house.catalogue.songs.listed(order="most-played", limit=MOST_PLAYED)
+    house.search.put([SongDocument.of(song) for song in most_played])
 
 
 def remove_left_over(house: House) -> None:

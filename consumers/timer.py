@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from demixer import logs
 from demixer.errors import Transient
+
+STUCK_SECONDS = 900.0  # at the chores of one turn: a store with very many files takes minutes to look through
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ class Timer:
         self.name = name
         self._chores, self._clock = chores, clock
         self._due = dict.fromkeys((chore.name for chore in chores), clock())
+        self._came_round = clock()
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -38,14 +42,21 @@ class Timer:
     def stop(self) -> None:
         self._stopping.set()
 
+    @property
+    def stuck(self) -> bool:
+        """May be asked from any thread."""
+        return self._clock() - self._came_round > STUCK_SECONDS
+
     def _run_once(self) -> None:
+        self._came_round = self._clock()
         for chore in self._chores:
             if self._due[chore.name] <= self._clock() and not self._stopping.is_set():
                 self._do(chore)
 
     def _do(self, chore: Chore) -> None:
         self._due[chore.name] = self._clock() + chore.seconds
-        try:
-            chore.work()
-        except Transient as error:
-            log.warning("%s: %s has to wait: %s", self.name, chore.name, error)
+        with logs.about(consumer=self.name):
+            try:
+                chore.work()
+            except Transient as error:
+                log.warning("%s: %s has to wait: %s", self.name, chore.name, error)

@@ -75,6 +75,24 @@ def reindex() -> None:
     upkeep.reindex()
 
 
+@cli.command()
+@click.option("--from", "source", metavar="INSTALLATION", help="What is carried. Left out: what the settings name.")
+@click.option("--to", "target", metavar="INSTALLATION", help="Where to. Left out: what the settings name.")
+@click.option("--verify-only", is_flag=True, help="Carry nothing; compare what both hold.")
+@click.option("--quick", is_flag=True, help="Compare files by their size only, without reading them.")
+@click.option("--again", is_flag=True, help="Into a target that was finished before: what it got since is lost.")
+def migrate(source: str | None, target: str | None, verify_only: bool, quick: bool, again: bool) -> None:
+    """Carry a whole installation to other engines, and back.
+
+    INSTALLATION is file:///path/to/DATA_DIR for one that is all in that folder, or env:///path/to/file for one whose
+    settings stand in that file, one NAME=value a line. Stop both services first. Stopped half-way, the same command
+    goes on. The source is only read; everything is counted and compared in the end.
+    """
+    from demixer.commands import migrate
+
+    sys.exit(migrate.migrate(source, target, verify_only=verify_only, quick=quick, again=again))
+
+
 @cli.command("separate-again")
 @click.argument("song_ids", nargs=-1, metavar="[SONG_ID]...")
 @click.option("--all", "every", is_flag=True, help="Every song whose stems a better model could make.")

@@ -79,7 +79,8 @@ class EventLog(Protocol):
     def browse(self, topics: Sequence[str], *, from_start: bool) -> Subscription:
         """Read alone, outside any group: from the oldest record, or only what is published from now on.
 
-        `commit` does nothing.
+        `commit` does nothing. From the start, `poll` gives None only when all that was there at this call has been
+        handed out, however short its `timeout`, and raises `Transient` where the engine stops answering before.
         """
 
     def lag(self, group: str) -> Mapping[str, int]:
@@ -88,6 +89,10 @@ class EventLog(Protocol):
     def trim(self, topic: str, before: datetime) -> int:
         """Forget the records of `topic` older than `before`, where the engine does not do so by itself, by the
         retention of its topics. Returns how many, where it can tell."""
+
+    def create_topics(self, topics: Sequence[str]) -> Sequence[str]:
+        """Make those that are not there, and add partitions to those with too few; the names of both. Only for
+        engines that want it beforehand, and not needed there: `publish`, `subscribe` and `browse` make topics too."""
 
     def close(self) -> None: ...
 
@@ -150,6 +155,9 @@ class Separations(Protocol):
 
     def place(self, separation: Separation) -> int:
         """Its place among those requested and not begun: 1 is next."""
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        """How many are requested and not begun, and when the first of them was asked for."""
 
 
 class Libraries(Protocol):
@@ -279,11 +287,29 @@ class SongDocument:
     plays: int
     revision: int  # Song.version: an older revision never replaces a newer one
 
+    @classmethod
+    def of(cls, song: Song) -> "SongDocument":
+        return cls(
+            id=song.id,
+            artist=song.tags.artist,
+            album=song.tags.album,
+            title=song.tags.title,
+            year=song.tags.year,
+            duration=song.duration,
+            cover=bool(song.cover),
+            plays=song.plays,
+            revision=song.version,
+        )
+
+
+Marks = Mapping[str, Sequence[tuple[int, int]]]  # of "artist", "album", "title": from where to where it was found
+
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
     songs: Sequence[SongDocument]
     total: int  # exact up to 1,000, then "at least"
+    marks: Mapping[str, Marks] = field(default_factory=dict)  # by song
 
 
 class SearchIndex(Protocol):
@@ -293,7 +319,10 @@ class SearchIndex(Protocol):
 
     def search(self, query: str, *, limit: int, offset: int = 0) -> SearchPage:
         """Every word of `query` must be found in artist, album or title: without case or accents, its first letters are
-        enough, and a typo in a word of four letters or more is forgiven. An exact hit comes before a forgiven one."""
+        enough, and a typo in a word of four letters or more is forgiven. An exact hit comes before a forgiven one.
+
+        `marks` tell whole words, one after the other.
+        """
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:
         """Replace everything, at once for those who search meanwhile. Returns how many."""

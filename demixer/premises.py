@@ -7,7 +7,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from demixer.errors import ConfigurationError
@@ -31,9 +32,24 @@ def occupied(settings: Settings, wait: Callable[[float], object] = time.sleep) -
         os.ftruncate(lock, 0)
 
 
+def stopped(data_dir: Path) -> AbstractContextManager[int]:
+    """Nothing runs there, and nothing starts while the context lasts. Otherwise raises as `occupied` does."""
+    return _locked(data_dir / LOCK)
+
+
 def check_port(settings: Settings) -> None:
     """Raises `ConfigurationError` naming `PORT` or `HOST` when nobody can listen there now."""
     _await_port(settings, 0.0, time.sleep)
+
+
+def check_metrics_ports(settings: Settings, processes: int) -> None:
+    """Raises `ConfigurationError` naming `METRICS_PORT` unless it is 0, or free with those after it: one a process."""
+    for port in range(settings.metrics_port, settings.metrics_port + processes) if settings.metrics_port else ():
+        try:
+            _try_port(replace(settings, port=port))
+        except OSError as error:
+            hint = f"cannot listen on {settings.host} port {port}: {error.strerror}"
+            raise ConfigurationError(variable="METRICS_PORT", hint=hint) from error
 
 
 def address(settings: Settings) -> str:

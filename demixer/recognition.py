@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from demixer import facts, separations
+from demixer import facts, logs, separations
 from demixer.audio.fingerprint import Fingerprint, compare
 from demixer.change import Decision, change
 from demixer.domain import (
@@ -96,6 +96,7 @@ def match(house: House, event: Event, model: Callable[[], str]) -> None:
         song, reason = _new_song(house, upload, heard), None
     else:
         song, reason = _with_audio(house, known[0], upload), known[1]
+    logs.note(song=song.id)
     separations.ensure(house, song, model)
     _join(house, upload, song, reason)
 

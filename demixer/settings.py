@@ -40,7 +40,7 @@ class Settings:
     web_threads: int  # WEB_THREADS: threads a process; every open live page takes one
     https: bool  # HTTPS: cookies only over https, and one trusted proxy in front
     log_format: str  # LOG_FORMAT: text, or json with one object a line
-    metrics_port: int  # METRICS_PORT: where a consumer process answers /metrics, /healthz and /readyz; 0: nowhere
+    metrics_port: int  # METRICS_PORT: where a process answers /metrics, /healthz and /readyz; 0: nowhere
 
     @property
     def max_upload_bytes(self) -> int:

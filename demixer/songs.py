@@ -1,19 +1,22 @@
 """What people do with a song of the catalogue: look, edit, keep, play, download a stem."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from demixer import facts
 from demixer.change import Decision, change
 from demixer.domain import Separation, SeparationState, Song, Stem, Tags, require
-from demixer.errors import Forbidden, NotFound
+from demixer.errors import Forbidden, NotFound, Transient
 from demixer.house import House
 from demixer.keeping import keep_bytes
-from demixer.ports import SearchPage
+from demixer.ports import SearchPage, SongDocument
 
 TEXT_LENGTH = 300  # characters an artist, album or title may have
 YEARS = range(1000, 3000)
 ORDER = ("vocals", "drums", "bass", "guitar", "piano", "other", "accompaniment")  # how stems are listed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,14 @@ class SongView:
     stems: Sequence[Stem]  # in listening order; empty until ready
     kept: bool  # in the library of whoever looks
     mine: bool  # may be edited by whoever looks
+
+
+@dataclass(frozen=True, slots=True)
+class Found(SearchPage):
+    """`resting`: the search engine is down, so these are only songs whose artist, album or title begins with the query,
+    and there are at least `total`."""
+
+    resting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +107,14 @@ def played(house: House, song_id: str) -> None:
     house.catalogue.songs.played(get(house, song_id).id)
 
 
-def search(house: House, query: str, *, limit: int, offset: int = 0) -> SearchPage:
-    return house.search.search(query, limit=limit, offset=offset)
+def search(house: House, query: str, *, limit: int, offset: int = 0) -> Found:
+    """While the search engine is down: those that begin so, the most played first."""
+    try:
+        page = house.search.search(query, limit=limit, offset=offset)
+    except Transient as error:
+        log.warning("the search engine is down, the catalogue answers: %s", error)
+        return _beginning(house, query, limit, offset)
+    return Found(page.songs, page.total, page.marks)
 
 
 def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile:
@@ -124,6 +141,13 @@ def file_name(tags: Tags) -> str:
     text = " - ".join(part for part in (tags.artist, tags.title) if part) or "song"
     kept = "".join("_" if char in '\\/:*?"<>|' or ord(char) < 32 else char for char in text)
     return kept.encode()[:180].decode(errors="ignore").strip(" .") or "song"
+
+
+def _beginning(house: House, query: str, limit: int, offset: int) -> Found:
+    """One more is asked for, to tell whether there are more."""
+    listed = house.catalogue.songs.listed
+    songs = listed(order="most-played", limit=limit + 1, offset=offset, beginning=query)
+    return Found([SongDocument.of(song) for song in songs[:limit]], offset + len(songs), resting=True)
 
 
 def _ready_newest_first(house: House, song: Song) -> Sequence[Separation]:

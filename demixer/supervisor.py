@@ -7,6 +7,7 @@ the log says. Each child writes to a log file of its own; only what a person mus
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,14 +33,16 @@ BREAKER, BREAKER_WAIT = 3, 300.0  # exit code of a consumer that gave up on itse
 STOP_SECONDS = 3.6  # between asking to stop and killing: all is over within 5, on a busy machine too
 LOOK_SECONDS = 0.1
 LOG_BYTES = 10 * MEGABYTE  # of one log file; the one before it is kept
+ROOM_SECONDS = 60.0  # between two looks how large they are
 
 
 class Child:
     """One program: running, or waiting for its next start."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
+        """`environ`: what is different for this one."""
         self.name, self.log = name, log
-        self._command = command
+        self._command, self._environ = command, {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._deaths = 0  # young, in a row
@@ -51,10 +54,14 @@ class Child:
 
     def start(self, now: float) -> None:
         """In a session of its own, so that Ctrl-C reaches only the supervisor, who stops all in order."""
-        _make_room(self.log)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environ,
+                start_new_session=True,
             )
         self._started = now
 
@@ -108,6 +115,7 @@ class Supervisor:
         self._open_at, self._answers, self._opened = open_at, answers, opened
         self._clock = clock or Clock()
         self._announced = self._stopping = False
+        self._room_due = 0.0
 
     def run(self) -> None:
         try:
@@ -122,6 +130,7 @@ class Supervisor:
 
     def _run_once(self) -> None:
         now = self._clock.now()
+        self._make_room(now)
         for child in self._children:
             self._bury(child, now)
             if not child.running and child.due <= now:
@@ -130,6 +139,12 @@ class Supervisor:
             self._announced = True
             self._say(f"Isolaatti Demixer is open at {self._open_at} (Ctrl-C stops it)")
             self._opened()
+
+    def _make_room(self, now: float) -> None:
+        if self._room_due <= now:
+            self._room_due = now + ROOM_SECONDS
+            for child in self._children:
+                _make_room(child.log)
 
     def _bury(self, child: Child, now: float) -> None:
         code = child.ended(now)
@@ -150,7 +165,10 @@ class Supervisor:
 def supervisor_of(settings: Settings, say: Callable[[str], None], opened: Callable[[], object]) -> Supervisor:
     logs = settings.data_dir / "logs"
     logs.mkdir(exist_ok=True)
-    children = [Child(name, _command(arguments), logs / f"{name}.log") for name, arguments in PROGRAMS.items()]
+    children = [
+        Child(name, _command(arguments), logs / f"{name}.log", _environ(name, settings))
+        for name, arguments in PROGRAMS.items()
+    ]
     url = address(settings)
     return Supervisor(children, say=say, open_at=url, answers=lambda: web_answers(url), opened=opened)
 
@@ -171,6 +189,12 @@ def _command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "demixer.cli", *arguments, "--parent", str(os.getpid())]
 
 
+def _environ(name: str, settings: Settings) -> Mapping[str, str]:
+    """Processes on one machine cannot share METRICS_PORT: they get it and those after it, in turn."""
+    port = settings.metrics_port and settings.metrics_port + list(PROGRAMS).index(name)
+    return {"METRICS_PORT": str(port)}
+
+
 def _wait_after(code: int, deaths: int) -> float:
     if code == BREAKER:
         return BREAKER_WAIT
@@ -182,6 +206,8 @@ def _how(code: int) -> str:
 
 
 def _make_room(log: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    """Who writes to it keeps it open, and appends: emptied, it begins anew. A line written just now may be lost."""
+    with contextlib.suppress(OSError):
         if log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)

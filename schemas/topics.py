@@ -1,8 +1,10 @@
 """The topics of `topics.yaml`: which event goes where, and how many partitions a topic has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -15,15 +17,20 @@ class Topic:
     key: str  # what its records are keyed by, in words
     partitions: int
     events: tuple[str, ...]
+    writers: tuple[str, ...]  # the processes that publish here
+    readers: tuple[str, ...]  # consumer groups; live pages follow every topic outside any group
     retention_hours: float | None = None
 
 
 @cache
 def all_topics() -> dict[str, Topic]:
     described = yaml.safe_load(files("schemas").joinpath("topics.yaml").read_text("utf-8"))
-    return {
-        name: Topic(name=name, **{**fields, "events": tuple(fields["events"])}) for name, fields in described.items()
-    }
+    return {name: _topic(name, fields) for name, fields in described.items()}
+
+
+def readers() -> tuple[str, ...]:
+    """The consumer groups there are."""
+    return tuple(dict.fromkeys(group for topic in all_topics().values() for group in topic.readers))
 
 
 @cache
@@ -41,5 +48,16 @@ def partitions(topic: str) -> int:
     return known.partitions if known else 1
 
 
+def retention_hours(topic: str) -> float | None:
+    """How long a record of `topic` is kept; None is for ever, as those of dead-letter topics are."""
+    known = all_topics().get(topic)
+    return known.retention_hours if known else None
+
+
 def dead_letter_topic(topic: str) -> str:
     return topic + DEAD
+
+
+def _topic(name: str, fields: Mapping[str, Any]) -> Topic:
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return Topic(name=name, **{**fields, **lists})

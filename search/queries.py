@@ -1,7 +1,7 @@
 """What a person typed and what a song is called, as words that can be compared. Pure text work, for every engine.
 
-Words are folded: no case, no accents, ligatures and the like spelled out (NFKD, https://unicode.org/reports/tr15/). A
-mark inside a word leaves two ways to write it, and both are found: "Don't" is `dont`, or `don` beside `t`.
+Words are folded (`demixer.folding`): no case, no accents, ligatures and the like spelled out. A mark inside a word
+leaves two ways to write it, and both are found: "Don't" is `dont`, or `don` beside `t`.
 """
 
 import unicodedata
@@ -13,20 +13,11 @@ from itertools import groupby
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
 
-MAX_CHARACTERS = 400  # of a text; what comes after is not looked at
+from demixer.folding import fold, within
+
 MAX_WORDS = 8  # of a query
 MAX_LETTERS = 32  # of a word; longer ones are compared by their beginning
 
-_SPELLED_OUT = {
-    **dict(zip("øłđðħŧı", "olddhti", strict=True)),
-    **dict(zip("ىة", "يه", strict=True)),  # Arabic letters that people use one for the other
-    "æ": "ae",
-    "œ": "oe",
-    "þ": "th",
-    "ـ": "",
-}
-# Accents: Latin, Greek and Cyrillic, Hebrew points, Arabic vowels. Marks of other scripts are letters and stay.
-_ACCENTS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670))
 # Scripts that put no spaces between words: South-East Asian ones, Japanese, Chinese.
 _UNSPACED = (
     (0x0E00, 0x0EFF),
@@ -60,7 +51,7 @@ class Word:
 
 def words(query: str) -> tuple[Word, ...]:
     """The words that must be found, at most `MAX_WORDS`. Lone symbols count only when there is nothing else."""
-    found = [word for chunk in _chunks(query) if (word := _word(chunk))]
+    found = [word for chunk in fold(query).split() if (word := _word(chunk))]
     spoken = [word for word in found if _is_letter(word.text[0])]
     return tuple((spoken or found)[:MAX_WORDS])
 
@@ -68,7 +59,7 @@ def words(query: str) -> tuple[Word, ...]:
 def terms(text: str) -> list[str]:
     """What a text is found by: its words, each also as its parts, and in unspaced scripts from every letter on."""
     found: dict[str, None] = {}
-    for chunk in _chunks(text):
+    for chunk in fold(text).split():
         word = _word(chunk)
         for piece in (word.text, *word.parts) if word else ():
             found.update(dict.fromkeys(_beginnings(piece)))
@@ -80,6 +71,11 @@ def terms(text: str) -> list[str]:
 def phrase(text: str | tuple[Word, ...]) -> str:
     """A whole text as one term, to tell whether a query is all of it: `dancing_queen`."""
     return "_".join(word.text for word in (words(text) if isinstance(text, str) else text))
+
+
+def heads(term: str) -> list[str]:
+    """The beginnings of `term` that a word with a typo may be compared with, the term itself last."""
+    return [] if term.isdigit() else [term[:size] for size in range(3, len(term) + 1)]
 
 
 def neighbourhood(term: str) -> set[str]:
@@ -127,11 +123,6 @@ def _head_keys(term: str, size: int) -> set[str]:
     return {f"{size}{head}"} | {f"{size}{head[:at]}{head[at + 1 :]}" for at in range(len(head))}
 
 
-def _chunks(text: str) -> list[str]:
-    folded = unicodedata.normalize("NFKD", text[:MAX_CHARACTERS].casefold()).casefold()
-    return folded.translate(_FOLDING)[:MAX_CHARACTERS].split()
-
-
 def _word(chunk: str) -> Word | None:
     if chunk.isalnum():
         return Word(chunk[:MAX_LETTERS])
@@ -143,34 +134,10 @@ def _word(chunk: str) -> Word | None:
 def _beginnings(term: str) -> Iterator[str]:
     yield term
     for at in range(1, len(term)):
-        if _within(ord(term[at - 1]), _UNSPACED) and unicodedata.category(term[at])[0] != "M":
+        if within(ord(term[at - 1]), _UNSPACED) and unicodedata.category(term[at])[0] != "M":
             yield term[at:]
 
 
 @lru_cache(maxsize=4096)
 def _is_letter(char: str) -> bool:
     return unicodedata.category(char)[0] in "LNM"
-
-
-def _within(code: int, ranges: Iterable[tuple[int, int]]) -> bool:
-    return any(low <= code <= high for low, high in ranges)
-
-
-class _Folding(dict[int, str]):
-    """A table for `str.translate` that fills itself: each character is looked up once."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = _folded(chr(code))
-        return self[code]
-
-
-def _folded(char: str) -> str:
-    kind = unicodedata.category(char)
-    if kind[0] == "Z" or kind == "Cc":
-        return " "
-    if kind[0] == "C" or _within(ord(char), _ACCENTS):  # invisible ones, halves of pairs, unassigned
-        return ""
-    return _SPELLED_OUT.get(char, char)
-
-
-_FOLDING = _Folding()

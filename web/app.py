@@ -1,14 +1,35 @@
 """The web application, made around an open house."""
 
+from typing import TYPE_CHECKING
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from demixer.health import Health
 from demixer.house import House
-from web import account, api, assets, errors, language, pages, security, sessions, stems, stream, uploads, words
+from web import (
+    account,
+    api,
+    assets,
+    errors,
+    health,
+    language,
+    pages,
+    security,
+    sessions,
+    stems,
+    stream,
+    uploads,
+    watch,
+    words,
+)
 from web.live import Hub
 from web.model import PresentModel
 from web.receiving import StreamingRequest
 from web.throttle import Throttle
+
+if TYPE_CHECKING:
+    from web.metrics import WebMetrics
 
 OTHER_THREADS = 16  # of a process, which live pages may not take
 
@@ -20,7 +41,9 @@ def create_app(house: House) -> Flask:
     app.request_class = StreamingRequest
     app.secret_key = settings.secret_key
     app.extensions.update(house=house, model=PresentModel(settings), throttle=Throttle())
-    app.extensions["live"] = Hub(house, limit=listeners(settings.web_threads))
+    metrics = _watched(app, house)
+    app.extensions["live"] = Hub(house, limit=listeners(settings.web_threads), count=metrics.live_pages.set)
+    health.set_up(app)
     security.set_up(app, https=settings.https)
     sessions.set_up(app, https=settings.https)
     language.set_up(app)
@@ -32,6 +55,15 @@ def create_app(house: House) -> Flask:
     if settings.https:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     return app
+
+
+def _watched(app: Flask, house: House) -> "WebMetrics":
+    from web.metrics import WebMetrics  # not before `web.server` has said where to count
+
+    asked = app.extensions["health"] = Health(house, needed=health.NEEDED)
+    metrics = WebMetrics(house, asked)
+    watch.set_up(app, metrics)
+    return metrics
 
 
 def listeners(threads: int) -> int:

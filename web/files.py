@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from flask import current_app, request
+from flask import current_app, redirect, request
 from werkzeug.http import parse_if_range_header, quote_etag
 from werkzeug.wrappers import Response
 
@@ -41,12 +41,15 @@ class Offered:
 def send(offered: Offered) -> Response:
     """The file, or the one range of it that was asked for (RFC 9110, section 14). Raises `NotFound`.
 
-    Several ranges at once are answered with the whole file, as the RFC allows.
+    Several ranges at once are answered with the whole file, as the RFC allows. A download comes from the store itself
+    where that has an address for browsers; what a page plays and draws comes from us, as its security policy wants.
     """
     size = house().files.size(offered.key)
     if size is None:
         raise NotFound(offered.missing)
     response = _described(offered)
+    if offered.attachment and request.method == "GET" and (address := _elsewhere(offered)):
+        return _sent_on(address)
     if request.if_none_match.contains(response.get_etag()[0] or ""):
         response.status_code = 304
         return response
@@ -85,6 +88,18 @@ def _ascii(text: str) -> str:
 
 def _letters(text: str) -> int:
     return sum(char.isalnum() for char in text)
+
+
+def _elsewhere(offered: Offered) -> str | None:
+    named = disposition(offered.name, attachment=True)
+    return house().files.links.to(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
+
+
+def _sent_on(address: str) -> Response:
+    """The address works for an hour, and may be another one next time: nobody should keep it."""
+    response = redirect(address, 302)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _described(offered: Offered) -> Response:

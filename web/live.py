@@ -6,7 +6,7 @@ one upload costs one look, and a lost event costs nothing but time (`REFRESH_SEC
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -70,10 +70,13 @@ class Listener:
 
 
 class Hub:
-    """Its thread starts with the first listener, thus after a fork, and ends with `stop`."""
+    """Its thread starts with the first listener, thus after a fork, and ends with `stop`.
 
-    def __init__(self, house: House, limit: int) -> None:
-        self._house, self._limit = house, limit
+    `count` is told how many listen, whenever that changes.
+    """
+
+    def __init__(self, house: House, limit: int, count: Callable[[int], object] = lambda listeners: None) -> None:
+        self._house, self._limit, self._count = house, limit, count
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._thread: threading.Thread | None = None
@@ -90,6 +93,7 @@ class Hub:
             if self._stopping.is_set() or len(self._listeners) >= self._limit:
                 raise Transient
             self._listeners.add(listener)
+            self._count(len(self._listeners))
             self._start()
         self._following.wait(RECOVER_SECONDS)
         return listener
@@ -97,6 +101,7 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         with self._lock:
             self._listeners.discard(listener)
+            self._count(len(self._listeners))
 
     def stop(self) -> None:
         """End every stream, and the thread. Safe in a signal handler's thread, and when called twice."""

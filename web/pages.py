@@ -44,7 +44,7 @@ def search() -> ResponseReturnValue:
 def suggest() -> ResponseReturnValue:
     query = _query()
     found = songs.search(house(), query, limit=SUGGESTIONS)
-    return render_template("_suggestions.html", q=query, songs=found.songs, total=found.total)
+    return render_template("_suggestions.html", q=query, songs=found.songs, total=found.total, resting=found.resting)
 
 
 @blueprint.get("/newest")
@@ -63,11 +63,6 @@ def library() -> ResponseReturnValue:
     kept = house().catalogue.libraries
     page = page_of(lambda limit, offset: kept.songs(visitor.id, limit=limit, offset=offset))
     return render_template("library.html", page=page)
-
-
-@blueprint.get("/healthz")
-def health() -> ResponseReturnValue:
-    return "ok", {"Content-Type": "text/plain", "Cache-Control": "no-store"}
 
 
 def _browse(title: str, order: str) -> str:

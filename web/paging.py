@@ -1,12 +1,13 @@
 """Lists that go over several pages."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from flask import request
 
-from demixer.ports import SearchPage, SongDocument
+from demixer.ports import Marks, SongDocument
+from demixer.songs import Found
 
 T = TypeVar("T")
 SIZE = 24  # fills rows of 2, 3, 4 and 6
@@ -22,6 +23,8 @@ class Page(Generic[T]):
     pages: int  # at least this many
     total: int | None = None
     at_least: bool = False
+    marks: Mapping[str, Marks] = field(default_factory=dict)  # by song: where the words of the search were found
+    resting: bool = False  # the search engine is down: see `demixer.songs.Found`
 
     @property
     def has_previous(self) -> bool:
@@ -46,9 +49,17 @@ def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
     return Page(items=items[:SIZE], number=number, pages=pages)
 
 
-def found_page(load: Callable[[int, int], SearchPage]) -> Page[SongDocument]:
-    """The asked page of search results, whose total is exact up to what the index counts."""
+def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
+    """The asked page of search results; the total is exact up to what the index counts, unknown while it rests."""
     number = asked_page()
     found = load(SIZE, (number - 1) * SIZE)
     pages = max(1, -(-found.total // SIZE))
-    return Page(items=found.songs, number=number, pages=pages, total=found.total, at_least=found.total >= 1_000)
+    return Page(
+        items=found.songs,
+        number=number,
+        pages=pages,
+        total=None if found.resting else found.total,
+        at_least=not found.resting and found.total >= 1_000,
+        marks=found.marks,
+        resting=found.resting,
+    )

@@ -1,10 +1,14 @@
 """How `demixer web` serves: gunicorn with threads, since every live page holds one."""
 
+import os
+import shutil
 import types
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -50,6 +54,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
             hub.stop()
 
 
+class Log(Logger):  # type: ignore[misc]
+    """What gunicorn says goes where all else goes, and looks like it."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """Each worker opens the house for itself, after the fork."""
 
@@ -64,6 +77,7 @@ class Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
         self.cfg.set("pre_request", _limit_silence)
         self.cfg.set("worker_exit", self._close)
+        self.cfg.set("child_exit", _forget)
 
     def load(self) -> Flask:
         self._house = open_house(self._settings)
@@ -79,24 +93,45 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Exits the process."""
+    _share_counts(settings)
     Server(settings).run()
 
 
 def options(settings: Settings) -> dict[str, Any]:
     """The settings of gunicorn that differ from its own."""
     return {
-        "bind": f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}",
+        "bind": [_at(settings.host, port) for port in (settings.port, settings.metrics_port) if port],
         "worker_class": Worker,
         "workers": settings.web_workers,
         "threads": settings.web_threads,
         "worker_connections": settings.web_threads + WAITING_CONNECTIONS,
         "graceful_timeout": STOP_SECONDS,
         "keepalive": KEEPALIVE_SECONDS,
+        "logger_class": Log,
         "loglevel": "warning",
         "proc_name": "demixer web",
         "control_socket_disable": True,
         "forwarded_allow_ips": "*" if settings.https else "127.0.0.1,::1",
     }
+
+
+def _at(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _share_counts(settings: Settings) -> None:
+    """Workers count into files of one folder (see `web.metrics`), empty at every start. The port makes it ours."""
+    folder = settings.data_dir / "metrics" / f"web-{settings.port}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _forget(arbiter: object, worker: ThreadWorker) -> None:
+    """A worker ended, however that was. In the arbiter, which counts nothing itself."""
+    from web import metrics
+
+    metrics.forget(worker.pid)
 
 
 def _limit_silence(worker: ThreadWorker, request: Request) -> None:

@@ -54,12 +54,16 @@ def song(view: SongView) -> dict[str, Any]:
 
 
 def songs(page: Page[Song] | Page[SongDocument], query: str) -> dict[str, Any]:
-    """`total` is null where nobody counted, and a lower bound where `at_least` is true."""
+    """`total` is null where nobody counted, and a lower bound where `at_least` is true.
+
+    `resting`: the search engine is down, so these are only songs whose artist, album or title begins with the query.
+    """
     return {
         "songs": [_row(item) for item in page.items],
         "page": page.number,
         "total": page.total,
         "at_least": page.at_least,
+        "resting": page.resting,
         "links": {
             "self": _page_url(query, page.number),
             "next": _page_url(query, page.number + 1) if page.has_next else None,

@@ -11,7 +11,7 @@ from demixer import uploads as use_cases
 from demixer.domain import Tags, Upload, require
 from demixer.errors import Refused
 from demixer.uploads import UploadView
-from web import forms
+from web import forms, watch
 from web.context import house, signed_in, wants_json
 from web.messages import translated
 from web.model import present_model
@@ -105,7 +105,9 @@ def render_row(view: UploadView) -> str:
 
 
 def _receive(person_id: str, part: FileStorage, given: Tags) -> Upload:
-    return use_cases.receive(house(), person_id, _name(part), _incoming(part).incoming, given)
+    upload = use_cases.receive(house(), person_id, _name(part), _incoming(part).incoming, given)
+    watch.received(upload.id, upload.size)
+    return upload
 
 
 def _name(part: FileStorage) -> str:

@@ -1,9 +1,11 @@
 """What templates may use beside Flask's own: addresses, times, names, who is looking."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import Flask, url_for
 from flask_babel import format_timedelta
+from markupsafe import Markup, escape
 
 from demixer.domain import Song
 from demixer.ports import SongDocument
@@ -18,6 +20,7 @@ def set_up(app: Flask) -> None:
         cover_url=cover_url,
         duration=duration,
         languages=list(LANGUAGES.items()),
+        marked=marked,
         max_upload_mb=app.extensions["house"].settings.max_upload_mb,
         model_label=model_label,
         reason=reason,
@@ -41,6 +44,15 @@ def relative_time(moment: datetime) -> str:
     """“3 minutes ago”, in the reader's language."""
     text: str = format_timedelta(moment - house().now(), add_direction=True)
     return text
+
+
+def marked(text: str, spans: Sequence[tuple[int, int]] = ()) -> Markup:
+    """`text` with a `<mark>` around each span; `spans` are in order and apart."""
+    html, last = Markup(), 0
+    for start, end in spans:
+        html += escape(text[last:start]) + Markup("<mark>{}</mark>").format(text[start:end])
+        last = end
+    return html + escape(text[last:])
 
 
 def cover_url(song: Song | SongDocument) -> str | None:

@@ -6,6 +6,7 @@ An engine's module, and the driver in it, is imported when it is chosen.
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from demixer.dumps import Dump
 from demixer.errors import ConfigurationError
 from demixer.ports import Accounts, Catalogue, EventLog, Files, FingerprintIndex, SearchIndex
 from demixer.settings import without_password
@@ -38,6 +39,14 @@ def open_accounts(url: str) -> Accounts:
 def open_files(url: str, public_url: str = "") -> Files:
     """`public_url`: where browsers reach the store, "" where they do not."""
     return _open(url, "FILES_URL", {"file": _local_files, "s3": lambda url: _s3(url, public_url)})
+
+
+def open_catalogue_dump(url: str) -> Dump:
+    return _open(url, "CATALOGUE_URL", {"sqlite": _sqlite_catalogue_dump, **_mongodb(_mongo_catalogue_dump)})
+
+
+def open_accounts_dump(url: str) -> Dump:
+    return _open(url, "ACCOUNTS_URL", {"sqlite": _sqlite_accounts_dump, **_mongodb(_mongo_accounts_dump)})
 
 
 def _open(url: str, variable: str, engines: Mapping[str, Callable[[str], Engine]]) -> Engine:
@@ -133,3 +142,27 @@ def _s3(url: str, public_url: str) -> Files:
     from demixer.backends.s3_files import S3Files
 
     return S3Files(url, public_url)
+
+
+def _sqlite_catalogue_dump(url: str) -> Dump:
+    from demixer.backends import sqlite, sqlite_dump
+
+    return sqlite_dump.catalogue(sqlite.path_of(url, "CATALOGUE_URL"))
+
+
+def _sqlite_accounts_dump(url: str) -> Dump:
+    from demixer.backends import sqlite, sqlite_dump
+
+    return sqlite_dump.accounts(sqlite.path_of(url, "ACCOUNTS_URL"))
+
+
+def _mongo_catalogue_dump(url: str) -> Dump:
+    from demixer.backends import mongo_dump
+
+    return mongo_dump.catalogue(url)
+
+
+def _mongo_accounts_dump(url: str) -> Dump:
+    from demixer.backends import mongo_dump
+
+    return mongo_dump.accounts(url)

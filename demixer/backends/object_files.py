@@ -5,10 +5,8 @@ a folder of its own there and holds a lock on it; a folder that nobody holds bel
 goes when the store is opened next. A store may be opened before a fork, but not used: obstore's threads stay behind.
 """
 
-import errno
 import fcntl
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -20,16 +18,13 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from demixer.errors import ConfigurationError, DemixerError, NotFound, StorageFull, Transient
+from demixer.backends.objects import BLOCK, NoLinks, checked, of_the_disk
+from demixer.errors import ConfigurationError, NotFound, Transient
 from demixer.ports import Links
 
 BUFFER = 8 * 1024 * 1024  # bytes; a writer holds one that fills and one that is on its way
-BLOCK = 256 * 1024  # bytes, of a read
 INCOMING = ".incoming"
 SCHEME = "file://"
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def path_of(url: str, variable: str) -> Path:
@@ -38,13 +33,6 @@ def path_of(url: str, variable: str) -> Path:
     if path in (url, ""):
         raise ConfigurationError(variable=variable, hint=f"{url!r} should look like {SCHEME}/path/to/folder")
     return Path(path)
-
-
-class NoLinks:
-    """`demixer.ports.Links` of a store that no browser reaches."""
-
-    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
-        return None
 
 
 class LocalFiles:
@@ -77,7 +65,7 @@ class LocalFiles:
 
     def size(self, key: str) -> int | None:
         with suppress(NotFound), _found(key):
-            return int(obstore.head(self._store, _checked(key))["size"])
+            return int(obstore.head(self._store, checked(key))["size"])
         return None
 
     def delete(self, prefix: str) -> None:
@@ -90,7 +78,7 @@ class LocalFiles:
         _prune(path.parent, self._root)
 
     def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        below = _checked(prefix) if prefix else None
+        below = checked(prefix) if prefix else None
         with _translated(prefix):
             for page in obstore.list(self._store, below):
                 yield from (
@@ -105,7 +93,7 @@ class LocalFiles:
         yield path
 
     def _path(self, key: str) -> Path:
-        return self._root / _checked(key)
+        return self._root / checked(key)
 
 
 class LocalWriter:
@@ -137,12 +125,6 @@ class LocalWriter:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
-
-
-def _checked(key: str) -> str:
-    if not all(_SEGMENT.fullmatch(segment) for segment in key.split("/")):
-        raise ValueError(f"not a key of the file store: {key!r}")
-    return key
 
 
 def _blocks(found: "obstore.GetResult", key: str) -> Iterator[bytes]:
@@ -217,7 +199,7 @@ def _translated(key: str) -> Iterator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        raise _ours(error, key) from error
+        raise of_the_disk(error, key) from error
 
 
 @contextmanager
@@ -227,10 +209,3 @@ def _found(key: str) -> Iterator[None]:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFound(key=key) from error
-
-
-def _ours(error: Exception, key: str) -> DemixerError:
-    """obstore gives the system's error number in its text only."""
-    named = re.search(r"os error (\d+)", str(error))
-    number = int(named[1]) if named else getattr(error, "errno", None)
-    return StorageFull(key=key) if number in _FULL else Transient(key=key, reason=str(error).partition("\n")[0])

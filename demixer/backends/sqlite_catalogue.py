@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +12,12 @@ from demixer.backends.documents import from_document, to_text
 from demixer.backends.sqlite import Database
 from demixer.backends.sqlite_tables import Table
 from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+from demixer.folding import fold
 from demixer.ports import Libraries, Outbox, Separations, Songs, Uploads
 
 SWEPT_AT_ONCE = 1000
+FOLDED = ("artist", "album", "title")  # columns of songs: these tags, folded
+LAST_CHARACTER = chr(sys.maxunicode)  # after every text that goes on
 
 MIGRATIONS = (
     """
@@ -46,6 +50,17 @@ CREATE TABLE libraries (
 CREATE INDEX libraries_newest ON libraries (person_id, kept_at);
 CREATE TABLE outbox (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
 """,
+    """
+ALTER TABLE songs ADD COLUMN artist TEXT NOT NULL DEFAULT '';
+ALTER TABLE songs ADD COLUMN album TEXT NOT NULL DEFAULT '';
+ALTER TABLE songs ADD COLUMN title TEXT NOT NULL DEFAULT '';
+UPDATE songs SET
+    artist = folded(body ->> '$.tags.artist'), album = folded(body ->> '$.tags.album'),
+    title = folded(body ->> '$.tags.title');
+CREATE INDEX songs_by_artist ON songs (artist) WHERE shown;
+CREATE INDEX songs_by_album ON songs (album) WHERE shown;
+CREATE INDEX songs_by_title ON songs (title) WHERE shown;
+""",
 )
 
 
@@ -53,8 +68,8 @@ class SqliteCatalogue:
     """`demixer.ports.Catalogue`."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, MIGRATIONS, variable="CATALOGUE_URL")
-        songs = _songs(self._database)
+        self._database = open_database(path)
+        songs = songs_table(self._database)
         self.uploads: Uploads = SqliteUploads(self._database)
         self.songs: Songs = SqliteSongs(self._database, songs)
         self.separations: Separations = SqliteSeparations(self._database)
@@ -67,7 +82,7 @@ class SqliteCatalogue:
 
 class SqliteUploads:
     def __init__(self, database: Database) -> None:
-        self._table = Table(database, "uploads", Upload, _upload_columns)
+        self._table = uploads_table(database)
 
     def get(self, upload_id: str) -> Upload | None:
         return self._table.get(upload_id)
@@ -115,18 +130,28 @@ class SqliteSongs:
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO song_files VALUES (?, ?)", (sha256, song_id))
 
-    def listed(self, *, order: str, limit: int, offset: int = 0) -> Sequence[Song]:
-        return self._table.select(f"WHERE shown ORDER BY {self.ORDERS[order]} LIMIT ? OFFSET ?", (limit, offset))
+    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
+        which, bounds = self._begins(fold(beginning))
+        rest = f"WHERE shown{which} ORDER BY {self.ORDERS[order]} LIMIT ? OFFSET ?"
+        return self._table.select(rest, (*bounds, limit, offset))
 
     def played(self, song_id: str) -> None:
         with self._database.write(durable=False) as connection:
             connection.execute("UPDATE songs SET plays = plays + 1 WHERE id = ?", (song_id,))
 
+    def _begins(self, folded: str) -> tuple[str, Sequence[str]]:
+        """One query a column, since SQLite reads the whole table rather than three indexes for one `OR`."""
+        if not folded:
+            return "", ()
+        of_one = "SELECT rowid FROM songs WHERE shown AND {0} >= ? AND {0} < ?"
+        found = " UNION ".join(of_one.format(name) for name in FOLDED)
+        return f" AND songs.rowid IN ({found})", (folded, f"{folded}{LAST_CHARACTER}") * len(FOLDED)
+
 
 class SqliteSeparations:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._table = Table(database, "separations", Separation, _separation_columns)
+        self._table = separations_table(database)
 
     def get(self, separation_id: str) -> Separation | None:
         return self._table.get(separation_id)
@@ -147,6 +172,11 @@ class SqliteSeparations:
         )
         row = self._database.row(sql, (separation.id, SeparationState.REQUESTED))
         return int(row["place"]) if row else 1
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        sql = "SELECT count(*) AS many, min(requested_at) AS first FROM separations WHERE state = ?"
+        row = self._database.row(sql, (SeparationState.REQUESTED,))
+        return (row["many"], datetime.fromisoformat(row["first"])) if row and row["first"] else (0, None)
 
 
 class SqliteLibraries:
@@ -189,8 +219,24 @@ class SqliteOutbox:
             connection.executemany("DELETE FROM outbox WHERE id = ?", [(event_id,) for event_id in event_ids])
 
 
-def _songs(database: Database) -> Table[Song]:
+def open_database(path: Path) -> Database:
+    return Database(path, MIGRATIONS, variable="CATALOGUE_URL", prepare=_prepare)
+
+
+def uploads_table(database: Database) -> Table[Upload]:
+    return Table(database, "uploads", Upload, _upload_columns)
+
+
+def separations_table(database: Database) -> Table[Separation]:
+    return Table(database, "separations", Separation, _separation_columns)
+
+
+def songs_table(database: Database) -> Table[Song]:
     return Table(database, "songs", Song, _song_columns, apart=("fingerprint",), counted=("plays",))
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.create_function("folded", 1, lambda text: fold(text or ""), deterministic=True)
 
 
 def _upload_columns(upload: Upload) -> Mapping[str, Any]:
@@ -212,6 +258,7 @@ def _song_columns(song: Song) -> Mapping[str, Any]:
         "removed": song.removed,
         "shown": song.listed and not song.removed,
         "created_at": to_text(song.created_at),
+        **{name: fold(getattr(song.tags, name)) for name in FOLDED},
     }
 
 

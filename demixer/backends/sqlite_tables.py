@@ -55,6 +55,15 @@ class Table(Generic[Aggregate]):
             put_into_outbox(connection, events)
         return replace(aggregate, **dict(stored[0]))
 
+    def put(self, aggregates: Sequence[Aggregate]) -> None:
+        """As they are, with their versions and counts, in the place of whatever is there."""
+        with self._database.write() as connection:
+            for aggregate in aggregates:
+                columns = self._columns(replace(aggregate, version=aggregate.version - 1))
+                values = ", ".join(f":{name}" for name in columns)
+                sql = f"INSERT OR REPLACE INTO {self._name} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608
+                connection.execute(sql, columns)
+
     def _insert(self, connection: sqlite3.Connection, aggregate: Aggregate) -> list[sqlite3.Row]:
         columns = self._columns(aggregate)
         values = ", ".join(f":{name}" for name in columns)

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from demixer.audio.examine import examine
-from demixer.audio.separation import models, protocol, worker
+from demixer.audio.separation import beforehand, models, protocol, worker
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress, SeparationWorker
 from demixer.domain import require
@@ -26,6 +26,7 @@ KINDS = ("flac", "mp3")  # of files a person wants of each stem; the waveforms a
 def separate(song: Path, out: Path, model: str | None, device: str | None) -> None:
     """Raises what reading and separating raise. Whatever happens, an unfinished file is left nowhere."""
     with _settings(model, device) as settings, _stoppable(), _unfinished_in(out) as unfinished:
+        beforehand.check_installed(settings)
         choice = models.resolve(settings)
         _read(song, settings)
         made = _separated(settings, song, unfinished, choice.name)

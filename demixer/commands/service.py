@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 import threading
 import types
 from collections.abc import Callable, Sequence
@@ -10,12 +9,14 @@ from contextlib import ExitStack, closing
 
 import click
 
-from demixer import parent, premises, supervisor
-from demixer.audio.separation import beforehand, models
+from demixer import logs, parent, premises, supervisor
+from demixer.audio.separation import beforehand
 from demixer.house import open_house
 from demixer.settings import Settings, load
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+log = logging.getLogger(__name__)
 
 
 def run() -> None:
@@ -23,16 +24,17 @@ def run() -> None:
     settings = load()
     with premises.occupied(settings):
         _look_over(settings)
-        running = supervisor.supervisor_of(settings, click.echo, lambda: _warn_beside(settings))
+        running = supervisor.supervisor_of(settings, click.echo, lambda: _warn_beside(settings, click.echo))
         _on_signals(running.stop)
         running.run()
 
 
 def web(started_by: int | None) -> None:
-    _begin(started_by)
-    settings = load()
+    settings = _begin(started_by)
     if started_by is None:  # `demixer run` has looked, and after a kill the port may be let go of a moment late
         premises.check_port(settings)
+        premises.check_metrics_ports(settings, 1)
+        beforehand.check_model(settings)
     from web.server import run
 
     run(settings)
@@ -40,38 +42,53 @@ def web(started_by: int | None) -> None:
 
 def consume(names: Sequence[str], started_by: int | None) -> int:
     """Returns the exit code."""
-    _begin(started_by)
+    settings = _begin(started_by)
     from consumers import process, registry
 
     for name in names:
         if name not in registry.NAMES:
             raise click.BadParameter(f"{name!r} is no consumer; there are {', '.join(registry.NAMES)}")
-    with closing(open_house(load())) as house, ExitStack() as held:
+    if started_by is None:
+        _check_what_separates(settings, names)
+    with closing(open_house(settings)) as house, ExitStack() as held:
         running = process.consumers_of(house, names, held)
         _on_signals(running.stop)
         return running.run()
 
 
-def _begin(started_by: int | None) -> None:
+def _begin(started_by: int | None) -> Settings:
     if started_by is not None:
         parent.die_with(started_by)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load()
+    logs.set_up(settings.log_format)
+    return settings
 
 
 def _look_over(settings: Settings) -> None:
     """Engines, device and the model's name, once, so that five processes need not fail one after the other."""
     open_house(settings).close()
-    if settings.model != models.AUTO:
-        models.resolve(settings)
+    premises.check_metrics_ports(settings, len(supervisor.PROGRAMS))
+    beforehand.check_installed(settings)
+    beforehand.check_model(settings)
     beforehand.check_device(settings.device)
 
 
-def _warn_beside(settings: Settings) -> None:
+def _check_what_separates(settings: Settings, names: Sequence[str]) -> None:
+    """What `demixer run` looks at for all, each machine of several looks at for itself."""
+    if "separate" in names:
+        beforehand.check_installed(settings)
+        beforehand.check_device(settings.device)
+        _warn_beside(settings, log.warning)
+    if not {"match", "separate"}.isdisjoint(names):
+        beforehand.check_model(settings)
+
+
+def _warn_beside(settings: Settings, say: Callable[[str], object]) -> None:
     """In its own thread, since the hub may take seconds to not answer."""
 
     def warn() -> None:
         if warning := beforehand.model_warning(settings):
-            click.echo(warning)
+            say(warning)
 
     threading.Thread(target=warn, name="model-warning", daemon=True).start()
 

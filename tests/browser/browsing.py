@@ -24,7 +24,7 @@ from demixer.audio.peaks import Peaks
 from demixer.domain import Person, Separation, Song, Stem
 from demixer.facts import separation_requested
 from demixer.house import House
-from search.documents import document
+from demixer.ports import SongDocument
 from tests.web.visiting import FOUR, PASSWORD, a_song
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -118,7 +118,7 @@ def with_stems(house: House, song_id: str) -> Song:
         separations.finish(house, begun, Path(folder), stems, gain=1.0)
     house.flush()
     song = songs.get(house, song_id)
-    house.search.put([document(song)])
+    house.search.put([SongDocument.of(song)])
     return song
 
 

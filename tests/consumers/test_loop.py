@@ -324,6 +324,7 @@ def test_a_crash_beside_the_polling_ends_the_loop(house: House, clock: Clock) ->
     assert not committed(house)
 
 
+@pytest.mark.embedded
 def test_work_whose_partition_went_to_another_is_finished_and_not_committed_a_second_time(
     house: House, clock: Clock
 ) -> None:
@@ -340,6 +341,7 @@ def test_work_whose_partition_went_to_another_is_finished_and_not_committed_a_se
     assert not hand.jobs
 
 
+@pytest.mark.embedded
 def test_work_that_ends_after_its_partition_went_is_not_committed_twice(house: House, clock: Clock) -> None:
     some_uploads(house, 1)
     loop, hand = working(house, clock, Recorder(raising(Refused())))

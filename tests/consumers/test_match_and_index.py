@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from demixer.audio.separation import models
 from demixer.domain import Event, Failure, Status, Tags, UploadState
 from demixer.errors import StorageFull
 from demixer.house import House
+from search.elastic import ElasticSearch
+from tests import servers
 from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
 from tests.houses import Clock, published
 from tests.ways import MODEL, fingerprint_event, fingerprinted, heard, matched, now, sent, separated, song_of
@@ -108,6 +111,28 @@ def test_a_removed_song_leaves_the_index(house: House, clock: Clock, tmp_path: P
     house.flush()
     drained(house, clock, index.consumer(house))
     assert found(house, "song") == []
+
+
+def test_the_index_waits_for_its_engine_however_long(house: House, clock: Clock, tmp_path: Path) -> None:
+    """It was down for half an hour, and comes back with nothing."""
+    with servers.started(servers.elasticsearch, tmp_path) as engine:
+        if engine.server is None:
+            pytest.skip("the server that TEST_ELASTICSEARCH names is not ours to stop")
+        with closing(ElasticSearch(engine.fresh())) as search:
+            engine.server.stop()
+            moved = replace(house, search=search)
+            song_id = matched(house, sent(house), heard(title="Falcon")).song_id or ""
+            separated(house, tmp_path / "stems", song_id)
+            loop = loop_of(moved, index.consumer(moved), clock)
+            for _ in range(30):
+                steps(loop, 1)
+                clock.advance(60)
+            assert letters(house, "songs") == []
+            engine.server.start()
+            clock.advance(60)
+            steps(loop)
+            loop._leave()
+            assert found(moved, "falcon") == [song_id]
 
 
 @pytest.mark.parametrize("topic", ["matching", "songs"])

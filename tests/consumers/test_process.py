@@ -26,6 +26,10 @@ class Fake:
     def stop(self) -> None:
         self.stopped.set()
 
+    @property
+    def stuck(self) -> bool:
+        return self.stopped.is_set()
+
 
 @pytest.mark.parametrize(
     ("error", "code"), [(KeyError("bug"), process.CRASHED), (SystemExit(), process.CRASHED), (BreakerOpen(), 3)]

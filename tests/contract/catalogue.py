@@ -1,5 +1,6 @@
 """What every catalogue must do, whatever the engine. A subclass gives the fixture `open_catalogue`."""
 
+import functools
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
@@ -259,6 +260,16 @@ class CatalogueContract:
         assert ids(catalogue.uploads.of_person("ana", limit=2, offset=1)) == ["u2", "u1"]
         assert catalogue.uploads.of_person("nobody", limit=10) == []
 
+    def test_what_was_made_at_the_same_time_keeps_the_order_of_saving(self, catalogue: Catalogue) -> None:
+        for name in ("b", "c", "a"):
+            catalogue.uploads.save(an_upload(name, song_id="s1"))
+            catalogue.separations.save(a_separation(name))
+        assert ids(catalogue.uploads.of_person("ana", limit=10)) == ["a", "c", "b"]
+        assert ids(catalogue.uploads.of_song("s1")) == ["b", "c", "a"]
+        assert ids(catalogue.separations.of_song("s1")) == ["b", "c", "a"]
+        assert ids(catalogue.separations.in_state((SeparationState.REQUESTED,))) == ["b", "c", "a"]
+        assert [catalogue.separations.place(a_separation(name)) for name in ("b", "c", "a", "unknown")] == [1, 2, 3, 1]
+
     def test_the_uploads_of_a_song_come_oldest_first_without_cancelled_ones(self, catalogue: Catalogue) -> None:
         for n, state in enumerate([UploadState.JOINED, UploadState.CANCELLED, UploadState.FAILED, UploadState.JOINED]):
             catalogue.uploads.save(an_upload(f"u{n}", song_id="s1", state=state, created_at=at(-n), hidden=n == 3))
@@ -332,6 +343,51 @@ class CatalogueContract:
         assert ids(catalogue.songs.listed(order="newest", limit=2, offset=1)) == ["b", "a"]
         assert catalogue.songs.listed(order="newest", limit=2, offset=9) == []
 
+    @pytest.mark.parametrize(
+        ("beginning", "found"),
+        [
+            ("b", ["björk", "blur"]),
+            ("BJORK", ["björk"]),
+            ("BJO\u0308RK", ["björk"]),
+            ("  homo  geni", ["björk"]),
+            ("Joga", ["björk"]),
+            ("genic", []),
+            ("100%", ["percent"]),
+            ("100_", []),
+            (".*", ["dots"]),
+            ("^", []),
+            ("\u0301", ["björk", "blur", "dots", "percent"]),
+        ],
+    )
+    def test_songs_are_listed_by_how_artist_album_or_title_begins(
+        self, catalogue: Catalogue, beginning: str, found: list[str]
+    ) -> None:
+        known = {
+            "björk": Tags(artist="Björk", album="Homo Genic", title="Jóga"),
+            "blur": Tags(artist="Blur"),
+            "percent": Tags(title="100% (a)"),
+            "dots": Tags(album=".*"),
+        }
+        for song_id, tags in known.items():
+            catalogue.songs.save(a_song(song_id, tags=tags))
+        catalogue.songs.save(a_song("unlisted", tags=known["blur"], listed=False))
+        assert ids(catalogue.songs.listed(order="id", limit=10, beginning=beginning)) == found
+
+    def test_what_begins_so_comes_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
+        for name, seconds, plays in (("c", 0, 5), ("a", 1, 1), ("b", 2, 5), ("d", 3, 0)):
+            tags = Tags(artist="Abba", title="other" if name == "d" else "Waterloo")
+            catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays, tags=tags))
+        listed = functools.partial(catalogue.songs.listed, beginning="water")
+        assert ids(listed(order="newest", limit=10)) == ["b", "a", "c"]
+        assert ids(listed(order="most-played", limit=2)) == ["b", "c"]
+        assert ids(listed(order="id", limit=2, offset=1)) == ["b", "c"]
+
+    def test_a_song_is_found_by_its_new_tags_only(self, catalogue: Catalogue) -> None:
+        song = catalogue.songs.save(a_song(tags=Tags(artist="Wham")))
+        song = catalogue.songs.save(replace(song, tags=Tags(artist="George Michael")))
+        assert catalogue.songs.listed(order="id", limit=10, beginning="wham") == []
+        assert catalogue.songs.listed(order="id", limit=10, beginning="george") == [song]
+
     def test_a_song_that_is_listed_later_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song(listed=False))
         assert catalogue.songs.listed(order="newest", limit=10) == []
@@ -378,6 +434,13 @@ class CatalogueContract:
             for n, state in enumerate(states)
         ]
         assert [catalogue.separations.place(saved[0]), catalogue.separations.place(saved[3])] == [1, 2]
+
+    def test_how_many_wait_and_since_when_is_told_without_reading_the_queue(self, catalogue: Catalogue) -> None:
+        assert catalogue.separations.waiting() == (0, None)
+        states = [SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.REQUESTED, SeparationState.READY]
+        for n, state in enumerate(states):
+            catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(-n)))
+        assert catalogue.separations.waiting() == (2, at(-2))
 
     # libraries
 

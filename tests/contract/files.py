@@ -1,6 +1,8 @@
 """What every file store must do, whatever the engine. A subclass gives the fixture `open_files`."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,6 +27,17 @@ def content(files: Files, key: str, start: int = 0, end: int | None = None) -> b
 
 def keys(files: Files, prefix: str) -> list[str]:
     return sorted(key for key, _ in files.keys(prefix))
+
+
+@contextmanager
+def small_disk() -> Iterator[None]:
+    """No file may grow beyond 3 MB: the system answers much as for a full disk, on any machine, without filling one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * MEGABYTE, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class FilesContract:

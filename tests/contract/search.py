@@ -136,6 +136,13 @@ class SearchIndexContract:
     def test_a_typo_is_forgiven_as_one_types(self, filled: SearchIndex) -> None:
         assert all(found(filled, "thumderstruck"[:size]) == ["thunder"] for size in range(5, 14))
 
+    def test_it_says_where_the_words_were_found(self, index: SearchIndex) -> None:
+        index.put([song("a", "Björk", "(Jóga) live", "Homogenic")])
+        for query in ("bjork joga homogen", "bjrok jogo homogenic"):
+            assert index.search(query, limit=5).marks == {
+                "a": {"artist": [(0, 5)], "album": [(0, 9)], "title": [(1, 5)]}
+            }
+
     def test_every_word_must_be_found(self, filled: SearchIndex) -> None:
         assert set(found(filled, "beatles")) == {"dont", "help"}
         assert found(filled, "beatles down") == ["dont"]

@@ -1,11 +1,9 @@
 import errno
 import fcntl
 import functools
-import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from demixer.backends.object_files import LocalFiles, path_of
 from demixer.errors import ConfigurationError, StorageFull
 from demixer.ports import FileWriter
-from tests.contract.files import MEGABYTE, FilesContract, Opener, content, keys, put
+from tests.contract.files import MEGABYTE, FilesContract, Opener, content, keys, put, small_disk
 
 WRITE_AND_HANG = """
 import sys
@@ -72,20 +70,10 @@ def test_commit_abort_and_delete_leave_nothing_behind(files: LocalFiles, tmp_pat
     assert everything(tmp_path / "files") == [".incoming"]
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may grow beyond 3 MB: the system answers much as for a full disk, on any machine, without filling one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * MEGABYTE, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("size", [4 * MEGABYTE, 40 * MEGABYTE])
 def test_a_full_disk_is_said_and_leaves_nothing_behind(files: LocalFiles, tmp_path: Path, size: int) -> None:
     writer = files.writer("songs/a/f")
-    with pytest.raises(StorageFull):
+    with small_disk(), pytest.raises(StorageFull):
         write_in_pieces_and_commit(writer, size)
     writer.abort()
     assert everything(tmp_path / "files") == [".incoming"]

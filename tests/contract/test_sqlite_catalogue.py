@@ -1,4 +1,5 @@
 import functools
+import json
 import sqlite3
 import threading
 from dataclasses import replace
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from demixer.backends import sqlite_catalogue
-from demixer.backends.sqlite_catalogue import SqliteCatalogue, SqliteSongs
-from demixer.domain import UploadState
+from demixer.backends.documents import to_document
+from demixer.backends.sqlite import Database
+from demixer.backends.sqlite_catalogue import MIGRATIONS, SqliteCatalogue, SqliteSongs
+from demixer.domain import Tags, UploadState
 from demixer.errors import StorageFull
 from tests.contract.catalogue import CatalogueContract, Opener, a_song, an_event, an_upload, at, ids
 from tests.contract.sqlite_disk import fill_disk
@@ -79,4 +82,27 @@ def test_the_sweeper_gets_so_many_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
     found = catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(5000))
     assert ids(found) == [f"u{n}" for n in range(10)]
+    catalogue.close()
+
+
+def test_songs_of_before_are_found_by_how_they_begin(tmp_path: Path) -> None:
+    old = Database(tmp_path / "c.db", MIGRATIONS[:1], variable="CATALOGUE_URL")
+    body = json.dumps({**to_document(a_song(tags=Tags(artist="Ñandú"))), "version": None})
+    with old.write() as connection:
+        row = (body, b"", at(0).isoformat())
+        connection.execute("INSERT INTO songs VALUES ('s1', 1, ?, ?, 0, 'sha', FALSE, TRUE, ?)", row)
+    old.close()
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    assert ids(catalogue.songs.listed(order="newest", limit=10, beginning="nandu")) == ["s1"]
+    catalogue.close()
+
+
+def test_beginnings_are_read_from_the_indexes(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    songs = catalogue.songs
+    assert isinstance(songs, SqliteSongs)
+    which, bounds = songs._begins("abba")
+    steps = catalogue._database.rows(f"EXPLAIN QUERY PLAN SELECT id FROM songs WHERE shown{which}", bounds)
+    used = [name for name in ("artist", "album", "title") if any(f"songs_by_{name}" in row["detail"] for row in steps)]
+    assert used == ["artist", "album", "title"]
     catalogue.close()

@@ -7,7 +7,16 @@ import pytest
 from demixer.backends.sqlite_events import SqliteEvents
 from demixer.errors import StorageFull
 from demixer.ports import Subscription
-from tests.contract.events import EventLogContract, World, numbers, received, records, shared
+from tests.contract.events import (
+    EventLogContract,
+    MembershipContract,
+    TrimContract,
+    World,
+    numbers,
+    received,
+    records,
+    shared,
+)
 from tests.contract.sqlite_disk import fill_disk
 from tests.houses import Clock
 
@@ -32,7 +41,7 @@ class Waits:
         self._meanwhile()
 
 
-class TestSqliteEvents(EventLogContract):
+class TestSqliteEvents(EventLogContract, MembershipContract, TrimContract):
     @pytest.fixture
     def world(self, tmp_path: Path) -> World:
         clock = Clock()

@@ -105,4 +105,4 @@ def _times_separated(running: Service) -> Counter[str]:
     A kill in between, or a look in between, finds a song without its line.
     """
     logs = "\n".join(path.read_text() for path in running.data_dir.glob("logs/separate.log*"))
-    return Counter(re.findall(r"separated song=(\w+)", logs))
+    return Counter(re.findall(r"separated by .* song=(\w+)", logs))

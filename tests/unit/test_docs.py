@@ -1,14 +1,21 @@
 """What the docs promise must be there: every setting, every link."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+import consumers.metrics
+import demixer.metrics
+import web.metrics
 from demixer import settings
+from schemas.document import document
+from schemas.topics import all_topics
 
 ROOT = Path(__file__).parents[2]
+METERED = (consumers.metrics, demixer.metrics, web.metrics)
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -16,6 +23,29 @@ def test_the_docs_list_every_setting_and_no_other() -> None:
     read = set(re.findall(r'read\.\w+\("(\w+)"', inspect.getsource(settings)))
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(read)
+
+
+def test_the_page_on_events_is_fresh() -> None:
+    assert (ROOT / "docs" / "events.md").read_text() == document(), "run `make docs`"
+
+
+def test_the_page_on_events_shows_every_topic_type_and_field() -> None:
+    page = document()
+    for topic in all_topics().values():
+        assert f"\n## {topic.name}\n" in page
+        for event_type in topic.events:
+            section = page.partition(f"\n### {event_type}, version 1\n")[2].partition("\n### ")[0]
+            path = ROOT / "schemas" / "events" / event_type / "1.json"
+            for field in json.loads(path.read_text())["properties"]:
+                assert f"| `{field}` | " in section, (event_type, field)
+
+
+def test_the_page_on_running_the_service_names_only_metrics_there_are() -> None:
+    made = set(re.findall(r'"(demixer_\w+)"', "".join(inspect.getsource(module) for module in METERED)))
+    told = re.findall(r"`?(demixer_\w+)", (ROOT / "docs" / "operations.md").read_text())
+    plain = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in told}
+    assert plain <= made
+    assert made <= plain, "what nobody is told to watch"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -14,10 +14,9 @@ EXCEPTIONS = {
     ("demixer.house", "demixer.backends"),  # the composition root: opens what the settings name
     ("demixer.check", "demixer.backends"),  # opens each engine by itself, to say which one is broken
     ("demixer.commands.people", "demixer.backends"),  # accounts alone, without the other engines
+    ("demixer.commands.moving", "demixer.backends"),  # rows, past the ports that everything else uses
     ("demixer.backends", "search.sqlite"),  # the table from URL scheme to class
     ("demixer.backends", "search.elastic"),
-    ("consumers.index", "search.documents"),  # what is indexed of a song is for the search room to say
-    ("consumers.sweep", "search.documents"),
 }
 
 # What a module must not import, by the longest name that fits it. Arrows within demixer: use cases to ports.
@@ -50,18 +49,25 @@ DRIVERS = {
         "search.sqlite_rebuild",
         "search.sqlite_tables",
     ),
-    "obstore": ("demixer.backends.object_files", "demixer.backends.s3_files"),
-    "argon2": ("demixer.backends.sqlite_accounts",),
-    "email_validator": ("demixer.backends.sqlite_accounts",),
+    "obstore": (
+        "demixer.backends.object_files",
+        *(f"demixer.backends.s3_{what}" for what in ("errors", "files", "links", "place")),
+    ),
+    "argon2": tuple(f"demixer.backends.{which}_accounts" for which in ("local", "sqlite", "mongo")),
+    "email_validator": ("demixer.backends.local_accounts",),
     "mutagen": ("demixer.audio.tagreader",),
     "imageio_ffmpeg": ("demixer.audio.ffmpeg",),
     "PIL": ("demixer.audio.cover", "demixer.audio.tagreader"),
     "gunicorn": ("web.server",),
     "flask": ("web",),
     "click": ("demixer.cli", "demixer.commands"),
-    "pymongo": tuple(f"demixer.backends.mongo{what}" for what in ("", "_accounts", "_catalogue", "_fingerprints")),
+    "pymongo": tuple(
+        f"demixer.backends.mongo{what}"
+        for what in ("", "_accounts", "_catalogue", "_dump", "_fingerprints", "_outbox", "_tables")
+    ),
     "confluent_kafka": tuple(f"demixer.backends.kafka_{what}" for what in ("client", "events", "subscriptions")),
-    "elasticsearch": ("search.elastic", "search.elastic_index"),
+    "elasticsearch": tuple(f"search.elastic{what}" for what in ("", "_client", "_index", "_rebuild")),
+    "elastic_transport": ("search.elastic_client",),
     "prometheus_client": ("demixer.metrics", "web.metrics", "consumers.metrics"),
 }
 

@@ -111,3 +111,12 @@ def test_the_address_is_one_that_a_browser_can_open(tmp_path: Path, host: str, u
 
 def _never(seconds: float) -> None:
     pytest.fail("it waited")
+
+
+def test_a_port_for_numbers_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with listening() as other:
+        port = port_of(other)
+        for first, processes in ((port, 1), (port - 1, 5)):
+            with pytest.raises(ConfigurationError, match=r"METRICS_PORT.* port \d+"):
+                premises.check_metrics_ports(settings_in(tmp_path, metrics_port=first), processes)
+    premises.check_metrics_ports(settings_in(tmp_path, metrics_port=0), 5)

@@ -11,6 +11,7 @@ import pytest
 
 from demixer import supervisor
 from demixer.supervisor import Child, Clock, Supervisor
+from tests.houses import settings_in
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -137,14 +138,37 @@ def test_who_does_not_stop_when_asked_is_killed_with_all_it_started(tmp_path: Pa
     assert not _alive(pid(child))
 
 
-def test_a_log_that_grew_large_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_grew_large_makes_room_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    echo = (sys.executable, "-c", "import time; print('a long history', flush=True); time.sleep(60)")
+    child = Child("echo", echo, tmp_path / "echo.log")
+    running, _, time = supervising([child])
+    running._run_once()
+    until(lambda: b"history" in child.log.read_bytes(), lambda: time.wait(0))
     monkeypatch.setattr(supervisor, "LOG_BYTES", 10)
-    child = Child("short", SHORT, tmp_path / "short.log")
-    child.log.write_text("a long history")
-    child.start(0)
-    child.kill()
-    assert (tmp_path / "short.log.1").read_text() == "a long history"
+    passing(running, time, supervisor.ROOM_SECONDS)
+    assert (tmp_path / "echo.log.1").read_text() == "a long history\n"
     assert child.log.read_text() == ""
+    running._stop_all()
+
+
+def test_a_log_that_is_emptied_goes_on_at_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = "import sys; print('first', flush=True); sys.stdin.read(); print('second', flush=True)"
+    log = tmp_path / "twice.log"
+    monkeypatch.setattr(supervisor, "LOG_BYTES", 1)
+    with (
+        log.open("ab") as out,
+        subprocess.Popen([sys.executable, "-c", twice], stdin=subprocess.PIPE, stdout=out) as process,
+    ):
+        until(lambda: log.read_text() == "first\n", os.sched_yield)
+        supervisor._make_room(log)
+        process.communicate()
+    assert log.read_text() == "second\n"
+
+
+def test_every_process_on_one_machine_has_a_port_for_its_numbers(tmp_path: Path) -> None:
+    told = [supervisor._environ(name, settings_in(tmp_path, metrics_port=9100)) for name in supervisor.PROGRAMS]
+    assert [each["METRICS_PORT"] for each in told] == ["9100", "9101", "9102", "9103", "9104"]
+    assert supervisor._environ("match", settings_in(tmp_path)) == {"METRICS_PORT": "0"}
 
 
 def test_children_die_with_the_supervisor_even_when_it_is_killed(tmp_path: Path) -> None:

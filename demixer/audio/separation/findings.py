@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from demixer.audio.separation import hub, models, weights
+from demixer.audio.separation import models, weights
 from demixer.audio.separation.engine import Device
 from demixer.audio.separation.models import OFFLINE, ModelChoice
 from demixer.audio.separation.weights import Weights
@@ -20,12 +20,16 @@ class Finding(NamedTuple):
 
 def findings(settings: Settings) -> list[Finding]:
     """Loads the model for real, so it may take seconds; fetches no weights. Raises nothing."""
+    if not weights.installed():
+        return [_elsewhere(settings)]
     finding, device = _device(settings)
     return [finding, *_model(settings, device)]
 
 
 def by_hand(name: str) -> str:
     """Which files to fetch for the released model `name` on another machine, and where to put them."""
+    from demixer.audio.separation import hub
+
     files = weights.release_files()
     lines = [
         f"{hub.legacy_url(signature)} (or {signature}.safetensors from https://huggingface.co/{weights.repository(name)})"
@@ -34,6 +38,14 @@ def by_hand(name: str) -> str:
     ]
     folder = "the folder that MODELS_DIR names (set it to any folder)"
     return f"To use {name}, put into {folder}, under their own names: " + "; ".join(lines)
+
+
+def _elsewhere(settings: Settings) -> Finding:
+    try:
+        choice = models.resolve(settings)
+    except DemixerError as error:
+        return Finding(False, sentence(error.code, error.params))
+    return Finding(True, f"songs are separated elsewhere, by {choice.name}: the separation extra is not installed here")
 
 
 def _device(settings: Settings) -> tuple[Finding, Device | None]:
@@ -72,6 +84,8 @@ def _loaded(choice: ModelChoice, found: Weights | None) -> Finding:
 
 
 def _still_to_be_fetched(choice: ModelChoice) -> Finding:
+    from demixer.audio.separation import hub
+
     if hub.reachable(choice.name):
         return Finding(True, f"model {choice.name}; its weights will be fetched with the first song")
     error = ModelUnavailable(model=choice.name, reason=weights.MISSING)

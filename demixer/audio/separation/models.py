@@ -1,9 +1,13 @@
-"""Which separation models there are, which one is used, and which of two is better. Loads no torch."""
+"""Which separation models there are, which one is used, and which of two is better. Loads no torch.
+
+Where the `separation` extra is not installed (web and the light consumers of a service on several machines) `MODEL` is
+taken at its word: nobody there can look at weights, so it must name the model.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from demixer.audio.separation import hub, weights
+from demixer.audio.separation import weights
 from demixer.errors import ConfigurationError, ModelUnavailable
 from demixer.messages import N_
 from demixer.settings import Settings
@@ -31,8 +35,9 @@ class ModelChoice:
     """The model in use.
 
     `parameters` names weights and settings exactly: two runs with equal `parameters` over the same file give the same
-    stems. `stems` is empty for a model of one's own, whose stems are known once it is loaded. `why` is a sentence that
-    can be translated. `four_stems_need` names the model that would give four, "" when there is nothing to gain.
+    stems; "" where nothing is installed to run it. `stems` is empty for a model of one's own, whose stems are known
+    once it is loaded. `why` is a sentence that can be translated. `four_stems_need` names the model that would give
+    four, "" when there is nothing to gain.
     """
 
     name: str
@@ -45,9 +50,11 @@ class ModelChoice:
 def resolve(settings: Settings) -> ModelChoice:
     """The model that `MODEL` stands for. `auto` may ask the hub once per process, for at most `hub.PATIENCE` seconds.
 
-    Raises `ConfigurationError` for a name that nobody knows, or a muddle in `MODELS_DIR`. Does not look whether the
-    weights are there, except for `auto`: `weights.find` does.
+    Raises `ConfigurationError` for a name that nobody knows, a muddle in `MODELS_DIR`, or `auto` where the `separation`
+    extra is not installed. Does not look whether the weights are there, except for `auto`: `weights.find` does.
     """
+    if not weights.installed():
+        return _at_its_word(settings.model)
     try:
         return choice_of(settings.model, settings.models_dir)
     except ModelUnavailable as error:
@@ -83,6 +90,16 @@ def better_than(one: str, other: str) -> bool:
     return RANKING.index(one) > RANKING.index(other) and set(stems_of(one)) >= set(stems_of(other))
 
 
+def _at_its_word(name: str) -> ModelChoice:
+    if name == AUTO:
+        hint = (
+            "auto looks for weights, and nothing here can: the separation extra is not installed. "
+            f"Name the model that the separate consumers run, such as {BEST_BY_DEFAULT} or {OFFLINE}"
+        )
+        raise ConfigurationError(variable="MODEL", hint=hint)
+    return ModelChoice(name, "", stems_of(name), WHY_ASKED)
+
+
 def _as_configuration_error(error: ModelUnavailable, settings: Settings) -> ConfigurationError:
     if error.params["reason"] == weights.UNKNOWN:
         known = ", ".join((AUTO, *reversed(RANKING)))
@@ -92,6 +109,8 @@ def _as_configuration_error(error: ModelUnavailable, settings: Settings) -> Conf
 
 
 def _automatic(models_dir: Path | None) -> ModelChoice:
+    from demixer.audio.separation import hub
+
     best = choice_of(BEST_BY_DEFAULT, models_dir)
     if weights.find(BEST_BY_DEFAULT, models_dir) or hub.reachable(BEST_BY_DEFAULT):
         return ModelChoice(best.name, best.parameters, best.stems, WHY_BEST)

@@ -1,11 +1,13 @@
 """What the two sides of the worker say to each other: one JSON object a line.
 
-    to the child     {"type": "separate", "job", "source", "folder", "model", "models_dir", "device"}
+    to the child     {"type": "separate", "job", "source", "folder", "model", "models_dir", "device", "about"}
                      {"type": "stop", "job"}
     from the child   {"type": "loaded", "job", "model", "device"}
                      {"type": "progress", "job", "fraction"}
                      {"type": "done", "job", "made"}
                      {"type": "failed", "job", "error", "code", "params"}
+
+`about` are the ids of `demixer.logs` that the lines of this job carry.
 
 The end of the input is the end of the child: that is how it learns that its parent is gone, however that died.
 """
@@ -20,7 +22,7 @@ from demixer.domain import Stem
 from demixer.errors import DemixerError, SeparationFailed
 
 Message = Mapping[str, Any]
-TERSE = "--terse"  # on the child's command line
+TERSE, JSON = "--terse", "--json"  # on the child's command line: how it logs
 
 
 def of_made(made: Made) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the weights of a Demucs model lie. Loads no torch.
+"""Where the weights of a Demucs model lie. Loads no torch; what looks for them needs the `separation` extra.
 
 A Demucs model is a bag of one or more networks, each in one file named by its signature. `MODELS_DIR` has the layout of
 `demucs.repo.LocalRepo`: `<signature>-<first 8 hex digits of its SHA-256>.th` and `<name>.yaml`; without the yaml the
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import try_to_load_from_cache
 
 from demixer.errors import ModelUnavailable
 from demixer.messages import N_
@@ -45,6 +44,11 @@ class Bag:
 class Weights:
     bag: Bag
     files: tuple[Path, ...]  # one for each signature, in their order
+
+
+def installed() -> bool:
+    """Whether the packages that separate are on this machine: most processes of a service do without."""
+    return importlib.util.find_spec("demucs") is not None
 
 
 def definition(name: str, models_dir: Path | None) -> Bag:
@@ -141,6 +145,8 @@ def _in_folder(signature: str, folder: Path | None) -> Path | None:
 
 
 def _in_hub_cache(name: str, signature: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
     found = try_to_load_from_cache(repository(name), f"{signature}.safetensors")
     return Path(found) if isinstance(found, str) else None
 

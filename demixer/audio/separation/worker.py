@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demixer import logs
 from demixer.audio.separation import protocol, separate
 from demixer.audio.separation.pace import Pace
 from demixer.audio.separation.process import Process
@@ -92,13 +93,15 @@ class SeparationWorker:
             "model": model,
             "models_dir": str(models_dir) if models_dir else None,
             "device": self._settings.device,
+            "about": dict(logs.ids()),
         }
 
     def _living(self) -> Process:
         if self._child is not None and not self._child.alive:
             self.close()
         if self._child is None:
-            self._child = Process(self._command)
+            as_we_log = (protocol.JSON,) if self._settings.log_format == logs.JSON else ()
+            self._child = Process((*self._command, *as_we_log))
         return self._child
 
 

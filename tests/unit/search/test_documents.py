@@ -6,7 +6,7 @@ from typing import cast
 
 from demixer.domain import Song, Tags
 from demixer.ports import Catalogue, SongDocument
-from search.documents import document, documents
+from search.documents import documents
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ def many(count: int, titled: str = "") -> list[Song]:
 def test_a_document_says_what_a_result_shows() -> None:
     tags = Tags(artist="Björk", album="Homogenic", title="Jóga", year=1997)
     song = replace(a_song("s"), tags=tags, cover="covers/s", plays=3, version=7, duration=305.5)
-    assert document(song) == SongDocument(
+    assert SongDocument.of(song) == SongDocument(
         id="s",
         artist="Björk",
         album="Homogenic",
@@ -70,7 +70,7 @@ def test_a_document_says_what_a_result_shows() -> None:
 
 
 def test_a_song_without_cover_says_so() -> None:
-    assert not document(a_song("s")).cover
+    assert not SongDocument.of(a_song("s")).cover
 
 
 def test_every_song_comes_once_whatever_their_number() -> None:

@@ -1,10 +1,11 @@
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from demixer import settings
-from demixer.audio.separation import beforehand, hub
+from demixer.audio.separation import beforehand, hub, weights
 from demixer.errors import ConfigurationError
 from demixer.settings import Settings
 from tests import small_models
@@ -48,6 +49,22 @@ def test_a_muddle_in_the_weights_is_named(tmp_path: Path, model: str) -> None:
     path.with_name("htdemucs0-12345678.th").touch()
     muddled = environment(tmp_path, MODEL=model, MODELS_DIR=str(tmp_path / "models"))
     assert "more than once" in beforehand.model_warning(muddled)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_machine_that_cannot_separate_says_what_to_install(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "installed", lambda: there)
+    settings = environment(tmp_path, MODEL="htdemucs")
+    beforehand.check_model(settings)
+    with nullcontext() if there else pytest.raises(ConfigurationError, match=r"pip install .*\[separation\]"):
+        beforehand.check_installed(settings)
+
+
+def test_a_wrong_name_is_found_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="MODEL: no model is called"):
+        beforehand.check_model(environment(tmp_path, MODEL="htdemocs"))
 
 
 @pytest.mark.parametrize("setting", ["auto", "cpu"])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from demixer import settings
-from demixer.audio.separation import hub, models
+from demixer.audio.separation import hub, models, weights
 from demixer.audio.separation.models import better_than
 from demixer.errors import ConfigurationError, ModelUnavailable
 from tests import small_models
@@ -57,6 +57,22 @@ def test_a_muddle_in_models_dir_is_an_error_that_names_it(tmp_path: Path) -> Non
         ConfigurationError, match=r"MODELS_DIR: .*more than once: htdemucs0-12345678\.th and htdemucs0-"
     ):
         models.resolve(environment(tmp_path, MODELS_DIR=str(tmp_path / "models")))
+
+
+def test_where_nothing_separates_the_model_is_taken_at_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "installed", lambda: False)
+    chosen = [models.resolve(environment(tmp_path, MODEL=name)) for name in ("htdemucs", "my-own")]
+    assert [(each.name, each.stems) for each in chosen] == [("htdemucs", models.FOUR), ("my-own", ())]
+
+
+def test_where_nothing_separates_auto_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "installed", lambda: False)
+    with pytest.raises(ConfigurationError, match=r"MODEL: auto .* Name the model"):
+        models.resolve(environment(tmp_path))
 
 
 def test_an_unknown_name_in_a_request_is_a_model_that_is_unavailable() -> None:

@@ -1,0 +1,192 @@
+"""Reading from Kafka: as a member of a group, or alone."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Raw
+
+from demixer.backends import kafka_reader
+from demixer.backends.kafka_client import Cluster, Trouble
+from demixer.backends.kafka_lines import Line
+from demixer.backends.kafka_offsets import Offsets, place_of
+from demixer.backends.kafka_reader import Reader, place, raw_place
+from demixer.errors import Transient
+from demixer.ports import Message
+
+LOOK_SECONDS = 0.05  # of one poll while something is expected
+LOSS_SECONDS = 2.0  # until a member that was silent hears what it has lost; librdkafka looks twice a second
+BROWSE_SECONDS = 10.0  # for what was there when browsing began, from brokers that answered a moment ago
+
+GROUP = {
+    **kafka_reader.PROPERTIES,
+    "session.timeout.ms": "10000",  # a process that ended loses its partitions after that
+    "heartbeat.interval.ms": "3000",
+    "max.poll.interval.ms": "60000",  # one that lives but stopped polling
+}
+FIXED = {"enable_auto_commit": "false", "auto_offset_reset": "earliest"}
+STRATEGY = "cooperative-sticky"  # a rebalance stops only the partitions that move
+
+FENCED = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+MOVED_ON = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS)
+
+log = logging.getLogger(__name__)
+
+
+class Browser(Reader):
+    """Reads alone. What lay in the topics when it was made is handed out in the order of time, whatever `timeout`."""
+
+    def __init__(self, cluster: Cluster, topics: Sequence[str], *, from_start: bool) -> None:
+        trouble = Trouble("browsing")
+        fixed = {**FIXED, "group_id": cluster.name("browse"), "enable_partition_eof": "true"}
+        properties = cluster.properties_with(kafka_reader.PROPERTIES, trouble, **fixed)
+        super().__init__(cluster, Consumer(properties), trouble)
+        try:
+            self._assign(topics, from_start)
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, timeout: float) -> Message | None:
+        """None only after everything that was there at first. Raises `Transient` when that does not come."""
+        message = super().poll(timeout)
+        deadline = time.monotonic() + BROWSE_SECONDS
+        while message is None and any(line.outstanding for line in self._lines.values()):
+            if time.monotonic() > deadline:
+                raise Transient(engine="Kafka", reason=self._trouble.reason)
+            message = super().poll(LOOK_SECONDS)
+        return message
+
+    def commit(self, message: Message) -> None:
+        pass
+
+    def _assign(self, topics: Sequence[str], from_start: bool) -> None:
+        offsets = Offsets(self._cluster, self._consumer)
+        places = [place for place in offsets.places() if place[0] in topics]
+        end = offsets.end(places)
+        start = offsets.first(places) if from_start else end
+        self._lines = {place: Line(start[place], end[place]) for place in places}
+        self._consumer.assign([self._partition(place, start[place]) for place in places])
+
+    def _taken(self, line: Line) -> Message:
+        message = line.take()
+        line.done(message.offset)
+        return message
+
+    def _note(self, error: KafkaError, raw: Raw) -> None:
+        if error.code() != KafkaError._PARTITION_EOF:
+            super()._note(error, raw)
+        elif line := self._lines.get(raw_place(self._cluster, raw)):
+            line.reached(raw.offset() or 0)  # where records were deleted, or are marks of a transaction
+
+
+class Membership(Reader):
+    """`demixer.ports.Subscription` of a group member. It joins with its first `poll`, after `prepare`."""
+
+    def __init__(
+        self, cluster: Cluster, topics: Sequence[str], *, group: str, member: str, prepare: Callable[[], object]
+    ) -> None:
+        trouble = Trouble(f"{member} of {group}")
+        fixed = {**FIXED, "group_id": cluster.name(group), "partition_assignment_strategy": STRATEGY}
+        if cluster.static_membership:
+            fixed["group_instance_id"] = f"{cluster.name(group)}.{member}"
+        properties = cluster.properties_with(GROUP, trouble, **fixed)
+        super().__init__(cluster, Consumer(properties), trouble)
+        self._topics, self._prepare, self._joined = [cluster.name(topic) for topic in topics], prepare, False
+        self._silence = int(properties["max.poll.interval.ms"]) / 1000
+        self._polled = time.monotonic()
+
+    def poll(self, timeout: float) -> Message | None:
+        if self._lines and not self._alive():
+            self._hear_of_losses()
+        return super().poll(timeout)
+
+    def commit(self, message: Message) -> None:
+        line = self._lines.get(place(message))
+        if line is None or not self._alive() or not line.covers(message.offset):
+            return
+        error = self._committed(self._partition(place(message), message.offset + 1))
+        if error is None:
+            line.done(message.offset)
+        else:
+            self._not_committed(message, error)
+
+    def resume(self, message: Message) -> None:
+        super().resume(message)
+        if line := self._lines.get(place(message)):
+            line.rewind()
+
+    def owns(self, message: Message) -> bool:
+        return super().owns(message) and self._alive()
+
+    def _taken(self, line: Line) -> Message:
+        return line.take()
+
+    def _alive(self) -> bool:
+        """By the measure of librdkafka, which leaves the group for a member that polls no more."""
+        return time.monotonic() - self._polled < self._silence
+
+    def _hear_of_losses(self) -> None:
+        """After a silence: what was fetched before it may be somebody else's by now."""
+        deadline = time.monotonic() + LOSS_SECONDS
+        while self._lines and time.monotonic() < deadline:
+            self._receive(LOOK_SECONDS)
+
+    def _fetch(self, timeout: float) -> None:
+        if not self._joined:
+            self._join()
+        super()._fetch(timeout)
+        self._polled = time.monotonic()
+
+    def _join(self) -> None:
+        self._prepare()
+        self._consumer.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+        self._joined = True
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lines.update({place_of(self._cluster, one): Line() for one in partitions})
+        with suppress(Transient, KafkaException):  # then the lag is told from the first commit on
+            self._mark_beginning(consumer, partitions)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            self._lines.pop(place_of(self._cluster, partition), None)
+
+    def _mark_beginning(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group's offset of what it has never read, so that the lag counts it. 0 is the oldest record, too."""
+        places = [place_of(self._cluster, one) for one in partitions]
+        known = Offsets(self._cluster, consumer).committed(places)
+        fresh = [self._partition(place, 0) for place in places if place not in known]
+        if fresh:
+            consumer.commit(offsets=fresh, asynchronous=False)
+
+    def _committed(self, partition: TopicPartition) -> KafkaError | None:
+        try:
+            (done,) = self._consumer.commit(offsets=[partition], asynchronous=False)
+            return done.error
+        except KafkaException as error:
+            found: KafkaError = error.args[0]
+            return found
+
+    def _not_committed(self, message: Message, error: KafkaError) -> None:
+        """The group may have moved on without us: the news about that waits for the next look."""
+        if error.code() in FENCED:
+            self._end_of(error)
+        elif error.code() in MOVED_ON:
+            self._receive(0)
+        if self.owns(message):
+            raise Transient(engine="Kafka", reason=error.str())
+
+    def _note(self, error: KafkaError, raw: Raw) -> None:
+        if error.code() in FENCED:
+            self._end_of(error)
+        else:
+            super()._note(error, raw)
+
+    def _end_of(self, error: KafkaError) -> None:
+        log.error("Kafka, %s: nothing more is read here: %s", self._trouble.who, error.str())
+        self._end()

@@ -1,0 +1,37 @@
+"""Tables as plain rows, past every rule of the ports: for `demixer migrate` alone.
+
+A row is a document of JSON values, the same on every engine, with everything that is stored: versions, counts of plays,
+hashes of passwords and tokens. What follows from other rows, and events that wait to be published, are no part of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+Key = tuple[str, ...]
+
+CATALOGUE: Mapping[str, Sequence[str]] = {  # each table with the fields that are its key
+    "uploads": ("id",),
+    "songs": ("id",),
+    "separations": ("id",),
+    "song_files": ("sha256",),
+    "libraries": ("person_id", "song_id"),
+}
+ACCOUNTS: Mapping[str, Sequence[str]] = {"people": ("id",), "tokens": ("hash",)}
+
+
+class Dump(Protocol):
+    """The tables of one engine. Nobody else may write to them meanwhile."""
+
+    tables: Mapping[str, Sequence[str]]  # `CATALOGUE` or `ACCOUNTS`
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """All, in the order of their keys by code point. Rows behind the last one given may be put or removed."""
+
+    def put(self, table: str, rows: Sequence[Row]) -> None:
+        """Exactly these, in the place of whatever had their keys. On the disk when it returns."""
+
+    def remove(self, table: str, rows: Sequence[Row]) -> None:
+        """Those with the keys of these rows; gone already is fine."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,92 @@
+"""The log of every process: lines for people, or one JSON object a line, each with the ids of what it is about.
+
+The ids belong to the work a thread is at (a context variable), so every line has them, those of libraries too.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TextIO
+
+TEXT, JSON = "text", "json"  # as LOG_FORMAT names them
+CHATTY = ("elastic_transport", "httpx", "huggingface_hub", "urllib3")  # at INFO they tell of every request they make
+CONTROL = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}  # so that a name cannot forge a line
+
+Ids = Mapping[str, str]  # what: its id, such as upload, song, separation, event, consumer, request
+
+_ids: ContextVar[Ids] = ContextVar("ids", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(**ids: object) -> Iterator[None]:
+    """Within it, lines of this thread carry these ids beside those of around it; `None` and "" are left out."""
+    token = _ids.set(_with(ids))
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def note(**ids: object) -> None:
+    """From here to the end of the `about` around it (or of the request), lines carry these ids, too."""
+    _ids.set(_with(ids))
+
+
+def begin(**ids: object) -> None:
+    """New work in a thread that may have done other work before: all that was noted is forgotten."""
+    _ids.set(MappingProxyType({}))
+    note(**ids)
+
+
+def ids() -> Ids:
+    """What the lines of this thread carry now: to hand it on to another thread or process."""
+    return _ids.get()
+
+
+def set_up(log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """All lines of this process from now on, warnings of Python too: to `stream`, by default standard error."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(Json() if log_format == JSON else Text())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Text(logging.Formatter):
+    """`time LEVEL logger: message [song=… upload=…]`, then the traceback if there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        line = super().formatMessage(record).translate(CONTROL)
+        told = " ".join(f"{name}={value}" for name, value in sorted(ids().items()))
+        return f"{line} [{told}]" if told else line
+
+
+class Json(logging.Formatter):
+    """`{"time", "level", "logger", "message"}`, the ids, the `fields` of `extra`, and `error` with a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **ids(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _with(more: Mapping[str, object]) -> Ids:
+    given = {name: str(value) for name, value in more.items() if value not in (None, "")}
+    return MappingProxyType({**_ids.get(), **given})

@@ -1,0 +1,253 @@
+"""What a consumer process tells of its work: counts, ids in its lines, and whether it is well."""
+
+import json
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from consumers import endings, metrics, process, registry, status, watch
+from consumers.loop import STUCK_SECONDS, Loop
+from consumers.registry import Runnable, build
+from consumers.status import Status
+from consumers.timer import Chore, Timer
+from demixer import facts, logs
+from demixer.domain import Event, Failure
+from demixer.errors import ConfigurationError, NotFound, Transient
+from demixer.health import Health
+from demixer.house import House
+from demixer.ports import SearchIndex
+from schemas.topics import all_topics
+from tests.consumers.driving import Recorder, loop_of, publish_bytes, some_uploads, steps
+from tests.houses import Clock, house_in
+from tests.serving import free_port
+from tests.ways import sent
+
+
+class Counts:
+    """What was counted since the test began: the numbers are the process's."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def __call__(self, name: str, **labels: str) -> float:
+        key = (name, tuple(sorted(labels.items())))
+        return self._now().get(key, 0.0) - self._before.get(key, 0.0)
+
+    def _now(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in metrics.REGISTRY.collect()
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def counts() -> Counts:
+    return Counts()
+
+
+def raising(error: Exception) -> Callable[[Event, Any], object]:
+    def then(event: Event, context: Any) -> None:
+        raise error
+
+    return then
+
+
+def watched_loop(house: House, clock: Clock, recorder: Recorder) -> Loop:
+    return loop_of(house, watch.watched(recorder.consumer()), clock)
+
+
+def test_what_is_handled_is_counted_with_its_type_its_age_and_its_time(
+    house: House, clock: Clock, counts: Counts
+) -> None:
+    some_uploads(house, 3)
+    clock.advance(20)
+    steps(watched_loop(house, clock, Recorder()))
+    which = {"consumer": "test", "type": "upload.received"}
+    assert counts("demixer_messages_total", **which, outcome="done") == 3
+    assert counts("demixer_handling_seconds_count", **which) == 3
+    assert counts("demixer_message_age_seconds_sum", **which) == 60
+    assert counts("demixer_messages_in_hand", consumer="test") == 0
+
+
+def test_a_retry_and_a_dead_letter_are_counted_as_such(house: House, clock: Clock, counts: Counts) -> None:
+    some_uploads(house, 1)
+    loop = watched_loop(house, clock, Recorder(raising(Transient(reason="busy"))))
+    steps(loop, 3)
+    which = {"consumer": "test", "type": "upload.received"}
+    assert counts("demixer_messages_total", **which, outcome="retry") == 1
+    some_uploads(house, 4)
+    refusing = loop_of(house, watch.watched(Recorder(raising(NotFound())).consumer(name="refusing")), clock)
+    steps(refusing)
+    assert counts("demixer_messages_total", consumer="refusing", type="upload.received", outcome="dead") == 5
+
+
+def test_labels_are_a_bounded_number_whatever_is_sent(house: House, clock: Clock, counts: Counts) -> None:
+    for number in range(3):
+        publish_bytes(house, "uploads", b"no event", type=f"made.up.{number}")
+    steps(watched_loop(house, clock, Recorder()))
+    assert counts("demixer_messages_total", consumer="test", type="other", outcome="dead") == 3
+
+
+def test_failures_are_counted_by_their_reason(house: House, counts: Counts) -> None:
+    upload = sent(house)
+    for code in ("not-audio", "made-up-by-somebody"):
+        event = facts.upload_rejected(upload, Failure(code), house.now())
+        with metrics.handling("fingerprint", event, 0.0):
+            pass
+    assert counts("demixer_failures_total", type="upload.rejected", code="not-audio") == 1
+    assert counts("demixer_failures_total", type="upload.rejected", code="other") == 1
+
+
+def test_the_speed_of_a_separation_is_told_for_each_second_of_sound(counts: Counts) -> None:
+    metrics.separated("htdemucs", "CPU", seconds=30, audio=240)
+    labels = {"model": "htdemucs", "device": "CPU"}
+    assert counts("demixer_separation_seconds_per_audio_second_sum", **labels) == pytest.approx(0.125)
+
+
+def test_lines_within_a_handler_and_about_its_end_carry_the_ids_of_the_event(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, str]] = []
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(endings.log, "error", lambda *args: told.append(dict(logs.ids())))
+
+    def then(event: Event, context: Any) -> None:
+        seen.append(dict(logs.ids()))
+        raise NotFound
+
+    (upload,) = some_uploads(house, 1)
+    logs.begin()
+    steps(watched_loop(house, clock, Recorder(then)))
+    expected = {"consumer": "test", "event": facts.upload_received(upload).id, "upload": upload.id}
+    assert seen == [expected]
+    assert told == [expected]
+    assert logs.ids() == {}
+
+
+def test_every_event_that_was_handled_has_a_line(house: House, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    some_uploads(house, 2)
+    with caplog.at_level(logging.INFO, "consumers.watch"):
+        steps(watched_loop(house, clock, Recorder()))
+    assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["upload.received handled"] * 2
+
+
+def stuck(running: Runnable) -> bool:
+    return running.stuck
+
+
+def test_a_loop_that_comes_round_no_more_is_stuck(house: House, clock: Clock) -> None:
+    loop = loop_of(house, Recorder().consumer(), clock)
+    steps(loop, 1)
+    assert not stuck(loop)
+    clock.advance(STUCK_SECONDS + 1)
+    assert stuck(loop)
+    steps(loop, 1)
+    assert not stuck(loop)
+
+
+def test_a_timer_may_take_longer_and_is_stuck_too_in_the_end(clock: Clock) -> None:
+    timer = Timer("sweep", [Chore("look", 1, lambda: None)], clock.monotonic)
+    clock.advance(STUCK_SECONDS + 1)
+    assert not stuck(timer)
+    clock.advance(3600)
+    assert stuck(timer)
+    timer._run_once()
+    assert not stuck(timer)
+
+
+class Down:
+    def search(self, *args: object, **named: object) -> object:
+        raise Transient(reason="connection refused")
+
+
+def ready(house: House, *, needed: tuple[str, ...] = status.NEEDED, stuck: tuple[str, ...] = ()) -> tuple[int, Any]:
+    code, _, body = Status(Health(house, needed=needed), lambda: stuck).answer("/readyz")
+    return code, json.loads(body)
+
+
+def test_it_is_ready_when_its_loops_come_round_and_its_engines_answer(house: House) -> None:
+    assert ready(house)[0] == 200
+    code, body = ready(house, stuck=("match",))
+    assert (code, body["stuck"], body["ready"]) == (503, ["match"], False)
+
+
+def test_only_who_indexes_needs_the_search_engine(house: House) -> None:
+    searchless = replace(house, search=cast(SearchIndex, Down()))
+    assert ready(searchless)[0] == 200
+    assert ready(searchless, needed=(*status.NEEDED, "search"))[0] == 503
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[int]:
+    """A process with all consumers, made and not run; its port."""
+    port = free_port()
+    with house_in(tmp_path, metrics_port=port) as house, ExitStack() as held:
+        process.consumers_of(house, registry.NAMES, held)
+        yield port
+
+
+def get(port: int, path: str) -> tuple[int, str, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+def test_all_of_it_is_served_at_the_port(served: int) -> None:
+    assert get(served, "/healthz")[::2] == (200, "ok\n")
+    code, kind, body = get(served, "/readyz")
+    assert (code, kind, json.loads(body)["ready"]) == (200, "application/json", True)
+    code, kind, body = get(served, "/metrics?name[]=x")
+    assert code == 200
+    assert kind.startswith("text/plain; version=")
+    assert "demixer_messages_total" in body
+    assert get(served, "/secrets")[0] == 404
+
+
+def test_the_port_is_free_again_afterwards_and_one_that_is_taken_is_an_error_at_start(tmp_path: Path) -> None:
+    port = free_port()
+    with house_in(tmp_path, metrics_port=port) as house:
+        with ExitStack() as held:
+            status.serve(house, ["match"], list, held)
+            with ExitStack() as second, pytest.raises(ConfigurationError, match="METRICS_PORT"):
+                status.serve(house, ["index"], list, second)
+        with ExitStack() as held:
+            status.serve(house, ["match"], list, held)
+            assert get(port, "/healthz")[0] == 200
+
+
+def test_without_a_port_nothing_listens(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "_open", lambda *args: pytest.fail("somebody listens"))
+    with ExitStack() as held:
+        status.serve(house, ["match"], list, held)
+
+
+def test_the_topics_name_the_groups_that_read_them(house: House) -> None:
+    reads: dict[str, set[str]] = {name: set() for name in all_topics()}
+    for name, make in registry._CONSUMERS.items():
+        made = make(house)
+        made.close()
+        for topic in made.topics:
+            reads[topic].add(name)
+    assert {topic.name: set(topic.readers) for topic in all_topics().values()} == reads
+
+
+def test_what_the_service_runs_is_watched(house: House, counts: Counts) -> None:
+    sent(house)
+    with ExitStack() as held:
+        loop = build("fingerprint", house, held)
+        assert isinstance(loop, Loop)
+        steps(loop, 1)
+        loop._finish()
+        loop._leave()
+    assert counts("demixer_message_age_seconds_count", consumer="fingerprint", type="upload.received") == 1

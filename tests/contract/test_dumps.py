@@ -1,0 +1,96 @@
+"""The tables of both engines as rows: the same rows, exactly, and in the same order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from demixer import backends
+from demixer.dumps import Dump, Row
+from tests.houses import settings_in
+from tests.installations import furnish
+from tests.servers import Engine
+
+Openers = tuple[Callable[[], Dump], Callable[[], Dump]]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[list[Dump]]:
+    """The catalogue and the accounts of a furnished house."""
+    furnish(tmp_path / "old")
+    settings = settings_in(tmp_path / "old")
+    with (
+        closing(backends.open_catalogue_dump(settings.catalogue_url)) as catalogue,
+        closing(backends.open_accounts_dump(settings.accounts_url)) as accounts,
+    ):
+        yield [catalogue, accounts]
+
+
+class DumpsContract:
+    @pytest.fixture
+    def target(self) -> list[Dump]:
+        raise NotImplementedError
+
+    def test_rows_are_kept_exactly(self, source: list[Dump], target: list[Dump]) -> None:
+        for ours, theirs in zip(source, target, strict=True):
+            for table in ours.tables:
+                rows = list(ours.rows(table))
+                theirs.put(table, rows)
+                assert list(theirs.rows(table)) == rows
+                assert rows, table
+
+    def test_putting_again_replaces_and_removing_again_is_fine(self, target: list[Dump]) -> None:
+        accounts = target[1]
+        accounts.put("people", [a_person("a"), a_person("b")])
+        accounts.put("people", [a_person("b", name="Ben")])
+        assert list(accounts.rows("people")) == [a_person("a"), a_person("b", name="Ben")]
+        for _ in range(2):
+            accounts.remove("people", [a_person("a")])
+            assert list(accounts.rows("people")) == [a_person("b", name="Ben")]
+
+    def test_keys_of_several_fields_are_in_order_and_read_over_many_pages(
+        self, target: list[Dump], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("sqlite_dump", "mongo_dump"):
+            monkeypatch.setattr(f"demixer.backends.{module}.PAGE", 3)
+        kept = [kept_song(person, song) for person in ("a", "a-b", "a.b", "ab", "é", "🎵") for song in ("1", "12", "2")]
+        target[0].put("libraries", kept[::-1])
+        assert list(target[0].rows("libraries")) == kept
+        target[0].remove("libraries", kept[1::2])
+        assert list(target[0].rows("libraries")) == kept[::2]
+
+    def test_hashes_are_in_order(self, target: list[Dump]) -> None:
+        tokens = [{"hash": f"{n:064x}", "person_id": "a", "created_at": "then"} for n in (0, 127, 128, 255, 2**255)]
+        target[1].put("tokens", tokens[::-1])
+        assert list(target[1].rows("tokens")) == tokens
+
+
+class TestSqliteDumps(DumpsContract):
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> Iterator[list[Dump]]:
+        settings = settings_in(tmp_path / "new")
+        with (
+            closing(backends.open_catalogue_dump(settings.catalogue_url)) as catalogue,
+            closing(backends.open_accounts_dump(settings.accounts_url)) as accounts,
+        ):
+            yield [catalogue, accounts]
+
+
+class TestMongoDumps(DumpsContract):
+    @pytest.fixture
+    def target(self, mongodb: Engine) -> Iterator[list[Dump]]:
+        url = mongodb.fresh()
+        with (
+            closing(backends.open_catalogue_dump(url)) as catalogue,
+            closing(backends.open_accounts_dump(url)) as accounts,
+        ):
+            yield [catalogue, accounts]
+
+
+def a_person(person_id: str, name: str = "Somebody") -> Row:
+    return {"id": person_id, "email": f"{person_id}@b.cc", "name": name, "password": "hash", "created_at": "then"}
+
+
+def kept_song(person_id: str, song_id: str) -> Row:
+    return {"person_id": person_id, "song_id": song_id, "kept_at": "then"}

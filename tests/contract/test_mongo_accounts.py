@@ -1,0 +1,14 @@
+import functools
+
+import pytest
+
+from demixer.backends.mongo_accounts import MongoAccounts
+from tests.contract.accounts import AccountsContract, Opener
+from tests.houses import CHEAP
+from tests.servers import Engine
+
+
+class TestMongoAccounts(AccountsContract):
+    @pytest.fixture
+    def open_accounts(self, mongodb: Engine) -> Opener:
+        return functools.partial(MongoAccounts, mongodb.fresh(), hasher=CHEAP)

@@ -1,0 +1,61 @@
+import functools
+import threading
+
+import pytest
+
+from demixer.backends import mongo_fingerprints
+from demixer.backends.mongo_fingerprints import MongoFingerprints
+from demixer.errors import Transient
+from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
+from tests.servers import Engine
+
+
+class TestMongoFingerprints(FingerprintIndexContract):
+    @pytest.fixture
+    def open_index(self, mongodb: Engine) -> Opener:
+        return functools.partial(MongoFingerprints, mongodb.fresh())
+
+
+def test_a_key_that_too_many_songs_share_says_nothing(mongodb: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo_fingerprints, "COMMON", 3)
+    index = MongoFingerprints(mongodb.fresh())
+    for n in range(3):
+        index.add(f"s{n}", stored(items(1)))
+    assert index.candidates(stored(items(1))) == ["s0", "s1", "s2"]
+    for n in range(3, 6):
+        index.add(f"s{n}", stored(items(1)))
+    assert index.candidates(stored(items(1))) == []
+    with index._database.collection(mongo_fingerprints.KEYS) as postings:
+        assert {len(posting["songs"]) for posting in postings.find()} == {4}
+    index.close()
+
+
+def test_many_threads_add_songs_that_share_their_keys(mongodb: Engine) -> None:
+    index = MongoFingerprints(mongodb.fresh())
+    threads = [threading.Thread(target=index.add, args=(f"s{n}", stored(items(1)))) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert index.candidates(stored(items(1))) == [f"s{n}" for n in range(6)]
+    index.close()
+
+
+def test_adding_again_after_a_break_in_the_middle_leaves_nothing_double(
+    mongodb: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = MongoFingerprints(mongodb.fresh())
+
+    def broken(key: int, song_id: str) -> None:
+        raise Transient(reason="killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mongo_fingerprints, "_posting", broken)
+        with pytest.raises(Transient):
+            index.add("song", stored(items(1)))
+    assert index.candidates(stored(items(1))) == []
+    for _ in range(2):
+        index.add("song", stored(items(1)))
+    with index._database.collection(mongo_fingerprints.KEYS) as postings:
+        assert {tuple(posting["songs"]) for posting in postings.find()} == {("song",)}
+    index.close()

@@ -1,0 +1,85 @@
+"""What whoever runs the service is told: the same upload in the log of every process, and numbers at every port."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+
+from tests import music
+from tests.e2e.service import Service, service, wait_for
+
+pytestmark = pytest.mark.slow
+PROCESSES = ("web", "fingerprint", "match", "separate")
+
+
+def five_free_ports() -> int:
+    """The first. Below those that systems give to whoever asks for any, and apart from those of a test beside this one."""
+    bases = range(20_000 + os.getpid() % 1000 * 5, 32_000, 5)
+    return next(first for first in bases if all(is_free(first + number) for number in range(5)))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    told = {"LOG_FORMAT": "json", "METRICS_PORT": str(five_free_ports())}
+    with service(tmp_path_factory.mktemp("data"), MODEL="spleeter-2stems", DEVICE="cpu", **told) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def upload(running: Service) -> dict[str, Any]:
+    ana = running.person("ana@example.org")
+    ended = ana.ended(ana.upload(music.stem_file())["id"])
+    assert ended["status"] == "ready", ended
+    return ended
+
+
+def lines(running: Service, process: str) -> list[dict[str, Any]]:
+    text = (running.data_dir / "logs" / f"{process}.log").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_process_tells_of_the_upload_in_json(running: Service, upload: dict[str, Any], process: str) -> None:
+    told = [line for line in lines(running, process) if line.get("upload") == upload["id"]]
+    assert told
+    if process != "web":
+        assert {line["consumer"] for line in told} == {process}
+    if process in ("match", "separate"):
+        assert upload["song_id"] in {line.get("song") for line in told}
+
+
+def numbers(port: int) -> str:
+    """ "" while nobody listens: a process may still start when the song is ready."""
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    except requests.ConnectionError:
+        return ""
+
+
+def counts(consumer: str, port: int) -> bool:
+    return f'demixer_messages_total{{consumer="{consumer}"' in numbers(port)
+
+
+def test_the_numbers_of_every_process_can_be_read(running: Service, upload: dict[str, Any]) -> None:
+    first = int(running.environ["METRICS_PORT"])
+    for port, consumer in enumerate(("fingerprint", "match", "separate", "index"), first + 1):
+        wait_for(f"{consumer} counts", partial(counts, consumer, port), seconds=60)
+        assert requests.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 200
+    assert 'demixer_separation_seconds_per_audio_second_count{device="CPU' in numbers(first + 3)
+    web = numbers(first)
+    assert 'route="/api/v1/uploads",status="202"} 1.0' in web
+    assert 'demixer_consumer_lag{group="separate",topic="separations"} 0.0' in web

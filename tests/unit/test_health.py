@@ -1,0 +1,160 @@
+"""Whether the engines answer, found out within a bound whatever they do."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from demixer import metrics, separations
+from demixer.errors import Transient
+from demixer.health import Health
+from demixer.house import House
+from demixer.metrics import Inventory, exposition
+from demixer.ports import EventLog, SearchIndex
+from tests.houses import Clock
+from tests.ways import sent
+
+NEEDED = ("catalogue", "events")
+
+
+class Engine:
+    """Does what the test says, whatever it is asked."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self.then, self.asked = then, 0
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*args: object, **named: object) -> object:
+            self.asked += 1
+            return self.then()
+
+        return ask
+
+
+def down() -> object:
+    raise Transient(reason="connection refused")
+
+
+def with_events(house: House, engine: Engine) -> House:
+    return replace(house, events=cast(EventLog, engine))
+
+
+@pytest.fixture
+def hanging() -> Iterator[Engine]:
+    """Answers nothing until the test is over."""
+    over = threading.Event()
+    yield Engine(lambda: over.wait(60))
+    over.set()
+
+
+def test_a_house_in_order_is_ready(house: House) -> None:
+    report = Health(house, needed=NEEDED).report()
+    assert report.ready
+    assert set(report.engines) == {"catalogue", "accounts", "files", "events", "search"}
+    assert report.body()["warnings"] == []
+
+
+def test_an_engine_that_is_needed_and_down_makes_it_unready_and_says_no_more_than_its_name(house: House) -> None:
+    report = Health(with_events(house, Engine(down)), needed=NEEDED).report()
+    assert not report.ready
+    assert report.body()["engines"]["events"] == "down"
+    assert "refused" not in str(report.body())
+
+
+def test_one_that_can_be_done_without_is_a_warning(house: House) -> None:
+    searchless = replace(house, search=cast(SearchIndex, Engine(down)))
+    report = Health(searchless, needed=NEEDED).report()
+    assert report.ready
+    assert report.body()["warnings"] == ["search"]
+
+
+def test_an_engine_that_hangs_holds_up_nobody_and_is_not_asked_again(house: House, hanging: Engine) -> None:
+    health = Health(with_events(house, hanging), needed=NEEDED, patience=0.05, fresh=0)
+    began = time.monotonic()
+    for _ in range(3):
+        assert health.report().engines["events"] is False
+    assert time.monotonic() - began < 2
+    assert hanging.asked == 1
+
+
+def test_an_answer_counts_for_a_moment(house: House) -> None:
+    engine = Engine(dict)
+    health = Health(with_events(house, engine), needed=NEEDED, fresh=60)
+    assert [health.report().ready for _ in range(5)] == [True] * 5
+    assert engine.asked == 1
+
+
+def test_the_log_says_once_that_an_engine_went_and_why_and_once_that_it_came_back(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine(down)
+    health = Health(with_events(house, engine), needed=NEEDED, fresh=0)
+    with caplog.at_level(logging.WARNING, "demixer.health"):
+        health.report()
+        health.report()
+        engine.then = dict
+        health.report()
+    assert [record.getMessage() for record in caplog.records] == [
+        "events does not answer: try-again (reason='connection refused')",
+        "events answers again",
+    ]
+
+
+def values(house: House) -> dict[str, float]:
+    """What Prometheus would read, by series."""
+    registry = CollectorRegistry()
+    registry.register(Inventory(house, Health(house, needed=(), fresh=0)))
+    lines = exposition(registry).decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def test_the_queue_can_be_read(house: House, clock: Clock) -> None:
+    first = separations.request(house, "song-1", "htdemucs")
+    clock.advance(30)
+    separations.request(house, "song-2", "htdemucs")
+    separations.request(house, "song-3", "htdemucs")
+    assert separations.take(house, first, "somebody") is None, "there is no such song"
+    clock.advance(12)
+    found = values(house)
+    assert found["demixer_separations_waiting"] == 3
+    assert found["demixer_separations_running"] == 0
+    assert found["demixer_separations_oldest_wait_seconds"] == 42
+
+
+def test_an_empty_queue_waits_for_nothing(house: House) -> None:
+    found = values(house)
+    assert found["demixer_separations_waiting"] == found["demixer_separations_oldest_wait_seconds"] == 0
+
+
+def test_lag_is_told_by_group_and_topic(house: House) -> None:
+    house.events.subscribe(["uploads"], group="fingerprint", member="one").close()
+    for number in range(3):
+        sent(house, data=f"song {number}".encode())
+    assert values(house)['demixer_consumer_lag{group="fingerprint",topic="uploads"}'] == 3
+
+
+def test_what_could_not_be_published_is_counted_up_to_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = with_events(house, Engine(down))
+    for number in range(3):
+        sent(stuck, data=f"song {number}".encode())
+    found = values(stuck)
+    assert found["demixer_outbox_events"] == 3
+    assert found['demixer_engine_up{engine="events"}'] == 0
+    assert not any(name.startswith("demixer_consumer_lag{") for name in found)
+    monkeypatch.setattr(metrics, "OUTBOX_LIMIT", 2)
+    assert values(stuck)["demixer_outbox_events"] == 2
+
+
+def test_an_engine_that_goes_while_it_is_read_leaves_its_numbers_out(house: House) -> None:
+    answers: Sequence[Callable[[], object]] = [dict, down]
+    rest = iter(answers)
+    flaky = Engine(lambda: next(rest)())
+    found = values(with_events(house, flaky))
+    assert found['demixer_engine_up{engine="events"}'] == 1
+    assert "demixer_separations_waiting" in found
+    assert not any(name.startswith("demixer_consumer_lag{") for name in found)
