@@ -10,6 +10,7 @@ from demixer.backends.kafka_publisher import Publisher
 from demixer.backends.kafka_reader import Reader
 from demixer.backends.kafka_subscriptions import Browser, Membership
 from demixer.backends.kafka_topics import Topics
+from demixer.errors import Transient
 from demixer.ports import Record
 
 AnyReader = TypeVar("AnyReader", bound=Reader)
@@ -25,8 +26,13 @@ class KafkaEvents:
         self._readers: list[Reader] = []
 
     def publish(self, records: Sequence[Record]) -> None:
-        if records:
+        if not records:
+            return
+        try:
             self._publisher.publish(records, lambda: self._topics.ensure(record.topic for record in records))
+        except Transient:
+            self._topics.forget()  # somebody may have deleted one
+            raise
 
     def subscribe(self, topics: Sequence[str], *, group: str, member: str) -> Membership:
         prepare = lambda: self._topics.ensure(topics)  # noqa: E731

@@ -148,6 +148,8 @@ class Membership(Reader):
         self._joined = True
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._over:
+            return  # on the way out
         self._lines.update({place_of(self._cluster, one): Line() for one in partitions})
         with suppress(Transient, KafkaException):  # then the lag is told from the first commit on
             self._mark_beginning(consumer, partitions)

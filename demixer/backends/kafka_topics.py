@@ -31,6 +31,10 @@ class Topics:
         if new := set(topics) - self._known:
             self._make_missing(self._admin(), new)
 
+    def forget(self) -> None:
+        """Ask the brokers again."""
+        self._known = set()
+
     def create(self, topics: Iterable[str]) -> Sequence[str]:
         """As `ensure`, and partitions are added where there are fewer than there should be: the topics changed."""
         admin = self._admin()

@@ -223,6 +223,7 @@ def test_a_message_that_crashes_every_process_is_given_up_in_the_end(house: Hous
     assert committed(house)
 
 
+@pytest.mark.embedded
 def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(house: House, clock: Clock) -> None:
     (upload,) = some_uploads(house, 1)
     for _ in range(DEATHS):
@@ -234,6 +235,7 @@ def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(h
     assert (recorder.seen, recorder.given_up) == ([], [(upload.id, "internal")])
 
 
+@pytest.mark.embedded
 def test_an_orderly_stop_does_not_count_against_a_message(house: House, clock: Clock) -> None:
     some_uploads(house, 1)
     for _ in range(DEATHS + 1):
@@ -271,6 +273,7 @@ def working(
     return loop, hand
 
 
+@pytest.mark.embedded
 def test_polling_goes_on_beside_long_work_and_keeps_the_partitions(house: House, clock: Clock) -> None:
     some_uploads(house, 1)
     recorder = Recorder()

@@ -18,7 +18,7 @@ PROCESSES = ("web", "fingerprint", "match", "separate")
 
 
 def five_free_ports() -> int:
-    """The first. Below those that systems give to whoever asks for any, and apart from those of a test beside this one."""
+    """The first. Below those that systems give to whoever asks for any, and apart from a test beside this one."""
     bases = range(20_000 + os.getpid() % 1000 * 5, 32_000, 5)
     return next(first for first in bases if all(is_free(first + number) for number in range(5)))
 
