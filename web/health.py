@@ -15,7 +15,7 @@ from demixer.health import Health
 from web.context import house
 from web.watch import metrics
 
-NEEDED = ("catalogue", "accounts", "files", "events")  # without the search engine, the catalogue's own search is left
+NEEDED = ("catalogue", "accounts", "files")  # without search the catalogue's is left; events wait in the outbox
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")  # what proxies add
 
 blueprint = Blueprint("health", __name__)

@@ -5,18 +5,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as Raw
 
 from demixer.backends import kafka_reader
-from demixer.backends.kafka_client import Cluster, Trouble
+from demixer.backends.kafka_client import ANSWER_SECONDS, Cluster, Trouble, translated
 from demixer.backends.kafka_lines import Line
-from demixer.backends.kafka_offsets import Offsets, place_of
+from demixer.backends.kafka_offsets import Offsets, Place, place_of
 from demixer.backends.kafka_reader import Reader, place, raw_place
 from demixer.errors import Transient
 from demixer.ports import Message
 
 LOOK_SECONDS = 0.05  # of one poll while something is expected
+FIRST_STEP_SECONDS = 0.0005  # of the wait for the answer to a commit, which takes a millisecond
 LOSS_SECONDS = 2.0  # until a member that was silent hears what it has lost; librdkafka looks twice a second
 BROWSE_SECONDS = 10.0  # for what was there when browsing began, from brokers that answered a moment ago
 
@@ -93,7 +94,9 @@ class Membership(Reader):
         if cluster.static_membership:
             fixed["group_instance_id"] = f"{cluster.name(group)}.{member}"
         properties = cluster.properties_with(GROUP, trouble, **fixed)
-        super().__init__(cluster, Consumer(properties), trouble)
+        super().__init__(cluster, Consumer({**properties, "on_commit": self._on_commit}), trouble)
+        self._answers: dict[tuple[str, int, int], KafkaError | None] = {}  # to commits: topic, partition, offset
+        self._unmarked: list[Place] = []  # ours since the last look
         self._topics, self._prepare, self._joined = [cluster.name(topic) for topic in topics], prepare, False
         self._silence = int(properties["max.poll.interval.ms"]) / 1000
         self._polled = time.monotonic()
@@ -139,6 +142,8 @@ class Membership(Reader):
             self._join()
         super()._fetch(timeout)
         self._polled = time.monotonic()
+        if self._unmarked:
+            self._mark_beginning()
 
     def _join(self) -> None:
         self._prepare()
@@ -148,31 +153,41 @@ class Membership(Reader):
         self._joined = True
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._over:
-            return  # on the way out
-        self._lines.update({place_of(self._cluster, one): Line() for one in partitions})
-        with suppress(Transient, KafkaException):  # then the lag is told from the first commit on
-            self._mark_beginning(consumer, partitions)
+        fresh = {place_of(self._cluster, one): Line() for one in partitions}
+        if not self._over:
+            self._lines.update(fresh)
+            self._unmarked.extend(fresh)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._lines.pop(place_of(self._cluster, partition), None)
 
-    def _mark_beginning(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._answers[one.topic, one.partition, one.offset] = error or one.error
+
+    def _mark_beginning(self) -> None:
         """The group's offset of what it has never read, so that the lag counts it. 0 is the oldest record, too."""
-        places = [place_of(self._cluster, one) for one in partitions]
-        known = Offsets(self._cluster, consumer).committed(places)
-        fresh = [self._partition(place, 0) for place in places if place not in known]
-        if fresh:
-            consumer.commit(offsets=fresh, asynchronous=False)
+        places, self._unmarked = self._unmarked, []
+        with suppress(Transient):  # then the lag is told from the first commit on
+            known = Offsets(self._cluster, self._consumer).committed(places)
+            for place in places:
+                if place not in known:
+                    self._committed(self._partition(place, 0))
 
     def _committed(self, partition: TopicPartition) -> KafkaError | None:
-        try:
-            (done,) = self._consumer.commit(offsets=[partition], asynchronous=False)
-            return done.error
-        except KafkaException as error:
-            found: KafkaError = error.args[0]
-            return found
+        """What the brokers say. Not by a synchronous commit, which waits for ever for one that is frozen."""
+        asked = partition.topic, partition.partition, partition.offset
+        with self._lock, translated():
+            self._answers.clear()
+            self._consumer.commit(offsets=[partition], asynchronous=True)
+            deadline, step = time.monotonic() + ANSWER_SECONDS, FIRST_STEP_SECONDS
+            while asked not in self._answers:
+                if time.monotonic() > deadline:
+                    raise Transient(engine="Kafka", reason=self._trouble.reason)
+                self._fetch(step)
+                step = min(2 * step, LOOK_SECONDS)
+            return self._answers[asked]
 
     def _not_committed(self, message: Message, error: KafkaError) -> None:
         """The group may have moved on without us: the news about that waits for the next look."""

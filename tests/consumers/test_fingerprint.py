@@ -127,7 +127,9 @@ def test_killed_anywhere_the_next_process_completes_it(
     where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (recognition, "fingerprinted")}
     with monkeypatch.context() as patch:
         patch.setattr(*where[killed_in], killed)
+        loop = loop_of(house, fingerprint.consumer(house), clock)
         with pytest.raises(Killed):
-            steps(loop_of(house, fingerprint.consumer(house), clock))
+            steps(loop)
+        loop._subscription.close()  # kill -9: nothing else happens
     fingerprints(house, clock)
     assert len(published(house, "matching")) == 1

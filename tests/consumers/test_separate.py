@@ -242,8 +242,10 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
     made, _ = consumer(house)
     with monkeypatch.context() as patch:
         patch.setattr(separations, step, killed)
+        loop = loop_of(house, made, clock)
         with pytest.raises(Killed):
-            steps(loop_of(house, made, clock))
+            steps(loop)
+        loop._subscription.close()  # kill -9: nothing else happens
     drained(house, clock, consumer(house)[0])
     song = song_of(house, upload.song_id)
     assert (status(house, upload)[0], song.listed) == (Status.READY, True)

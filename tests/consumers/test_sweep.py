@@ -62,6 +62,7 @@ def test_it_publishes_what_a_killed_process_left(house: House) -> None:
     assert [event.subject for event in published(house)] == [upload.id]
 
 
+@pytest.mark.embedded  # elsewhere topics have a retention
 def test_it_forgets_old_progress_and_nothing_else(house: House, clock: Clock) -> None:
     separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
     separations.begin(house, published(house, "separations")[0], "CPU")

@@ -133,7 +133,7 @@ def test_a_commit_to_a_frozen_broker_ends(log: KafkaEvents, broker: Server) -> N
     member = log.subscribe(["one"], group="g", member="m")
     (message,) = received(member)
     with frozen(broker):
-        assert seconds_of(lambda: member.commit(message)) < 25
+        assert seconds_of(lambda: member.commit(message)) < AT_MOST
     until_it_works(lambda: member.commit(message))
 
 
