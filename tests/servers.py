@@ -27,6 +27,7 @@ STARTED_WITHIN = 60.0  # seconds
 BUCKET = "demixer-tests"
 ACCESS_KEY, SECRET_KEY = "demixer", "only-for-tests"
 BIN = Path(sys.executable).parent
+RUNNING: set[int] = set()  # the process ids of all that were started here
 
 
 class Server:
@@ -44,6 +45,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, stdin=subprocess.PIPE, preexec_fn=lambda: die_with(me)
             )  # a pipe that stays open: one of them ends when its standard input does
+        RUNNING.add(self._process.pid)
         deadline = time.monotonic() + STARTED_WITHIN
         while not self._answers(self.port):
             assert self._process.poll() is None, f"{self._command[0]} ended: {self._log.read_text()[-2000:]}"

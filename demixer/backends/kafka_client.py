@@ -64,8 +64,8 @@ class Cluster:
 
     def ours(self, partitions: Mapping[str, int]) -> dict[str, int]:
         """The topics below our prefix, by plain name."""
-        ours = {self.plain(name): count for name, count in partitions.items()}
-        return {plain: count for plain, count in ours.items() if self.name(plain) in partitions}
+        beginning = self.name("")
+        return {self.plain(name): count for name, count in partitions.items() if name.startswith(beginning)}
 
     def properties_with(self, defaults: Mapping[str, str], trouble: "Trouble", **fixed: str) -> dict[str, Any]:
         """For one client: what the URL says goes before `defaults`, `fixed` (with _ for .) before both."""

@@ -85,40 +85,43 @@ class _Outlet:
         self._served: _Served | None = None
 
     def send(self, records: Sequence[Record]) -> None:
-        producer, receipt = self._producer(), _Receipt(len(records))
+        served, receipt = self._opened(), _Receipt(len(records))
         try:
             for record in records:
-                _produce(producer, self._cluster.name(record.topic), record, receipt)
+                _produce(served.producer, self._cluster.name(record.topic), record, receipt)
         except BufferError as error:
             raise Transient(engine="Kafka", reason="too much is waiting to be sent") from error
         except KafkaException as error:
-            raise self._failure(error.args[0]) from error
+            raise self._failure(served, error.args[0]) from error
         if not receipt.over.wait(ANSWER_SECONDS + LATE_SECONDS):
-            raise Transient(engine="Kafka", reason=self._trouble.reason)
+            receipt.error = KafkaError(KafkaError._MSG_TIMED_OUT)
         if receipt.error is not None:
-            raise self._failure(receipt.error)
+            raise self._failure(served, receipt.error)
 
     def close(self) -> None:
-        with self._lock:
-            served, self._served = self._served, None
-        if served is not None:
-            served.close()
+        if self._served is not None:
+            self._drop(self._served)
 
-    def _producer(self) -> Producer:
+    def _opened(self) -> "_Served":
         with self._lock:
             if self._served is None:
                 timeout = str(round(ANSWER_SECONDS * 1000))
                 fixed = {"enable_idempotence": "true", "acks": "all", "message_timeout_ms": timeout}
                 self._served = _Served(Producer(self._cluster.properties_with(PROPERTIES, self._trouble, **fixed)))
-            return self._served.producer
+            return self._served
 
-    def _failure(self, error: KafkaError) -> DemixerError:
-        """A producer with a fatal error does nothing more: the next publish makes another."""
-        if error.fatal() or error.code() == KafkaError._FATAL:
-            self.close()
+    def _drop(self, served: "_Served") -> None:
+        with self._lock:
+            served.close()
+            if self._served is served:
+                self._served = None
+
+    def _failure(self, served: "_Served", error: KafkaError) -> DemixerError:
+        """After any but a record too large, the next publish begins with a producer whose sequence has no gap."""
         if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE):
             return DemixerError(engine="Kafka", reason=error.str())
-        late = error.code() == KafkaError._MSG_TIMED_OUT
+        self._drop(served)
+        late = error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
         return Transient(engine="Kafka", reason=self._trouble.reason if late else error.str())
 
 

@@ -5,14 +5,14 @@ from contextlib import closing
 
 import click
 
-from demixer import separations, songs
+from demixer import backends, separations, songs
 from demixer.audio.separation import models
 from demixer.domain import Song
 from demixer.errors import DemixerError, Refused
 from demixer.house import House, open_house
 from demixer.messages import sentence
 from demixer.settings import load
-from schemas.topics import all_topics
+from schemas.topics import all_topics, dead_letter_topic
 
 PAGE = 500
 
@@ -49,10 +49,13 @@ def separate_again(song_ids: Sequence[str], every: bool) -> int:
 
 
 def create_topics() -> None:
-    """The log on SQLite makes a topic with its first record."""
+    """With those of the dead letters, so that nobody else needs the right to make topics."""
+    with closing(backends.open_events(load().events_url)) as log:
+        changed = log.create_topics([*all_topics(), *map(dead_letter_topic, all_topics())])
     for topic in all_topics().values():
         kept = "for ever" if topic.retention_hours is None else f"{topic.retention_hours:g} h"
         click.echo(f"{topic.name}\t{topic.partitions} partitions\tkept {kept}\t{', '.join(topic.events)}")
+    click.echo(f"Made, or given more partitions: {', '.join(changed) or 'none, all were there'}.", err=True)
 
 
 def _all_again(house: House, model: str) -> int:

@@ -14,6 +14,7 @@ EXCEPTIONS = {
     ("demixer.house", "demixer.backends"),  # the composition root: opens what the settings name
     ("demixer.check", "demixer.backends"),  # opens each engine by itself, to say which one is broken
     ("demixer.commands.people", "demixer.backends"),  # accounts alone, without the other engines
+    ("demixer.commands.upkeep", "demixer.backends"),  # the event log alone, to make its topics
     ("demixer.commands.moving", "demixer.backends"),  # rows, past the ports that everything else uses
     ("demixer.backends", "search.sqlite"),  # the table from URL scheme to class
     ("demixer.backends", "search.elastic"),
@@ -65,7 +66,10 @@ DRIVERS = {
         f"demixer.backends.mongo{what}"
         for what in ("", "_accounts", "_catalogue", "_dump", "_fingerprints", "_outbox", "_tables")
     ),
-    "confluent_kafka": tuple(f"demixer.backends.kafka_{what}" for what in ("client", "events", "subscriptions")),
+    "confluent_kafka": tuple(
+        f"demixer.backends.kafka_{what}"
+        for what in ("client", "events", "offsets", "publisher", "reader", "subscriptions", "topics")
+    ),
     "elasticsearch": tuple(f"search.elastic{what}" for what in ("", "_client", "_index", "_rebuild")),
     "elastic_transport": ("search.elastic_client",),
     "prometheus_client": ("demixer.metrics", "web.metrics", "consumers.metrics"),
