@@ -1,4 +1,6 @@
+import json
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -34,6 +36,12 @@ def raising(error: BaseException) -> Callable[[Event, Any], None]:
         raise error
 
     return then
+
+
+def an_event(**changes: object) -> bytes:
+    """The example of `upload.received`, with another envelope."""
+    example = files("schemas").joinpath("examples", "upload.received", "1", "plain.json").read_text("utf-8")
+    return json.dumps({**json.loads(example), **changes}).encode()
 
 
 def committed(house: House, group: str = "test", topic: str = "uploads") -> bool:
@@ -141,12 +149,27 @@ def test_what_no_retry_can_help_is_a_dead_letter_at_once(house: House, clock: Cl
     assert committed(house)
 
 
-def test_what_is_no_event_is_a_dead_letter_with_its_bytes(house: House, clock: Clock) -> None:
-    publish_bytes(house, "uploads", b"\xff not json", key="k")
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff not json",
+        an_event(dataschema="/schemas/upload.received/99"),
+        an_event(data={"upload_id": "u"}),
+        an_event(type="upload.eaten"),
+    ],
+    ids=["no event", "a version of tomorrow", "a broken schema", "an unknown type"],
+)
+def test_what_is_no_event_of_ours_is_a_dead_letter_with_its_bytes_and_the_next_one_is_handled(
+    house: House, clock: Clock, value: bytes
+) -> None:
     recorder = Recorder()
-    steps(loop_of(house, recorder.consumer(), clock))
-    assert (recorder.seen, recorder.given_up) == ([], [])
-    assert [letter.value for letter in letters(house, "uploads")] == [b"\xff not json"]
+    loop = loop_of(house, recorder.consumer(), clock)
+    publish_bytes(house, "uploads", value, key="k")
+    steps(loop)
+    (upload,) = some_uploads(house, 1)
+    steps(loop)
+    assert (recorder.seen, recorder.given_up) == ([upload.id], [])
+    assert [letter.value for letter in letters(house, "uploads")] == [value]
     assert committed(house)
 
 

@@ -1,0 +1,112 @@
+"""Everything once more: a group that was reset to the beginning, and a search index that was lost."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from consumers import fingerprint, index, match, separate
+from consumers.consumer import Consumer
+from demixer import backends, songs, uploads
+from demixer.domain import Separation, Song, Status, Tags, Upload
+from demixer.house import House
+from demixer.ports import SearchIndex
+from schemas.topics import all_topics
+from tests import audio_samples, engines
+from tests.consumers.driving import drained, letters
+from tests.consumers.test_separate import FakeWorker
+from tests.houses import Clock, published
+from tests.ways import MODEL, keys, now, sent, song_of
+
+PEOPLE = ("ana", "berta", "carla", "dora", "emil")
+
+
+@dataclass(frozen=True)
+class State:
+    """All there is to see, to the last version number."""
+
+    uploads: Sequence[Upload]
+    songs: Sequence[Song]
+    separations: Sequence[Separation]
+    found: Sequence[str]
+    files: frozenset[str]
+    events: int
+    dead: int
+
+
+def state(house: House) -> State:
+    catalogue = house.catalogue
+    sent = [upload for person in PEOPLE for upload in catalogue.uploads.of_person(person, limit=100)]
+    brought = [song_of(house, song_id) for song_id in sorted({upload.song_id for upload in sent if upload.song_id})]
+    return State(
+        uploads=sent,
+        songs=brought,
+        separations=[each for song in brought for each in catalogue.separations.of_song(song.id)],
+        found=found(house, "song"),
+        files=frozenset(keys(house)),
+        events=len(published(house)),
+        dead=sum(len(letters(house, topic)) for topic in all_topics()),
+    )
+
+
+def found(house: House, query: str) -> list[str]:
+    return sorted(song.id for song in house.search.search(query, limit=100).songs)
+
+
+def everybody(house: House) -> list[Consumer]:
+    worker = separate.consumer(house, FakeWorker())
+    return [fingerprint.consumer(house), match.consumer(house, lambda: MODEL), worker, index.consumer(house)]
+
+
+@pytest.fixture
+def lived(house: House, clock: Clock, tmp_path: Path) -> House:
+    """Of five people one brings what another has brought, one sends nonsense, one thinks better of it; a song is
+    edited, another separated again after it was brought, taken back and brought once more."""
+    one, two, three = (song_file(tmp_path, seed) for seed in (1, 2, 3))
+    for person, data in (("ana", one), ("berta", one), ("carla", two), ("dora", b"%PDF-1.7 no song")):
+        sent(house, person, data)
+    uploads.cancel(house, "emil", sent(house, "emil", three).id)
+    drained(house, clock, *everybody(house))
+    sent(house, "emil", three)
+    (edited,) = {upload.song_id or "" for upload in house.catalogue.uploads.of_person("carla", limit=9)}
+    songs.edit(house, "carla", edited, Tags(artist="Carla", title="Another song"))
+    drained(house, clock, *everybody(house))
+    return house
+
+
+def song_file(folder: Path, seed: int) -> bytes:
+    sound = audio_samples.music(6.0, seed)
+    return audio_samples.write(folder / f"{seed}.flac", sound, "-metadata", f"title=Song {seed}").read_bytes()
+
+
+def test_a_group_that_was_reset_to_the_beginning_goes_through_everything_and_changes_nothing(
+    lived: House, clock: Clock
+) -> None:
+    before = state(lived)
+    ended = [uploads.view(lived, now(lived, upload)).status for upload in before.uploads]
+    assert sorted(ended) == [Status.CANCELLED, Status.FAILED, *[Status.READY] * 4]
+    assert (len(before.songs), len(before.separations), before.dead) == (3, 3, 0)
+    again = [replace(consumer, name=f"{consumer.name}-again") for consumer in everybody(lived)]
+    drained(lived, clock, *again)
+    for consumer in again:
+        assert set(lived.events.lag(consumer.name).values()) == {0}
+    assert state(lived) == before
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[SearchIndex]:
+    url = engines.in_use.elasticsearch.fresh() if engines.in_use else f"sqlite:///{tmp_path / 'new.db'}"
+    with closing(backends.open_search(url)) as search:
+        yield search
+
+
+def test_a_full_replay_fills_a_search_index_that_is_empty(lived: House, clock: Clock, empty: SearchIndex) -> None:
+    before = found(lived, "song")
+    assert len(before) == 3
+    moved = replace(lived, search=empty)
+    assert found(moved, "song") == []
+    drained(moved, clock, replace(index.consumer(moved), name="index-again"))
+    assert found(moved, "song") == before
+    assert found(moved, "carla") == [song.id for song in state(moved).songs if song.tags.artist == "Carla"]
