@@ -290,7 +290,11 @@ def _without_next(house: House, song: Song, separation_id: str) -> Decision[Song
 
 
 def _forget_files(house: House, separation: Separation) -> None:
-    """What a run that did not count has stored, unless a later attempt is at work in the same folder, or done."""
+    """What a run that did not count has stored, unless a later attempt is at work in the same folder, or done.
+
+    A store that is away keeps it: it was perhaps the reason of the failure, which must not fail in turn.
+    """
     current = house.catalogue.separations.get(separation.id)
     if current and current.state in (SeparationState.FAILED, SeparationState.CANCELLED):
-        house.files.delete(separation.folder)
+        with contextlib.suppress(Transient):
+            house.files.delete(separation.folder)

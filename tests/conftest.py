@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--engines") == "servers":
-        left_out = [item for item in items if item.get_closest_marker("embedded")]
+        left_out = [item for item in items if any(map(item.get_closest_marker, ("embedded", "own_servers")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 

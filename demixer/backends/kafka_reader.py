@@ -20,6 +20,7 @@ BATCH = 100  # messages taken over from librdkafka at once
 PROPERTIES = {
     "queued.min.messages": "1000",  # fetched ahead; ours are small, and handling one takes longer than fetching it
     "queued.max.messages.kbytes": "16384",
+    "fetch.queue.backoff.ms": "20",  # after so many; by default a second, in which all of them are done
     "fetch.error.backoff.ms": "200",
 }
 
@@ -87,9 +88,11 @@ class Reader(ABC):
                 self._fetch(timeout)
 
     def _fetch(self, timeout: float) -> None:
+        """Not more than is needed: what is taken over early fills lines that then have to be held back."""
         first = self._consumer.poll(timeout)
         if first is not None:
-            for raw in [first, *self._consumer.consume(BATCH, 0)]:
+            ready = any(line.head for line in self._lines.values())
+            for raw in [first, *([] if ready else self._consumer.consume(BATCH, 0))]:
                 self._put(raw)
         self._hold_back()
 

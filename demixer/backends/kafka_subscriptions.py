@@ -19,6 +19,7 @@ from demixer.ports import Message
 LOOK_SECONDS = 0.05  # of one poll while something is expected
 FIRST_STEP_SECONDS = 0.0005  # of the wait for the answer to a commit, which takes a millisecond
 LOSS_SECONDS = 2.0  # until a member that was silent hears what it has lost; librdkafka looks twice a second
+REJOIN_SECONDS = 10.0  # without a partition after all were lost, until a member begins anew
 BROWSE_SECONDS = 10.0  # for what was there when browsing began, from brokers that answered a moment ago
 
 GROUP = {
@@ -84,7 +85,11 @@ class Browser(Reader):
 
 
 class Membership(Reader):
-    """`demixer.ports.Subscription` of a group member. It joins with its first `poll`, after `prepare`."""
+    """`demixer.ports.Subscription` of a group member. It joins with its first `poll`, after `prepare`.
+
+    One that has lost all and gets nothing begins anew, once. The brokers may have come back empty: `prepare` makes the
+    topics then; librdkafka, which remembers a topic for half a minute, would see no reason to look again.
+    """
 
     def __init__(
         self, cluster: Cluster, topics: Sequence[str], *, group: str, member: str, prepare: Callable[[], object]
@@ -100,6 +105,7 @@ class Membership(Reader):
         self._topics, self._prepare, self._joined = [cluster.name(topic) for topic in topics], prepare, False
         self._silence = int(properties["max.poll.interval.ms"]) / 1000
         self._polled = time.monotonic()
+        self._lost: float | None = None  # when; until something is assigned
 
     def poll(self, timeout: float) -> Message | None:
         if self._lines and not self._alive():
@@ -144,16 +150,26 @@ class Membership(Reader):
         self._polled = time.monotonic()
         if self._unmarked:
             self._mark_beginning()
+        if self._lost is not None and self._polled - self._lost > REJOIN_SECONDS:
+            self._begin_anew()
 
     def _join(self) -> None:
         self._prepare()
         self._consumer.subscribe(
-            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         self._joined = True
 
+    def _begin_anew(self) -> None:
+        """With the next poll."""
+        log.warning("Kafka, %s: joins anew, since nothing was assigned after all was lost", self._trouble.who)
+        self._lost, self._joined = None, False
+        self._consumer.unsubscribe()
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         fresh = {place_of(self._cluster, one): Line() for one in partitions}
+        if fresh:
+            self._lost = None
         if not self._over:
             self._lines.update(fresh)
             self._unmarked.extend(fresh)
@@ -161,6 +177,10 @@ class Membership(Reader):
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._lines.pop(place_of(self._cluster, partition), None)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._on_revoke(consumer, partitions)
+        self._lost = None if self._lines else time.monotonic()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         for one in partitions:

@@ -31,6 +31,11 @@ class Topics:
         if new := set(topics) - self._known:
             self._make_missing(self._admin(), new)
 
+    def ensure_anew(self, topics: Iterable[str]) -> None:
+        """The same, whatever was known."""
+        self.forget()
+        self.ensure(topics)
+
     def forget(self) -> None:
         """Ask the brokers again."""
         self._known = set()

@@ -117,12 +117,17 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
+        self.token = token
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {token}"
 
-    def upload(self, path: Path, **fields: str) -> dict[str, Any]:
+    def send(self, path: Path, **fields: str) -> requests.Response:
+        """Whatever the answer is."""
         with path.open("rb") as file:
-            answer = self.session.post(f"{self.url}/api/v1/uploads", files={"file": file}, data=fields, timeout=60)
+            return self.session.post(f"{self.url}/api/v1/uploads", files={"file": file}, data=fields, timeout=60)
+
+    def upload(self, path: Path, **fields: str) -> dict[str, Any]:
+        answer = self.send(path, **fields)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
@@ -140,14 +145,15 @@ class Client:
         return dict(self.get(f"/api/v1/uploads/{upload_id}"))
 
     def ended(self, upload_id: str, *, seconds: float = 120) -> dict[str, Any]:
-        """The upload once it is ready, failed or cancelled, whatever happens to the server meanwhile."""
+        """The upload once it is ready, failed or cancelled, whatever happens to server and engines meanwhile."""
 
         def ended() -> dict[str, Any] | None:
             try:
-                seen = self.see(upload_id)
+                answer = self.session.get(f"{self.url}/api/v1/uploads/{upload_id}", timeout=30)
             except requests.ConnectionError:
                 return None
-            return seen if seen["status"] in ("ready", "failed", "cancelled") else None
+            assert answer.status_code in (200, 503), answer.text
+            return dict(answer.json()) if answer.json()["status"] in ("ready", "failed", "cancelled") else None
 
         return wait_for(f"upload {upload_id} ends", ended, seconds=seconds)
 

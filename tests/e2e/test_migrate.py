@@ -23,7 +23,7 @@ from tests.installations import PASSWORD, contents, furnish
 from tests.servers import Engine
 from tests.ways import sent
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.own_servers]
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -115,7 +115,7 @@ def _works(house: House, made: Mapping[str, str]) -> None:
     song = house.catalogue.songs.get(ready.song_id or "")
     assert song is not None
     assert [found.id for found in house.search.search("nandu", limit=5).songs] == [song.id]
-    assert house.fingerprints.candidates(song.fingerprint) == [song.id]
+    assert house.fingerprints.candidates([song.fingerprint]) == [song.id]
     told = {(event.type, event.subject) for event in published(house, "uploads", "matching")}
     assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= told
     assert ("upload.withdrawn", made["removed"]) in told

@@ -1,0 +1,27 @@
+"""The sweeper's search for lost events by a clock that runs fast, so that a minute of silence takes seconds.
+
+`python -m tests.e2e.hasty`, beside the sweeper that every service has.
+"""
+
+import time
+from contextlib import closing
+
+from consumers.sweep import Lost
+from consumers.timer import Chore, Timer
+from demixer import logs
+from demixer.house import open_house
+from demixer.settings import load
+
+TIMES = 20
+
+
+def sweep() -> None:
+    settings = load()
+    logs.set_up(settings.log_format)
+    with closing(open_house(settings)) as house:
+        lost = Lost(house, lambda: time.monotonic() * TIMES)
+        Timer("hasty", [Chore("lost events", 60 / TIMES, lost.announce)]).run()
+
+
+if __name__ == "__main__":
+    sweep()

@@ -1,0 +1,30 @@
+"""`demixer consume` on a machine whose clock is wrong: `python -m tests.e2e.skewed SECONDS NAME...`, in any process.
+
+The clock of the house is the one clock of everything that the service writes down and compares.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import timedelta
+
+from consumers import process
+from demixer import logs
+from demixer.house import open_house, utc_now
+from demixer.settings import load
+
+
+def consume(seconds: float, names: Sequence[str]) -> int:
+    settings = load()
+    logs.set_up(settings.log_format)
+    with closing(open_house(settings)) as right, ExitStack() as held:
+        wrong = replace(right, now=lambda: utc_now() + timedelta(seconds=seconds))
+        running = process.consumers_of(wrong, names, held)
+        signal.signal(signal.SIGTERM, lambda number, frame: running.stop())
+        return running.run()
+
+
+if __name__ == "__main__":
+    sys.exit(consume(float(sys.argv[1]), sys.argv[2:]))
