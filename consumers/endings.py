@@ -1,8 +1,10 @@
 """What follows from the end of a message: a commit, another try, a dead letter, or the breaker."""
 
 import logging
+from collections.abc import Callable
 
 from consumers import dead_letters, metrics, watch
+from consumers.commits import ENGINE_SECONDS, Commits
 from consumers.consumer import Consumer, Context, failure_of
 from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
 from consumers.retries import Retries
@@ -10,9 +12,8 @@ from demixer import logs
 from demixer.domain import Event
 from demixer.errors import Transient
 from demixer.house import House
-from demixer.ports import Message, Subscription
+from demixer.ports import Message
 
-ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
 DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
 
 log = logging.getLogger(__name__)
@@ -25,9 +26,9 @@ class BreakerOpen(Exception):
 class Endings:
     """Of the messages of one loop."""
 
-    def __init__(self, house: House, consumer: Consumer, subscription: Subscription, retries: Retries) -> None:
+    def __init__(self, house: House, consumer: Consumer, commits: Commits, retries: Retries) -> None:
         self._house, self._consumer = house, consumer
-        self._subscription, self._retries = subscription, retries
+        self._commits, self._retries = commits, retries
         self._dead_in_a_row = 0
 
     def of(self, message: Message, outcome: Outcome) -> float | None:
@@ -43,7 +44,7 @@ class Endings:
         match outcome:
             case Done():
                 self._dead_in_a_row = 0
-                return self._commit(message, "done")
+                return self._commit(message, "done", self._commits.done)
             case TryAgain(error, event):
                 return self._try_again(message, error, event)
             case Rejected(error, event):
@@ -52,10 +53,10 @@ class Endings:
                 metrics.ended(self._consumer.name, message, "interrupted")
                 return None
 
-    def _commit(self, message: Message, outcome: str) -> float | None:
+    def _commit(self, message: Message, outcome: str, commit: Callable[[Message], None]) -> float | None:
         self._house.flush()
         try:
-            self._subscription.commit(message)
+            commit(message)
         except Transient as error:
             return self._again(message, ENGINE_SECONDS, error)
         self._retries.forget((message.topic, message.partition))
@@ -80,7 +81,7 @@ class Endings:
         except Transient as busy:
             return self._again(message, ENGINE_SECONDS, busy)
         log.error("%s: %s is a dead letter: %s", self._consumer.name, name_of(message), error)
-        seconds = self._commit(message, "dead")
+        seconds = self._commit(message, "dead", self._commits.now)
         self._count_dead()
         return seconds
 

@@ -11,14 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from consumers import metrics
+from consumers.commits import ENGINE_SECONDS, Commits
 from consumers.consumer import Consumer, Context
 from consumers.deliveries import Deliveries
-from consumers.endings import ENGINE_SECONDS, Endings, name_of
+from consumers.endings import Endings, name_of
 from consumers.executors import Executor, Inline, Threads
 from consumers.outcomes import Outcome, Rejected, attempt, readable, unasked
 from consumers.retries import Place, Retries
@@ -27,7 +28,7 @@ from demixer.house import House
 from demixer.ports import Message
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
-BUSY_SECONDS = 0.05  # of one poll while work goes on beside it, or a retry is due
+BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of one while a retry is due
 HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
 STUCK_SECONDS = 60.0  # without coming round: a turn takes one poll, and what a handler that is not long work takes
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
@@ -75,7 +76,8 @@ class Loop:
         self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
         self._executor = executor or (Threads(consumer.at_once, consumer.name) if consumer.at_once else Inline())
-        self._endings = Endings(house, consumer, self._subscription, retries or Retries(consumer.retries))
+        self._commits = Commits(self._subscription, clock, together=self._executor.immediate)
+        self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
         self._stopping = threading.Event()
@@ -110,11 +112,29 @@ class Loop:
         self._came_round = self._clock()
         self._wake()
         self._settle_all()
-        message = self._subscription.poll(min(BUSY_SECONDS, self._patience) if self._desk else self._patience)
+        message = self._next()
         if message is not None:
             self._take_up(message)
         self._start_waiting()
         self._help_out()
+
+    def _next(self) -> Message | None:
+        """What is here already goes before a commit that is not due."""
+        self._commits.make()
+        if self._commits and (message := self._subscription.poll(0)):
+            return message
+        self._commits.make(early=True)
+        soon = min(BUSY_SECONDS, self._patience)
+        if self._desk.running:
+            return self._next_beside_work(soon)
+        return self._subscription.poll(soon if self._desk or self._commits else self._patience)
+
+    def _next_beside_work(self, soon: float) -> Message | None:
+        """The end of a job is heard at once: others wait for what it publishes. What comes meanwhile waits `soon`."""
+        message = self._subscription.poll(0)
+        if message is None:
+            wait([job.future for job in self._desk.running.values()], timeout=soon, return_when=FIRST_COMPLETED)
+        return message
 
     def _wake(self) -> None:
         now = self._clock()
@@ -189,10 +209,15 @@ class Loop:
     def _act_on(self, message: Message, outcome: Outcome) -> None:
         seconds = self._endings.of(message, outcome)
         if seconds is None:
-            self._subscription.resume(message)
+            self._go_on(message)
         else:
+            self._commits.make(early=True)  # what is done before it need not come again with it
             self._subscription.pause(message)
             self._desk.resting[_place(message)] = self._clock() + seconds, message
+
+    def _go_on(self, message: Message) -> None:
+        if not self._commits.holds(message):  # never paused, then
+            self._subscription.resume(message)
 
     def _help_out(self) -> None:
         """Work in hand that has no message: what becomes of it is the consumer's own business."""
@@ -220,6 +245,8 @@ class Loop:
         self._stopping.set()
         for job in self._desk.running.values():
             self._deliveries.ended(job.message)
+        self._deliveries.close()
+        self._commits.make(early=True)
         self._subscription.close()
         self._consumer.close()
 

@@ -133,6 +133,8 @@ def _word(chunk: str) -> Word | None:
 
 def _beginnings(term: str) -> Iterator[str]:
     yield term
+    if term.isascii():  # most are, and none of those scripts is
+        return
     for at in range(1, len(term)):
         if within(ord(term[at - 1]), _UNSPACED) and unicodedata.category(term[at])[0] != "M":
             yield term[at:]

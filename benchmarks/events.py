@@ -1,0 +1,196 @@
+"""Events through the loop of our consumers, beside bare confluent-kafka loops on the same broker.
+
+    python -m benchmarks.events
+
+Ours is what a consumer process runs: a group member, the envelope checked against its schema, deliveries counted, the
+outbox looked at (in SQLite), metrics, a line in the log, and commits after the effects, at most 0.2 s late. The bare
+loops poll, parse the JSON and commit. All get the same 1 KB events from one topic with four partitions, in a group of
+their own, and do nothing with them; they take turns.
+
+Promised: 70 % of the bare loop that keeps our promise in the plainest way, a commit after the effects of each event.
+The others lie between that and what librdkafka can do where nobody minds: they tell what checks, counts and log cost.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import click
+from confluent_kafka import Consumer as Client
+from confluent_kafka import Message
+
+from benchmarks import stage
+from benchmarks.report import print_table
+from consumers.commits import LATE_SECONDS
+from consumers.consumer import Consumer, Context
+from consumers.loop import Loop
+from consumers.watch import watched
+from demixer import outbox
+from demixer.backends.kafka_client import cluster_of
+from demixer.domain import Event
+from demixer.house import House, utc_now
+from schemas import codec
+
+PROMISED = 0.70  # of the baseline
+SIZE = 1024  # bytes of an event
+TOPIC = "songs"  # four partitions
+AT_ONCE = 1000  # events of one publish
+WAIT_SECONDS = 20.0  # for the next event: all are there
+
+Rates = Mapping[str, Sequence[float]]
+
+
+class Stopwatch:
+    """Events per second from the first to the last of `count`, as they are handled."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._seen = count, 0
+        self._began = self._ended = 0.0
+
+    def last(self) -> bool:
+        """Note one; whether it was the last."""
+        self._ended = perf_counter()
+        self._began = self._began or self._ended
+        self._seen += 1
+        return self._seen >= self._count
+
+    @property
+    def rate(self) -> float:
+        return (self._count - 1) / (self._ended - self._began)
+
+
+def ours(house: House, count: int) -> float:
+    watch = Stopwatch(count)
+
+    def handle(event: Event, context: Context) -> None:
+        if watch.last():
+            loop.stop()
+
+    consumer = Consumer(name=uuid.uuid4().hex, topics=(TOPIC,), handle=handle)
+    loop = Loop(house, watched(consumer), member="benchmark")
+    loop.run()
+    return watch.rate
+
+
+Decode = Callable[[bytes], object]
+Commit = Callable[[Client, Message], object]
+
+
+def bare(commit: Commit, decode: Decode = json.loads, *, auto: bool = False) -> Callable[[House, int], float]:
+    def run(house: House, count: int) -> float:
+        watch = Stopwatch(count)
+        with client_of(house.settings.events_url, auto=auto) as client:
+            message = received(client)
+            decode(message.value() or b"")
+            while not watch.last():
+                commit(client, message)
+                message = received(client)
+                decode(message.value() or b"")
+        return watch.rate
+
+    return run
+
+
+def received(client: Client) -> Message:
+    message = client.poll(WAIT_SECONDS)
+    assert message is not None
+    assert message.error() is None, message.error()
+    return message
+
+
+def at_once(client: Client, message: Message) -> None:
+    client.commit(message=message, asynchronous=False)
+
+
+def now_and_then() -> Commit:
+    """As ours: what was handed out up to now, when the last commit was a while ago."""
+    last = 0.0
+
+    def commit(client: Client, message: Message) -> None:
+        nonlocal last
+        if perf_counter() - last >= LATE_SECONDS:
+            client.commit(asynchronous=False)
+            last = perf_counter()
+
+    return commit
+
+
+def never(client: Client, message: Message) -> None:
+    """librdkafka commits every five seconds what it has handed out, whether its effects are stored or not."""
+
+
+@contextmanager
+def client_of(url: str, *, auto: bool) -> Iterator[Client]:
+    cluster = cluster_of(url)
+    fixed = {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest", "enable.auto.commit": auto, "log_level": 0}
+    client = Client({**cluster.properties, **fixed})
+    client.subscribe([cluster.name(TOPIC)])
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+LOOPS: Mapping[str, Callable[[House, int], float]] = {
+    "ours": ours,
+    "bare, a commit after each (baseline)": bare(at_once),
+    "bare, checked by our schemas, commits as ours": bare(now_and_then(), codec.decode),
+    "bare, commits as ours": bare(now_and_then()),
+    "bare, auto-commit": bare(never, auto=True),
+}
+OURS, BASELINE, *_ = LOOPS
+
+
+@click.command()
+@click.option("--events", "count", default=5_000, help="Of each loop and round.")
+@click.option("--rounds", default=5)
+def main(count: int, rounds: int) -> None:
+    stage.quiet()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        stage.kafka(Path(name)) as fresh,
+        stage.house_in(Path(name) / "data", EVENTS_URL=fresh()) as house,
+    ):
+        publish(house, count)
+        taken = [{name: run(house, count) for name, run in LOOPS.items()} for _ in range(rounds)]
+    rates = {name: [each[name] for each in taken] for name in LOOPS}
+    report(rates)
+    share = statistics.median(ratios(rates, BASELINE))
+    sys.exit(0 if share >= PROMISED else f"ours is {share:.0%} of the baseline, less than {PROMISED:.0%}")
+
+
+def publish(house: House, count: int) -> None:
+    for start in range(0, count, AT_ONCE):
+        outbox.publish(house.events, [padded(start + number) for number in range(min(AT_ONCE, count - start))])
+
+
+def padded(number: int) -> Event:
+    """`song.matched` with an addition that makes it 1 KB; what it may carry without being a new version."""
+    song = f"{number:032x}"
+    data = {"song_id": song, "upload_id": song, "match": "file", "padding": ""}
+    event = Event(id=song, type="song.matched", subject=song, time=utc_now(), data=data)
+    return replace(event, data={**data, "padding": "x" * (SIZE - len(codec.encode(event)))})
+
+
+def ratios(rates: Rates, name: str) -> list[float]:
+    """Of ours to the other, round by round."""
+    return [mine / theirs for mine, theirs in zip(rates[OURS], rates[name], strict=True)]
+
+
+def report(rates: Rates) -> None:
+    rows = [
+        (name, round(statistics.median(found)), round(max(found)), statistics.median(ratios(rates, name)))
+        for name, found in rates.items()
+    ]
+    print_table(("1 KB events per second", "median", "best round", "ours to it"), rows)
+
+
+if __name__ == "__main__":
+    main()

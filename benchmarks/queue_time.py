@@ -1,0 +1,162 @@
+"""From `upload.received` to the start of its separation, on an idle system: what the system adds to the work.
+
+    python -m benchmarks.queue_time
+
+Each consumer is a process of its own, as in the service. Songs are sent one by one, each new, at random moments, and
+only when the one before is ready. From the time in the event `upload.received` to the call of the separation worker:
+that is the total. The work in it, decoding and fingerprinting the file and reading its tags, is measured inside the
+process that does it, and subtracted: the rest was added by events, catalogue, file store and loops. The worker is a
+double that makes stems at once.
+
+Promised: 95 of 100 wait less than 250 ms longer than the work takes, on embedded engines and on servers.
+"""
+
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.queues import Queue
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import click
+import numpy as np
+
+from benchmarks import stage
+from benchmarks.report import TIMES_HEADER, percentile, print_table, times
+from consumers import fingerprint, index, match, separate
+from consumers.consumer import Consumer
+from demixer.audio.separation.separate import Made
+from demixer.domain import Status, Tags, Upload
+from demixer.house import House
+from demixer.recognition import Heard
+from demixer.uploads import IncomingFile, receive, view
+from tests.contract.kafka_worlds import with_options
+from tests.ways import MODEL, STEMS, stem_files
+
+PROMISED_MS = 250.0
+SEED = 20_240_601
+WARM_UP = 3  # songs that do not count: groups are joined, connections opened
+SECONDS = 20  # of each song
+RATE = 44_100
+NOTE_SECONDS = 0.25
+QUIET_SECONDS = (0.2, 0.8)  # between two songs, from and to
+FETCH = "fetch.wait.max.ms=10"  # the test broker tells of new events when that is over; Kafka does as they come
+PATIENCE = 60.0  # seconds for a song to come to its separation
+
+Told: TypeAlias = "Queue[tuple[str, float]]"  # what, and milliseconds of work or seconds since 1970
+
+
+class Worker:
+    """In place of `SeparationWorker`: tells when it is called."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def separate(self, source: Path, folder: Path, model: str, **callbacks: Callable[..., Any]) -> Made:
+        self._told.put(("began", time.time()))
+        stem_files(folder)
+        return Made(model=model, parameters="", device="CPU", duration=float(SECONDS), gain=1.0, stems=STEMS)
+
+    def close(self) -> None:
+        pass
+
+
+def fingerprinting(house: House, told: Told) -> Consumer:
+    """The real one; it tells how long its work took."""
+    listen = fingerprint.listen
+
+    def timed(house: House, upload: Upload, path: Path) -> Heard:
+        began = perf_counter()
+        heard = listen(house, upload, path)
+        told.put(("listened", (perf_counter() - began) * 1000))
+        return heard
+
+    fingerprint.listen = timed
+    return fingerprint.consumer(house)
+
+
+def consume(environ: Mapping[str, str], name: str, told: Told) -> None:
+    makers: Mapping[str, Callable[[House], Consumer]] = {
+        "fingerprint": lambda house: fingerprinting(house, told),
+        "match": lambda house: match.consumer(house, lambda: MODEL),
+        "separate": lambda house: separate.consumer(house, Worker(told)),
+        "index": index.consumer,
+    }
+    stage.consume(environ, makers[name])
+
+
+def measured(environ: Mapping[str, str], songs: int) -> list[tuple[float, float]]:
+    """Total and added milliseconds of each song."""
+    folder, chance = Path(environ["DATA_DIR"]), random.Random(SEED)
+    told: Told = multiprocessing.get_context("spawn").Queue()
+    names = ("fingerprint", "match", "separate", "index")
+    with stage.house_in(folder, **environ) as house, stage.beside(consume, *((environ, name, told) for name in names)):
+        waits = [wait(house, told, song(folder / "song.wav", number), chance) for number in range(WARM_UP + songs)]
+    return waits[WARM_UP:]
+
+
+def wait(house: House, told: Told, path: Path, chance: random.Random) -> tuple[float, float]:
+    time.sleep(chance.uniform(*QUIET_SECONDS))
+    incoming = IncomingFile(house)
+    incoming.write(path.read_bytes())
+    upload = receive(house, "ana", path.name, incoming, Tags())
+    heard = dict(told.get(timeout=PATIENCE) for _ in ("listened", "began"))
+    total = (heard["began"] - upload.created_at.timestamp()) * 1000
+    until_ready(house, upload)
+    return total, total - heard["listened"]
+
+
+def until_ready(house: House, upload: Upload) -> None:
+    while True:
+        current = house.catalogue.uploads.get(upload.id)
+        assert current is not None
+        if view(house, current).status is Status.READY:
+            return
+        time.sleep(0.05)
+
+
+def song(path: Path, number: int) -> Path:
+    """Notes at random, two at a time: each number is another recording."""
+    pitches = np.random.default_rng(number).uniform(110, 1760, (2, round(SECONDS / NOTE_SECONDS)))
+    phase = np.cumsum(np.repeat(pitches, round(RATE * NOTE_SECONDS), axis=1), axis=1) * 2 * np.pi / RATE
+    samples = (np.sin(phase).mean(axis=0) * 20_000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@click.command()
+@click.option("--songs", default=40, help="On each kind of engines.")
+def main(songs: int) -> None:
+    stage.quiet()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        waits = {"embedded": measured({"DATA_DIR": f"{name}/embedded"}, songs)}
+        with stage.servers_in(folder) as urls:
+            events = with_options(urls["EVENTS_URL"], FETCH)
+            waits["servers"] = measured({**urls, "EVENTS_URL": events, "DATA_DIR": f"{name}/beside"}, songs)
+    sys.exit(0 if report(waits) else 1)
+
+
+def report(waits: Mapping[str, Sequence[tuple[float, float]]]) -> bool:
+    rows = [
+        times(f"{engines}, {what}", values)
+        for engines, found in waits.items()
+        for what, values in zip(("total", "added"), zip(*found, strict=True), strict=True)
+    ]
+    print_table(TIMES_HEADER, rows)
+    late = {name: percentile([added for _, added in found], 95) for name, found in waits.items()}
+    print("\n".join(f"{name}: {ms:.0f} ms added, promised {PROMISED_MS:.0f}" for name, ms in late.items()))
+    return max(late.values()) < PROMISED_MS
+
+
+if __name__ == "__main__":
+    main()
