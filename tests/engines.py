@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests import servers
 
-QUICK_GROUPS = "session.timeout.ms=1000&heartbeat.interval.ms=200&fetch.wait.max.ms=50"  # so that tests need not wait
+QUICK_GROUPS = "session.timeout.ms=3000&heartbeat.interval.ms=300&fetch.wait.max.ms=50"  # so that tests need not wait
 
 
 class Servers:

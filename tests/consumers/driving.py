@@ -10,6 +10,7 @@ from consumers.executors import Executor, Inline
 from consumers.loop import Loop
 from consumers.retries import Retries
 from demixer import outbox
+from demixer.backends.kafka_offsets import Offsets
 from demixer.backends.kafka_subscriptions import Membership
 from demixer.domain import Event, Upload
 from demixer.house import House
@@ -19,7 +20,6 @@ from tests.houses import Clock
 from tests.ways import sent
 
 T = TypeVar("T")
-ON_THE_WAY = 0.3  # seconds until a message that a server has is here
 JOINED_WITHIN = 6.0  # seconds
 
 
@@ -73,13 +73,15 @@ def steps(loop: Loop, count: int = 20) -> None:
 
 
 def steps_on_servers(loop: Loop, count: int) -> None:
-    """Steps of an idle loop do not count while something may be on the way."""
+    """Steps of an idle loop do not count while something is on the way. The last one finds nothing."""
     messages = watched(loop)
-    taken, quiet_since = 0, time.monotonic()
-    while count > 0 and time.monotonic() - quiet_since < ON_THE_WAY:
+    while count > 0:
+        taken, awaited = messages.count, messages.more_to_come()
         loop._run_once()
         if messages.count > taken:
-            count, taken, quiet_since = count - 1, messages.count, time.monotonic()
+            count -= 1
+        elif not awaited:
+            return
 
 
 def watched(loop: Loop) -> "Watched":
@@ -100,6 +102,18 @@ class Watched:
         message = self._subscription.poll(timeout)
         self.count += message is not None
         return message
+
+    def more_to_come(self) -> bool:
+        """Whether a record of a partition that is ours, and not paused, was not handed out yet: the brokers know."""
+        membership = self._subscription
+        if not isinstance(membership, Membership):
+            return False
+        joined(membership)
+        lines = {place: line for place, line in membership._lines.items() if not line.paused}
+        offsets = Offsets(membership._cluster, membership._consumer)
+        begun, ends = offsets.committed(list(lines)), offsets.end(list(lines)) if lines else {}
+        at = {place: max(line._position, begun.get(place, 0)) for place, line in lines.items()}
+        return any(line.head is not None or at[place] < ends[place] for place, line in lines.items())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._subscription, name)

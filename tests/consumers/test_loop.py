@@ -378,6 +378,7 @@ def test_work_that_ends_after_its_partition_went_is_not_committed_twice(house: H
     assert letters(house, "uploads") == []
 
 
+@pytest.mark.embedded
 def test_a_partition_that_went_and_came_back_flows_again(house: House, clock: Clock) -> None:
     some_uploads(house, 1)
     recorder = Recorder()
@@ -395,6 +396,7 @@ def test_a_partition_that_went_and_came_back_flows_again(house: House, clock: Cl
     assert committed(house)
 
 
+@pytest.mark.embedded
 def test_a_message_that_comes_back_while_its_work_goes_on_waits_for_the_end_of_that(house: House, clock: Clock) -> None:
     some_uploads(house, 1)
     recorder = Recorder()
