@@ -7,7 +7,7 @@ from consumers import dead_letters, metrics, watch
 from consumers.commits import ENGINE_SECONDS, Commits
 from consumers.consumer import Consumer, Context, failure_of
 from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
-from consumers.retries import Retries
+from consumers.retries import Place, Retries
 from demixer import logs
 from demixer.domain import Event
 from demixer.errors import Transient
@@ -30,6 +30,7 @@ class Endings:
         self._house, self._consumer = house, consumer
         self._commits, self._retries = commits, retries
         self._dead_in_a_row = 0
+        self._written: dict[Place, int] = {}  # the last dead letter of each partition, by offset
 
     def of(self, message: Message, outcome: Outcome) -> float | None:
         """Seconds until the message is to be tried again; None when its partition may go on at once.
@@ -73,17 +74,28 @@ class Endings:
         return seconds
 
     def _reject(self, message: Message, error: Exception, event: Event | None) -> float | None:
-        """A dead letter, durable before the commit. Where not even that works now, all of it is done again later."""
+        """A dead letter, durable before anything follows from it. Where not even that works now, it is done later.
+
+        Who was given up is not handled again, so a letter written after that could be lost with the process.
+        """
         try:
+            self._write(message, error)
             self._give_up(error, event)
-            letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())
-            self._house.events.publish([letter])
         except Transient as busy:
             return self._again(message, ENGINE_SECONDS, busy)
         log.error("%s: %s is a dead letter: %s", self._consumer.name, name_of(message), error)
         seconds = self._commit(message, "dead", self._commits.now)
         self._count_dead()
         return seconds
+
+    def _write(self, message: Message, error: Exception) -> None:
+        """Once in a process, however often giving up has to be tried."""
+        place = message.topic, message.partition
+        if self._written.get(place) == message.offset:
+            return
+        letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())
+        self._house.events.publish([letter])
+        self._written[place] = message.offset
 
     def _give_up(self, error: Exception, event: Event | None) -> None:
         if event is None:

@@ -188,6 +188,44 @@ def test_a_dead_letter_is_durable_before_the_commit(
     assert len(letters(house, "uploads")) == 1
 
 
+def test_who_was_given_up_has_a_letter_though_the_log_was_away_for_a_moment(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_uploads(house, 1)
+    recorder = Recorder()
+
+    def then(event: Event, context: Context) -> None:
+        if not recorder.given_up:  # afterwards there is nothing left to do
+            raise Refused
+
+    recorder.then = then
+    loop = loop_of(house, recorder.consumer(), clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.events, "publish", raising_publish)
+        steps(loop)
+    clock.advance(1)
+    steps(loop)
+    assert committed(house)
+    assert (len(recorder.given_up), len(letters(house, "uploads"))) == (1, 1)
+
+
+def test_giving_up_that_has_to_wait_writes_no_second_letter(house: House, clock: Clock) -> None:
+    some_uploads(house, 1)
+    tries: list[Event] = []
+
+    def give_up(event: Event, failure: Any, context: Context) -> None:
+        tries.append(event)
+        if len(tries) == 1:
+            raise Transient
+
+    loop = loop_of(house, Recorder(raising(Refused())).consumer(give_up=give_up), clock)
+    steps(loop)
+    clock.advance(1)
+    steps(loop)
+    assert committed(house)
+    assert (len(tries), len(letters(house, "uploads"))) == (2, 1)
+
+
 def raising_publish(records: Any) -> None:
     raise Transient
 
