@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
+CHROMAPRINT := web/static/packages/chromaprint/dist/chromaprint.wasm
 
 .DEFAULT_GOAL := help
 .PHONY: help install run check test test-fast test-engines test-compose secrets lint format translations docs benchmarks clean
@@ -10,7 +11,7 @@ PYTEST := $(BIN)/pytest
 help: ## print this
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(VENV)/installed ## make the virtual environment and install the service into it
+install: $(VENV)/installed $(CHROMAPRINT) ## make the virtual environment and install the service into it
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,9 +19,15 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[separation]'
 	@touch $@
 
-$(VENV)/installed-dev: pyproject.toml requirements.lock $(VENV)/installed
+$(VENV)/installed-dev: pyproject.toml requirements.lock $(VENV)/installed | $(CHROMAPRINT)
 	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
 	@touch $@
+
+# What pages bring from npm's registry. Where it cannot be had, files are sent without looking for them first.
+$(CHROMAPRINT): package.json package-lock.json
+	@if command -v npm >/dev/null && npm ci --silent --fetch-retries=1 --fetch-timeout=20000; then \
+	rm -rf web/static/packages && mkdir web/static/packages && cp -r node_modules/@unimusic/* web/static/packages && touch $@; \
+	else echo "No npm, or its registry was not reached: files are sent without looking first whether they are here."; fi
 
 run: install ## install and start everything: web and all consumers
 	@exec $(BIN)/demixer run
@@ -64,8 +71,7 @@ docs: $(VENV)/installed-dev ## write docs/events.md anew from schemas/
 	$(BIN)/python -m schemas.document docs/events.md
 
 benchmarks: $(VENV)/installed-dev ## measure every claim in docs/benchmarks.md, beside its baseline
-	@for each in recognition search upload live separation \
-		events queue_time drain operations; do $(BIN)/python -m benchmarks.$$each || exit 1; done
+	@for each in recognition search upload browser_print live separation events queue_time drain operations; do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 clean: ## remove what was installed and cached; never DATA_DIR
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) node_modules web/static/packages .pytest_cache .mypy_cache .ruff_cache *.egg-info

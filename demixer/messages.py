@@ -50,6 +50,15 @@ MESSAGES: Mapping[str, str] = {
     "cannot-cancel": N_("This upload has already ended, so there is nothing to cancel."),
     "cannot-retry": N_("Only an upload that failed can be tried again."),
     "file-gone": N_("The file is no longer here. Please send it again."),
+    # fingerprints that a browser made
+    "bad-print": N_(
+        "This is not a fingerprint: send what Chromaprint gives for the whole song, "
+        "as whole numbers from 0 to 4294967295, and its duration in seconds."
+    ),
+    "print-duration": N_("The duration does not fit the fingerprint. Both must be those of the whole song."),
+    "print-too-long": N_(
+        "This fingerprint is longer than that of the longest song this server takes (%(max_minutes)s min)."
+    ),
     # separation
     "model-unavailable": N_(
         "The separation model %(model)s is not available on this server: %(reason)s. "

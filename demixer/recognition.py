@@ -199,7 +199,7 @@ def _with_audio(house: House, song: Song, upload: Upload) -> Song:
 
 def _same_recording(house: House, heard: Heard) -> Song | None:
     print_ = Fingerprint.from_bytes(heard.fingerprint)
-    for song_id in house.fingerprints.candidates(heard.fingerprint):
+    for song_id in house.fingerprints.candidates([heard.fingerprint]):
         song = house.catalogue.songs.get(song_id)
         if song and not song.removed and compare(print_, Fingerprint.from_bytes(song.fingerprint)).same:
             return song

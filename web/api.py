@@ -1,15 +1,16 @@
 """The JSON API, version 1. Uploads belong to whoever holds the token; songs are everybody's."""
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
-from demixer import songs, uploads
+from demixer import lookup, songs, uploads
 from demixer.domain import Person
 from demixer.errors import Conflict, NotSignedIn, Refused
-from web import shapes
-from web.context import house
+from web import matches, shapes
+from web.context import house, signed_in
 from web.paging import found_page, page_of
-from web.security import FORM_BYTES, allow
+from web.security import FORM_BYTES, allow, check_header
+from web.throttle import Allowance
 from web.uploads import receive_one
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -40,6 +41,15 @@ def cancel_upload(upload_id: str) -> ResponseReturnValue:
     return shapes.upload(uploads.view(house(), cancelled))
 
 
+@blueprint.post("/matches")
+def match() -> ResponseReturnValue:
+    """The song that a fingerprint is one of, if everybody may see it. Nothing is kept of the question."""
+    allowance: Allowance = current_app.extensions["lookups"]
+    allowance.take(_asking().id, house().now())
+    found = lookup.known(house(), matches.sent(house().settings.max_minutes))
+    return {"song": shapes.song(songs.view(house(), found.id, None)) if found else None}
+
+
 @blueprint.get("/songs")
 def find_songs() -> ResponseReturnValue:
     query = " ".join(request.args.get("q", "").split())[:200]
@@ -54,6 +64,15 @@ def find_songs() -> ResponseReturnValue:
 @blueprint.get("/songs/<song_id>")
 def song(song_id: str) -> ResponseReturnValue:
     return shapes.song(songs.view(house(), song_id, None))
+
+
+def _asking() -> Person:
+    """Who sent the token; or who is signed in on the page whose script asks. Nothing of the body is read."""
+    if request.authorization is not None:
+        return _bearer()
+    visitor = signed_in()
+    check_header()
+    return visitor
 
 
 def _bearer() -> Person:

@@ -1,5 +1,6 @@
 """The web application, made around an open house."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -26,11 +27,13 @@ from web import (
 from web.live import Hub
 from web.model import PresentModel
 from web.receiving import StreamingRequest
-from web.throttle import Throttle
+from web.throttle import Allowance, Throttle
 
 if TYPE_CHECKING:
     from web.metrics import WebMetrics
 
+LOOKUPS_AT_ONCE = 60  # of a person: an album or two
+LOOKUP_EACH = timedelta(seconds=1)  # about as long as a browser takes to make one more fingerprint
 OTHER_THREADS = 16  # of a process, which live pages may not take
 
 
@@ -41,6 +44,7 @@ def create_app(house: House) -> Flask:
     app.request_class = StreamingRequest
     app.secret_key = settings.secret_key
     app.extensions.update(house=house, model=PresentModel(settings), throttle=Throttle())
+    app.extensions["lookups"] = Allowance(LOOKUPS_AT_ONCE, LOOKUP_EACH)
     metrics = _watched(app, house)
     app.extensions["live"] = Hub(house, limit=listeners(settings.web_threads), count=metrics.live_pages.set)
     health.set_up(app)

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, send_from_directory, url_for
 
+from web.security import WORKER_SECURITY_POLICY
+
 FOLDER = Path(__file__).parent / "static"
 FOR_EVER = 365 * 24 * 3600
+WORKER = "js/print/worker.js"  # makes fingerprints; what it stands on comes from npm's registry, if npm was there
+CHROMAPRINT = "packages/chromaprint/dist/chromaprint.wasm"
 
 blueprint = Blueprint("assets", __name__)
 
@@ -23,6 +27,11 @@ def static_url(name: str) -> str:
     return url_for("assets.static", version=current_app.extensions["assets"], name=name)
 
 
+def printing_url() -> str:
+    """The worker that prints files in the browser, "" where the installation has none."""
+    return static_url(WORKER) if (FOLDER / CHROMAPRINT).is_file() else ""
+
+
 @blueprint.get("/static/<version>/<path:name>")
 def static(version: str, name: str) -> Response:
     """An old version gets the present file, which its page must not keep."""
@@ -31,6 +40,8 @@ def static(version: str, name: str) -> Response:
     if current:
         response.cache_control.public = True
         response.cache_control.immutable = True
+    if name == WORKER:
+        response.headers["Content-Security-Policy"] = WORKER_SECURITY_POLICY
     return response
 
 

@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from demixer.errors import DemixerError, NotSignedIn, Transient
+from demixer.errors import DemixerError, NotSignedIn, TooMany, Transient
 from demixer.messages import N_
 from web import forms
 from web.context import wants_json
@@ -51,6 +51,8 @@ def of_ours(error: DemixerError) -> ResponseReturnValue:
     response = answer(error.http_status, error.code, error.params)
     if isinstance(error, Transient):
         response.headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.params["seconds"])
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = 'Bearer realm="demixer"'
     return response

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from demixer.domain import Song
 from demixer.ports import SongDocument
-from web.assets import static_url
+from web.assets import printing_url, static_url
 from web.context import house
 from web.language import LANGUAGES, current_language
 from web.messages import model_label, reason, status_label, stem_label
@@ -21,8 +21,10 @@ def set_up(app: Flask) -> None:
         duration=duration,
         languages=list(LANGUAGES.items()),
         marked=marked,
+        max_minutes=app.extensions["house"].settings.max_minutes,
         max_upload_mb=app.extensions["house"].settings.max_upload_mb,
         model_label=model_label,
+        printing_url=printing_url,
         reason=reason,
         relative_time=relative_time,
         static_url=static_url,

@@ -3,25 +3,57 @@
 Sampling by content ("keep a value whose hash is 0 mod 16") picks the same keys of a recording wherever a file begins.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from demixer.audio.fingerprint import Fingerprint, sample_keys
+
+Keys = NDArray[np.uint32]
+Places = NDArray[np.uint32]  # below 2 to the power of 28
 
 COMMON = 5_000  # songs that share a key before it says nothing: silence, a drum machine
 FEW_KEYS = 16  # a song of half a minute gives about that many; one vote has to do then
 VOTES = 2
+MOST_KEYS = 1_024  # of a print, about 35 minutes of music: what a longer one, or a hostile one, can cost is bounded
 
 Song = TypeVar("Song", int, str)
 
 
-def keys_of(fingerprint: bytes) -> list[int]:
-    """Distinct, ascending, 32 bits each. Raises `ValueError` for damaged bytes."""
-    return [int(key) for key in sample_keys(Fingerprint.from_bytes(fingerprint))]
+def keys_of(fingerprint: bytes) -> Keys:
+    """Distinct, at most `MOST_KEYS`, those with the lowest hashes: chosen by value, too. Raises `ValueError`."""
+    keys = sample_keys(Fingerprint.from_bytes(fingerprint))
+    return keys if len(keys) <= MOST_KEYS else keys[np.argsort(mixed(keys))[:MOST_KEYS]]
 
 
-def likeliest(votes: Counter[Song], keys: Sequence[int], limit: int) -> list[Song]:
-    """Those with votes enough for a look-up by `keys`, the most votes first."""
-    needed = VOTES if len(keys) >= FEW_KEYS else 1
-    return sorted((song for song in votes if votes[song] >= needed), key=lambda song: (-votes[song], song))[:limit]
+def mixed(keys: Keys) -> Keys:
+    """All 32 bits of each spread over all 32 bits: the hash that `sample_keys` samples by, 0 mod 16 for its keys.
+
+    The finalizer of MurmurHash3 (Appleby, public domain).
+    """
+    some = keys.astype(np.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        some ^= some >> np.uint32(shift)
+        some *= np.uint32(factor)
+    return some ^ some >> np.uint32(16)
+
+
+def places_of(fingerprint: bytes) -> Places:
+    """Its keys as evenly spread numbers of 28 bits: their hashes without the four bits that are 0; none meet."""
+    return mixed(keys_of(fingerprint)) >> np.uint32(4)
+
+
+def needed(keys: int) -> int:
+    """Votes that a song must have for a look-up by so many keys."""
+    return VOTES if keys >= FEW_KEYS else 1
+
+
+def likeliest(phases: Iterable[Mapping[Song, int]], limit: int) -> list[Song]:
+    """The songs with the most votes first, each by the phase that is best for it."""
+    best: dict[Song, int] = {}
+    for votes in phases:
+        for song, count in votes.items():
+            best[song] = max(count, best.get(song, 0))
+    return sorted(best, key=lambda song: (-best[song], song))[:limit]

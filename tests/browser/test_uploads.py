@@ -199,7 +199,8 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
         "**/uploads", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
     )
     sender.get_by_role("heading", level=1).click()  # a browser asks for nobody who has not touched the page
-    send(sender, file)
+    with sender.expect_request(lambda request: request.method == "POST"):
+        send(sender, file)
     expect(sender.locator("[data-sending]")).to_contain_text(file.name)
     with sender.expect_event("dialog") as asked:
         sender.close(run_before_unload=True)

@@ -21,10 +21,10 @@ def test_a_key_that_too_many_songs_share_says_nothing(mongodb: Engine, monkeypat
     index = MongoFingerprints(mongodb.fresh())
     for n in range(3):
         index.add(f"s{n}", stored(items(1)))
-    assert index.candidates(stored(items(1))) == ["s0", "s1", "s2"]
+    assert index.candidates([stored(items(1))]) == ["s0", "s1", "s2"]
     for n in range(3, 6):
         index.add(f"s{n}", stored(items(1)))
-    assert index.candidates(stored(items(1))) == []
+    assert index.candidates([stored(items(1))]) == []
     with index._database.collection(mongo_fingerprints.KEYS) as postings:
         assert {len(posting["songs"]) for posting in postings.find()} == {4}
     index.close()
@@ -37,7 +37,7 @@ def test_many_threads_add_songs_that_share_their_keys(mongodb: Engine) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert index.candidates(stored(items(1))) == [f"s{n}" for n in range(6)]
+    assert index.candidates([stored(items(1))]) == [f"s{n}" for n in range(6)]
     index.close()
 
 
@@ -53,7 +53,7 @@ def test_adding_again_after_a_break_in_the_middle_leaves_nothing_double(
         patched.setattr(mongo_fingerprints, "_posting", broken)
         with pytest.raises(Transient):
             index.add("song", stored(items(1)))
-    assert index.candidates(stored(items(1))) == []
+    assert index.candidates([stored(items(1))]) == []
     for _ in range(2):
         index.add("song", stored(items(1)))
     with index._database.collection(mongo_fingerprints.KEYS) as postings:

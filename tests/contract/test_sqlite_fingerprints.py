@@ -1,11 +1,25 @@
 import functools
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from demixer.backends import sqlite_fingerprints
+from demixer.audio.examine import examine
+from demixer.backends import postings, sqlite_fingerprints
+from demixer.backends.sqlite import Database
+from demixer.backends.sqlite_fingerprint_load import Load
 from demixer.backends.sqlite_fingerprints import SqliteFingerprints
+from demixer.backends.votes import keys_of
+from demixer.errors import Transient
+from tests.audio_samples import music, write
 from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
+
+HALF_HOP = 683 / 11_025  # seconds
 
 
 class TestSqliteFingerprints(FingerprintIndexContract):
@@ -14,12 +28,145 @@ class TestSqliteFingerprints(FingerprintIndexContract):
         return functools.partial(SqliteFingerprints, tmp_path / "fingerprints.db")
 
 
-def test_a_key_that_too_many_songs_share_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_fingerprints, "COMMON", 3)
-    index = SqliteFingerprints(tmp_path / "f.db")
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqliteFingerprints]:
+    with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
+        yield index
+
+
+def test_a_key_that_too_many_songs_share_says_nothing(
+    index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postings, "COMMON", 3)
     for n in range(3):
         index.add(f"s{n}", stored(items(1)))
-    assert index.candidates(stored(items(1))) == ["s0", "s1", "s2"]
-    index.add("one too many", stored(items(1)))
-    assert index.candidates(stored(items(1))) == []
-    index.close()
+    assert index.candidates([stored(items(1))]) == ["s0", "s1", "s2"]
+    for n in range(3, 6):
+        index.add(f"s{n}", stored(items(1)))
+    assert index.candidates([stored(items(1))]) == []
+    assert held(index) == {4}
+    index.rebuild((f"s{n}", stored(items(1))) for n in range(6))
+    assert index.candidates([stored(items(1))]) == []
+    assert held(index) == {4}
+
+
+def test_a_bucket_does_not_grow_without_end(index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "MOST_IN_BUCKET", 2)
+    for n in range(4):
+        index.add(f"s{n}", stored(items(1)))
+    assert held(index) == {2}
+    index.rebuild((f"s{n}", stored(items(1))) for n in range(4))
+    assert held(index) == {2}
+
+
+@pytest.mark.parametrize("bound", ["MOST_VOTES", "MOST_READ"])
+def test_votes_are_those_of_the_rarest_keys_where_there_are_too_many(
+    index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(postings, bound, 400)
+    for n in range(9):
+        index.add(f"common {n}", stored(items(1)))
+    index.add("rare", stored(items(2)))
+    assert index.candidates([stored(np.concatenate([items(1), items(2)]))])[0] == "rare"
+
+
+def test_half_a_hop_apart_a_recording_is_found_by_its_second_phase(index: SqliteFingerprints, tmp_path: Path) -> None:
+    def printed(start: float) -> bytes:
+        path = write(tmp_path / f"{start}.wav", music(60), "-af", f"atrim=start={start}")
+        return examine(path, max_minutes=2).fingerprint.to_bytes()
+
+    index.add("song", printed(0))
+    first, second = printed(HALF_HOP), printed(2 * HALF_HOP)
+    shared = [len(np.intersect1d(keys_of(printed(0)), keys_of(phase))) for phase in (first, second)]
+    assert shared[0] < shared[1] / 3
+    assert index.candidates([first, second]) == ["song"]
+
+
+def test_a_process_killed_while_it_adds_leaves_an_index_that_goes_on(tmp_path: Path) -> None:
+    program = "import sys, pathlib; from tests.contract.test_sqlite_fingerprints import *; adding(sys.argv[1])"
+    for killed in range(3):
+        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "f.db")], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        added = [int(process.stdout.readline()) for _ in range(10 + killed)]
+        process.send_signal(signal.SIGKILL)
+        added += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
+        process.wait()
+        process.stdout.close()
+        with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
+            assert [index.candidates([stored(items(seed))]) for seed in added] == [[f"s{seed}"] for seed in added]
+            assert index._database.rows("PRAGMA integrity_check")[0][0] == "ok"
+            numbered = {row["number"] for row in index._database.rows("SELECT number FROM songs")}
+            assert songs_in_buckets(index) == numbered
+
+
+def adding(path: str) -> None:
+    """What the killed process does: says each song that it has added."""
+    index = SqliteFingerprints(Path(path))
+    for seed in range(10_000):
+        index.add(f"s{seed}", stored(items(seed)))
+        sys.stdout.write(f"{seed}\n")
+        sys.stdout.flush()
+
+
+def test_an_index_of_the_first_schema_is_carried_over(tmp_path: Path) -> None:
+    write_first_schema(tmp_path / "f.db")
+    for _ in range(2):
+        with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
+            assert [index.candidates([stored(items(seed))]) for seed in (1, 2, 3)] == [["s1"], ["s2"], ["s3"]]
+    with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
+        index.remove("s2")
+        index.add("s4", stored(items(4)))
+        assert [index.candidates([stored(items(seed))]) for seed in (2, 4)] == [[], ["s4"]]
+
+
+def test_carrying_over_is_done_again_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_first_schema(tmp_path / "f.db")
+
+    def killed(self: Load, connection: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Load, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            SqliteFingerprints(tmp_path / "f.db")
+    with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
+        assert [index.candidates([stored(items(seed))]) for seed in (1, 2, 3)] == [["s1"], ["s2"], ["s3"]]
+
+
+def test_of_two_rebuilds_at_once_the_second_to_end_has_to_begin_anew(index: SqliteFingerprints) -> None:
+    def entries() -> Iterator[tuple[str, bytes]]:
+        index.rebuild([("quick", stored(items(1)))])
+        yield "slow", stored(items(2))
+
+    with pytest.raises(Transient):
+        index.rebuild(entries())
+    assert [index.candidates([stored(items(seed))]) for seed in (1, 2)] == [["quick"], []]
+
+
+def test_what_is_removed_leaves_no_posting(index: SqliteFingerprints) -> None:
+    for seed in range(3):
+        index.add(f"s{seed}", stored(items(seed)))
+        index.add("all", stored(items(seed)))
+    for name in ("s0", "s1", "s2", "all"):
+        index.remove(name)
+    assert songs_in_buckets(index) == set()
+
+
+def write_first_schema(path: Path) -> None:
+    database = Database(path, sqlite_fingerprints.MIGRATIONS[:1], variable="CATALOGUE_URL")
+    with database.write() as connection:
+        for seed in (1, 2, 3):
+            keys = keys_of(stored(items(seed)))
+            connection.execute("INSERT INTO songs VALUES (?, ?, ?)", (seed, f"s{seed}", keys.astype("<u4").tobytes()))
+            connection.executemany("INSERT INTO postings VALUES (?, ?)", [(int(key), seed) for key in keys])
+    database.close()
+
+
+def held(index: SqliteFingerprints) -> set[int]:
+    """How many postings there are in the buckets of the keys of `items(1)`, which share none."""
+    return {len(row["postings"]) // 4 for row in index._database.rows("SELECT postings FROM buckets")}
+
+
+def songs_in_buckets(index: SqliteFingerprints) -> set[int]:
+    rows = index._database.rows("SELECT postings FROM buckets")
+    return {one % postings.MOST_SONGS for row in rows for one in np.frombuffer(row["postings"], "<u4").tolist()}

@@ -126,11 +126,11 @@ def test_everything_derived_is_made_anew(migrate: Run, made: dict[str, str], tmp
         song = new.catalogue.songs.get(ready.song_id or "")
         assert song is not None
         assert [found.id for found in new.search.search("nandu cancion", limit=5).songs] == [song.id]
-        assert new.fingerprints.candidates(song.fingerprint) == [song.id]
+        assert new.fingerprints.candidates([song.fingerprint]) == [song.id]
         assert song.plays == 3
         (removed,) = [one for one in (new.catalogue.songs.get(row["id"]) for row in _removed(tmp_path)) if one]
         assert removed.removed
-        assert new.fingerprints.candidates(removed.fingerprint) == []
+        assert new.fingerprints.candidates([removed.fingerprint]) == []
 
 
 def _removed(tmp_path: Path) -> Iterator[Row]:

@@ -150,7 +150,7 @@ def test_a_match_killed_anywhere_is_completed_by_the_next_delivery(
     assert (joined.state, joined.match) == (UploadState.JOINED, None)
     assert (song.audio, len(requests(house))) == (upload.audio, 1)
     assert requests(house)[0].data["separation_id"] == song.separation_id
-    assert list(house.fingerprints.candidates(heard().fingerprint)) == [song.id]
+    assert list(house.fingerprints.candidates([heard().fingerprint])) == [song.id]
 
 
 def test_a_separation_quicker_than_a_match_that_was_killed_is_shown(
@@ -224,7 +224,7 @@ def test_a_cancelled_song_that_nobody_else_waits_for_goes_with_all_it_had(house:
     gone = song_of(house, upload.song_id)
     assert (gone.removed, keys(house)) == (True, set())
     assert separation_of(house, song.separation_id).state is SeparationState.CANCELLED
-    assert not house.fingerprints.candidates(song.fingerprint)
+    assert not house.fingerprints.candidates([song.fingerprint])
     assert [event.type for event in published(house, "songs")] == ["song.removed"]
 
 

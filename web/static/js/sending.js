@@ -1,15 +1,19 @@
-// Files on their way to the server: two at a time, each with its bar.
+// Files on their way to the server: two at a time, each with its bar. Those that are here already wait to be asked for.
 
 import { announce } from "./announce.js";
+import { showFound } from "./found.js";
 import { headers } from "./http.js";
 import { askBeforeLeaving } from "./leaving.js";
 
 const AT_ONCE = 2;
 
 export class Sender {
-  /** `zone` carries limits and texts, `template` a row, `list` takes the rows; `arrived(id, html)` is told of each. */
-  constructor(zone, { template, list, arrived }) {
-    Object.assign(this, { zone, template, list, arrived, waiting: [], active: 0 });
+  /**
+   * `zone` carries limits and texts, `template` a row, `list` takes the rows; `arrived(id, html)` is told of each.
+   * `look(row, file)` resolves to the song that is here already, or to null.
+   */
+  constructor(zone, { template, list, look, arrived }) {
+    Object.assign(this, { zone, template, list, look, arrived, waiting: [], looking: 0, active: 0 });
   }
 
   /** `files`: File[]; `tags`: FormData entries that go with each. */
@@ -22,7 +26,21 @@ export class Sender {
     const row = this.#row(file);
     const problem = this.#problem(file);
     if (problem) return this.#fail(row, problem);
-    this.waiting.push({ file, tags, row });
+    this.#lookFor({ file, tags, row });
+  }
+
+  async #lookFor(item) {
+    this.looking++;
+    const song = await this.look(item.row, item.file);
+    this.looking--;
+    if (song && item.row.isConnected) showFound(item.row, song, () => this.#wait(item));
+    else if (item.row.isConnected) this.waiting.push(item);
+    this.#next();
+  }
+
+  #wait(item) {
+    this.waiting.push(item);
+    this.#next();
   }
 
   #problem(file) {
@@ -33,7 +51,7 @@ export class Sender {
 
   #next() {
     while (this.active < AT_ONCE && this.waiting.length) this.#start(this.waiting.shift());
-    askBeforeLeaving(this.active > 0);
+    askBeforeLeaving(this.active + this.looking > 0);
   }
 
   #start({ file, tags, row }) {

@@ -2,6 +2,7 @@
 
 import { listenForFiles } from "./dropzone.js";
 import { follow } from "./live.js";
+import { lookingFrom } from "./looking.js";
 import { offerNotifications, tellReady } from "./notify.js";
 import { Rows } from "./rows.js";
 import { Sender } from "./sending.js";
@@ -38,6 +39,7 @@ async function poll() {
 const sender = new Sender(zone, {
   template: document.querySelector("[data-sending-template]"),
   list: document.querySelector("[data-sending]"),
+  look: lookingFrom(zone),
   arrived,
 });
 

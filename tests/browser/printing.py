@@ -1,0 +1,64 @@
+"""Fingerprints made in the browser: songs that are found by them, and what a page asks with."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, Route
+
+from demixer.audio.examine import examine
+from demixer.audio.fingerprint import Fingerprint, Similarity, compare
+from demixer.domain import Person, Song
+from demixer.house import House
+from tests.browser.browsing import a_playable_song
+from web import assets
+
+WAIT = 20_000  # ms for what a print comes before: seconds on a busy machine
+
+
+def has_chromaprint() -> bool:
+    return (assets.FOLDER / assets.CHROMAPRINT).is_file()
+
+
+def need_chromaprint() -> None:
+    """It comes from npm's registry, which a laptop may do without."""
+    if not has_chromaprint():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromaprint: `make install` brings it where npm is")
+
+
+def a_recorded_song(house: House, person: Person, title: str, file: Path) -> Song:
+    """A song that is listed, and known by the fingerprint that the server makes of `file`."""
+    print_ = served_print(file)
+    song = a_playable_song(house, person, title, seconds=print_.duration)
+    house.fingerprints.add(song.id, print_.to_bytes())
+    return house.catalogue.songs.save(replace(song, fingerprint=print_.to_bytes()))
+
+
+def served_print(file: Path) -> Fingerprint:
+    return examine(file, max_minutes=20).fingerprint
+
+
+class Asked(list[dict[str, Any]]):
+    """What the page asks with, while it is told that a song is here: so nothing is sent."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        page.route("**/api/v1/matches", self._answer)
+
+    def _answer(self, route: Route) -> None:
+        self.append(json.loads(route.request.post_data or ""))
+        links = {"page": "http://demixer.example/songs/0123456789abcdef"}
+        song = {"id": "0123456789abcdef", "title": "A", "artist": "B", "cover": None, "links": links}
+        route.fulfill(json={"song": song})
+
+
+def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> Similarity:
+    return compare(print_of(asked, phase), other)
+
+
+def print_of(asked: dict[str, Any], phase: str) -> Fingerprint:
+    return Fingerprint(np.array(asked[phase], dtype=np.uint32), asked["duration"])

@@ -1,0 +1,53 @@
+"""Looking a recording up by a print that somebody else's program made."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from demixer import lookup
+from demixer.audio.fingerprint import Fingerprint
+from demixer.domain import Song
+from demixer.house import House
+from tests.ways import heard, matched, sent, song_of
+
+
+def print_of(seed: int) -> Fingerprint:
+    return Fingerprint.from_bytes(heard(seed).fingerprint)
+
+
+@pytest.fixture
+def song(house: House) -> Song:
+    """Listed, with the print of `heard(1)`."""
+    upload = matched(house, sent(house), heard(1))
+    return house.catalogue.songs.save(replace(song_of(house, upload.song_id), listed=True))
+
+
+def test_a_listed_song_is_proposed(house: House, song: Song) -> None:
+    assert lookup.known(house, [print_of(1)]) == song
+    assert lookup.known(house, [print_of(2)]) is None
+
+
+def test_one_phase_that_agrees_is_enough(house: House, song: Song) -> None:
+    assert lookup.known(house, [print_of(2), print_of(1)]) == song
+
+
+@pytest.mark.parametrize("hidden", [{"listed": False}, {"removed": True}], ids=["unlisted", "removed"])
+def test_what_is_not_everybodys_is_passed_over(house: House, song: Song, hidden: dict[str, bool]) -> None:
+    house.catalogue.songs.save(replace(song, **hidden))  # type: ignore[arg-type]
+    assert lookup.known(house, [print_of(1)]) is None
+
+
+def test_a_proposal_without_a_song_is_passed_over(house: House, song: Song) -> None:
+    house.fingerprints.add("gone", heard(1).fingerprint)
+    assert lookup.known(house, [print_of(1)]) == song
+
+
+def test_another_duration_is_another_recording(house: House, song: Song) -> None:
+    """The same beginning of something longer: its stems would be of no use."""
+    longer = replace(print_of(1), duration=print_of(1).duration + 60)
+    assert lookup.known(house, [longer]) is None
+
+
+def test_a_print_of_nothing_is_nothing(house: House, song: Song) -> None:
+    assert lookup.known(house, [Fingerprint(np.array([], dtype=np.uint32), 1.0)]) is None
