@@ -31,9 +31,8 @@ from benchmarks.report import TIMES_HEADER, percentile, print_table, times
 from consumers import fingerprint, index, match, separate
 from consumers.consumer import Consumer
 from demixer.audio.separation.separate import Made
-from demixer.domain import Status, Tags, Upload
+from demixer.domain import Heard, Status, Tags, Upload
 from demixer.house import House
-from demixer.recognition import Heard
 from demixer.uploads import IncomingFile, receive, view
 from tests.contract.kafka_worlds import with_options
 from tests.ways import MODEL, STEMS, stem_files

@@ -1,17 +1,20 @@
 """`fingerprint`: a received file is decoded once, and its tags and cover are read; or it is refused, with why."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from consumers.consumer import Consumer, Context, failure_of
-from demixer import recognition
+from demixer import comparison, recognition
 from demixer.audio import tags
 from demixer.audio.examine import examine
-from demixer.domain import Event, Failure, Upload
+from demixer.domain import Comparison, Event, Failure, Heard, Upload
 from demixer.errors import NotFound, Refused
 from demixer.house import House
 from demixer.keeping import keep_bytes
-from demixer.recognition import Heard
 
 AT_ONCE = 2  # decoding is one core's work; more would starve a separation on the same machine
 
@@ -43,12 +46,23 @@ def listen(house: House, upload: Upload, path: Path) -> Heard:
     """Raises `Refused` as `demixer.audio.examine.examine` does."""
     found = examine(path, max_minutes=house.settings.max_minutes)
     said = tags.read(path, upload.filename)
+    phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
     return Heard(
         duration=found.duration_s,
-        fingerprint=found.fingerprint.to_bytes(),
+        fingerprint=phases[0],
+        shifted=phases[1],
+        sound_sha256="" if found.fingerprint.telling else found.sound_sha256,
+        compared=tuple(_compared(house, upload, phases, found.sound)),
         tags=said.tags,
         cover=_keep_cover(house, upload, said.cover),
     )
+
+
+def _compared(house: House, upload: Upload, phases: Sequence[bytes], sound: NDArray[np.int16]) -> list[Comparison]:
+    """The same bytes need no comparison."""
+    if house.catalogue.songs.by_file(upload.sha256):
+        return []
+    return comparison.compared(house, phases, sound)
 
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:

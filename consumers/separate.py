@@ -14,7 +14,8 @@ import psutil
 
 from consumers import metrics, runners
 from consumers.consumer import Consumer, Context, Stopped, failure_of
-from demixer import logs, separations
+from demixer import logs, recognition, separations
+from demixer.audio import reference
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress, SeparationWorker
 from demixer.domain import Event, Failure, Separation, Song
@@ -89,6 +90,7 @@ def consumer(
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     separations.give_up(context.house, event, failure)
+    recognition.go_on(context.house, event.data["song_id"])
 
 
 def clear(temporary: Path) -> None:
@@ -103,6 +105,7 @@ def _separate(context: Context, worker: Worker, temporary: Path, separation: Sep
     """`Song.audio` is named after the upload that brought it."""
     with logs.about(song=song.id, separation=separation.id, upload=song.audio.rpartition("/")[2]):
         _separate_or_say_why(context, worker, temporary, separation, song)
+        recognition.go_on(context.house, song.id)
 
 
 def _separate_or_say_why(context: Context, worker: Worker, temporary: Path, separation: Separation, song: Song) -> None:
@@ -146,9 +149,12 @@ def _put_back(house: House, separation: Separation) -> None:
 def _made(context: Context, worker: Worker, folder: Path, separation: Separation, song: Song) -> Made:
     watch = _Watch(context, separation)
     with context.house.files.local(song.audio) as source:
-        return worker.separate(
+        made = worker.separate(
             source, folder, separation.model, on_progress=watch.report, should_stop=watch.should_stop
         )
+        with suppress(Refused, Transient):  # then it is made when it is first wanted
+            reference.write(source, folder, [stem.name for stem in made.stems])
+        return made
 
 
 class _Watch:

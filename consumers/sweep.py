@@ -110,8 +110,14 @@ class Lost:
         seconds = self._uploads.of(found)
         limits = {state: self._limit(group, topic) for state, group, topic in AWAITED}
         for upload in found:
-            if self._overdue(upload, seconds[upload.id], limits[upload.state]):
+            if not self._waits(upload) and self._overdue(upload, seconds[upload.id], limits[upload.state]):
                 uploads.announce_again(self._house, upload)
+
+    def _waits(self, upload: Upload) -> bool:
+        """For the stems of a song that is on its way."""
+        song = self._house.catalogue.songs.get(upload.waits_for or "")
+        separation = self._house.catalogue.separations.get(song.separation_id or "") if song else None
+        return separation is not None and separation.open
 
     def _announce_separations(self) -> None:
         found = self._house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])

@@ -114,6 +114,7 @@ class Upload:
     match: Match | None = None
     failure: Failure | None = None
     hidden: bool = False  # deleted by the person: out of every list, kept so that a replay cannot revive it
+    waits_for: str | None = None  # the song whose stems will tell whether this is the same mix
     version: int = 0
 
     @property
@@ -129,6 +130,57 @@ class Upload:
 
     def moved_to(self, state: UploadState, now: datetime) -> "Upload":
         return replace(self, state=state, updated_at=now)
+
+
+class Finding(StrEnum):
+    """What a file is, beside a song that its fingerprint is like."""
+
+    SAME = "same"  # the same recording in the same mix
+    UNSURE = "unsure"  # the same recording; whether the same mix, only the song's stems will tell
+    MIX = "mix"  # the same recording, mixed otherwise
+    EDIT = "edit"
+    VERSION = "version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """`offset`: seconds into the file at which the song begins. `without`: stems of the song that the file has not."""
+
+    song_id: str
+    finding: Finding
+    offset: float = 0.0
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What the fingerprint consumer found in a file. `compared`: with the songs it is like, the likest first."""
+
+    duration: float  # seconds
+    fingerprint: bytes
+    tags: Tags
+    cover: str  # key in the file store, "" without one
+    shifted: bytes = b""  # the fingerprint half an item later, b"" where it was not made
+    sound_sha256: str = ""  # of the samples, where the fingerprint says too little
+    compared: tuple[Comparison, ...] = ()
+
+
+class Kinship(StrEnum):
+    """How two songs that are not one belong together."""
+
+    MIX = "mix"  # one recording, mixed otherwise: without vocals, say
+    EDIT = "edit"  # one recording, cut otherwise
+    VERSION = "version"  # much alike: a remaster, a live take, a remix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """From a song to another. `without`: stems that one of the two has not; `less` says that it is this one."""
+
+    song_id: str
+    kinship: Kinship
+    without: tuple[str, ...] = ()
+    less: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +252,7 @@ class Song:
     next_separation_id: str | None = None
     listed: bool = False
     removed: bool = False  # a tombstone: removed songs stay removed, whatever is replayed
+    links: tuple[Link, ...] = ()  # to its relatives, newest last
     plays: int = 0
     version: int = 0
 

@@ -8,7 +8,7 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from demixer.domain import Event, Failure, Separation, Song, Tags, Upload, derived_id
+from demixer.domain import Comparison, Event, Failure, Heard, Separation, Song, Upload, derived_id
 from demixer.errors import BadEvent
 from schemas import codec
 
@@ -18,18 +18,29 @@ def upload_received(upload: Upload) -> Event:
     return _event("upload.received", upload.id, upload.updated_at, data, upload.attempt)
 
 
-def upload_fingerprinted(
-    upload: Upload, *, duration: float, fingerprint: bytes, tags: Tags, cover: str, now: datetime
-) -> Event:
+def upload_fingerprinted(upload: Upload, heard: Heard, now: datetime) -> Event:
+    tags = heard.tags
     data = {
         "upload_id": upload.id,
         "attempt": upload.attempt,
-        "duration": duration,
-        "fingerprint": base64.b64encode(fingerprint).decode(),
+        "duration": heard.duration,
+        "fingerprint": base64.b64encode(heard.fingerprint).decode(),
+        "shifted": base64.b64encode(heard.shifted).decode(),
+        "sound_sha256": heard.sound_sha256,
+        "compared": [_compared(one) for one in heard.compared],
         "tags": {"artist": tags.artist, "album": tags.album, "title": tags.title, "year": tags.year},
-        "cover": cover,
+        "cover": heard.cover,
     }
     return _event("upload.fingerprinted", upload.id, now, data, upload.attempt)
+
+
+def _compared(one: Comparison) -> dict[str, Any]:
+    return {
+        "song_id": one.song_id,
+        "finding": one.finding.value,
+        "offset": round(one.offset, 6),
+        "without": list(one.without),
+    }
 
 
 def upload_rejected(upload: Upload, failure: Failure, now: datetime) -> Event:

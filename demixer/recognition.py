@@ -5,15 +5,20 @@ send the same new song at once cost one separation, and a cancel cannot cross a 
 """
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from demixer import facts, logs, separations
-from demixer.audio.fingerprint import Fingerprint, compare
+from demixer import facts, logs, recordings, separations
+from demixer.audio.fingerprint import Fingerprint
 from demixer.change import Decision, change
 from demixer.domain import (
+    Comparison,
     Event,
     Failure,
+    Finding,
+    Heard,
     Match,
     SeparationState,
     Song,
@@ -24,16 +29,10 @@ from demixer.domain import (
 )
 from demixer.errors import BadEvent
 from demixer.house import House
+from demixer.recordings import Found
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What the fingerprint consumer found in a file."""
-
-    duration: float  # seconds
-    fingerprint: bytes
-    tags: Tags
-    cover: str  # key in the file store, "" without one
+MOST_LOOKS = 6  # at one upload, while songs like it keep appearing; then it becomes a song of its own
+DAY = timedelta(days=1)
 
 
 def begin_fingerprinting(house: House, event: Event) -> Upload | None:
@@ -51,15 +50,8 @@ def fingerprinted(house: House, upload: Upload, heard: Heard) -> None:
         if current.state is not UploadState.FINGERPRINTING or current.attempt != upload.attempt:
             return None
         moved = current.moved_to(UploadState.FINGERPRINTED, house.now())
-        fact = facts.upload_fingerprinted(
-            moved,
-            duration=heard.duration,
-            fingerprint=heard.fingerprint,
-            tags=current.given.over(heard.tags),
-            cover=heard.cover,
-            now=house.now(),
-        )
-        return moved, [fact]
+        told = replace(heard, tags=current.given.over(heard.tags))
+        return moved, [facts.upload_fingerprinted(moved, told, house.now())]
 
     change(house.catalogue.uploads, upload.id, decide)
 
@@ -91,14 +83,26 @@ def match(house: House, event: Event, model: Callable[[], str]) -> None:
     if upload is None or not upload.open:
         return
     heard = _heard(event)
-    known = _known(house, upload, heard)
-    if known is None:
-        song, reason = _new_song(house, upload, heard), None
+    found = _by_file(house, upload, heard) or recordings.find(house, heard)
+    if found.look_again and upload.attempt < MOST_LOOKS:
+        look_again(house, upload)
+    elif found.wait_for:
+        _wait(house, upload, found.wait_for)
     else:
-        song, reason = _with_audio(house, known[0], upload), known[1]
-    logs.note(song=song.id)
-    separations.ensure(house, song, model)
-    _join(house, upload, song, reason)
+        _settle(house, upload, heard, found, model)
+
+
+def look_again(house: House, upload: Upload) -> None:
+    """Compare it once more with what is there now. Its event said all that was heard, so the file is heard again."""
+    change(house.catalogue.uploads, upload.id, lambda current: _to_be_heard(house, current))
+    house.flush()
+
+
+def go_on(house: House, song_id: str) -> None:
+    """The separation of the song has ended: whoever waits for its stems is compared with them."""
+    for upload in house.catalogue.uploads.in_state([UploadState.FINGERPRINTED], updated_before=house.now() + DAY):
+        if upload.waits_for == song_id:
+            look_again(house, upload)
 
 
 def leave(house: House, event: Event) -> None:
@@ -163,27 +167,68 @@ def _move(house: House, upload: Upload, state: UploadState) -> Upload | None:
 
 
 def _heard(event: Event) -> Heard:
-    tags = event.data["tags"]
+    """Whatever an event of before does not say is empty."""
+    data = event.data
     try:
-        fingerprint = base64.b64decode(event.data["fingerprint"])
-        Fingerprint.from_bytes(fingerprint)
+        fingerprint, shifted = (base64.b64decode(data.get(name, "")) for name in ("fingerprint", "shifted"))
+        for one in filter(None, (fingerprint, shifted)):
+            Fingerprint.from_bytes(one)
     except ValueError as error:
         raise BadEvent(type=event.type, reason=f"fingerprint: {error}") from error
     return Heard(
-        duration=event.data["duration"],
+        duration=data["duration"],
         fingerprint=fingerprint,
-        tags=Tags(artist=tags["artist"], album=tags["album"], title=tags["title"], year=tags["year"]),
-        cover=event.data["cover"],
+        shifted=shifted,
+        sound_sha256=data.get("sound_sha256", ""),
+        compared=tuple(_comparison(one) for one in data.get("compared", ())),
+        tags=Tags(**{name: data["tags"][name] for name in ("artist", "album", "title", "year")}),
+        cover=data["cover"],
     )
 
 
-def _known(house: House, upload: Upload, heard: Heard) -> tuple[Song, Match | None] | None:
-    """The song this is a recording of. The song that this very upload made is its own, not a match."""
-    song = house.catalogue.songs.by_file(upload.sha256)
-    if song is not None:
-        return song, None if song.audio == upload.audio else Match.FILE
-    song = _same_recording(house, heard)
-    return (song, Match.RECORDING) if song else None
+def _comparison(data: Mapping[str, Any]) -> Comparison:
+    without = tuple(data.get("without", ()))
+    finding = Finding(data["finding"])
+    return Comparison(song_id=data["song_id"], finding=finding, offset=data.get("offset", 0.0), without=without)
+
+
+def _by_file(house: House, upload: Upload, heard: Heard) -> Found | None:
+    """By the same bytes, or the same samples where the fingerprint would say too little."""
+    if song := house.catalogue.songs.by_file(upload.sha256):
+        return Found(song=song, match=Match.FILE)
+    same_sound = house.catalogue.songs.by_file(sound_key(heard)) if heard.sound_sha256 else None
+    return Found(song=same_sound) if same_sound else None
+
+
+def _settle(house: House, upload: Upload, heard: Heard, found: Found, model: Callable[[], str]) -> None:
+    """The song that this very upload made is its own, not a match."""
+    own = found.song is None or found.song.audio == upload.audio
+    song = _with_audio(house, found.song, upload) if found.song else _new_song(house, upload, heard, found)
+    logs.note(song=song.id)
+    separations.ensure(house, song, model)
+    _join(house, upload, song, heard, None if own else found.match)
+
+
+def _wait(house: House, upload: Upload, song: Song) -> None:
+    def decide(current: Upload) -> Decision[Upload]:
+        waits = current.open and current.waits_for != song.id
+        return (replace(current, waits_for=song.id, updated_at=house.now()), []) if waits else None
+
+    logs.note(song=song.id)
+    change(house.catalogue.uploads, upload.id, decide)
+
+
+def _to_be_heard(house: House, upload: Upload) -> Decision[Upload]:
+    if upload.state is not UploadState.FINGERPRINTED or not upload.audio:
+        return None
+    again = replace(upload, state=UploadState.RECEIVED, attempt=upload.attempt + 1, waits_for=None)
+    again = replace(again, updated_at=house.now())
+    return again, [facts.upload_received(again)]
+
+
+def sound_key(heard: Heard) -> str:
+    """Beside the hashes of files, for `Songs.by_file`."""
+    return f"sound {heard.sound_sha256}"
 
 
 def _with_audio(house: House, song: Song, upload: Upload) -> Song:
@@ -197,16 +242,7 @@ def _with_audio(house: House, song: Song, upload: Upload) -> Song:
     return change(house.catalogue.songs, song.id, decide)
 
 
-def _same_recording(house: House, heard: Heard) -> Song | None:
-    print_ = Fingerprint.from_bytes(heard.fingerprint)
-    for song_id in house.fingerprints.candidates([heard.fingerprint]):
-        song = house.catalogue.songs.get(song_id)
-        if song and not song.removed and compare(print_, Fingerprint.from_bytes(song.fingerprint)).same:
-            return song
-    return None
-
-
-def _new_song(house: House, upload: Upload, heard: Heard) -> Song:
+def _new_song(house: House, upload: Upload, heard: Heard, found: Found) -> Song:
     song_id = song_id_of(upload.sha256)
     before = house.catalogue.songs.get(song_id)  # a tombstone: somebody brought it, and took it back
     now = house.now()
@@ -221,13 +257,16 @@ def _new_song(house: House, upload: Upload, heard: Heard) -> Song:
         cover=heard.cover,
         created_at=now,
         updated_at=now,
+        links=found.links,
         version=before.version if before else 0,
     )
     house.fingerprints.add(song.id, heard.fingerprint)  # first: a proposal without a song is passed over
-    return house.catalogue.songs.save(song)
+    saved = house.catalogue.songs.save(song)
+    recordings.link_back(house, saved)
+    return saved
 
 
-def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> None:
+def _join(house: House, upload: Upload, song: Song, heard: Heard, reason: Match | None) -> None:
     def decide(current: Upload) -> Decision[Upload]:
         if not current.open:
             return None
@@ -240,6 +279,8 @@ def _join(house: House, upload: Upload, song: Song, reason: Match | None) -> Non
         _leave_unjoined(house, song)
         return
     house.catalogue.songs.remember_file(upload.sha256, song.id)
+    if heard.sound_sha256:
+        house.catalogue.songs.remember_file(sound_key(heard), song.id)
     if not joined.audio:
         house.files.delete(upload.audio)
 

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from demixer import facts
+from demixer import facts, recordings
 from demixer.change import Decision, change
-from demixer.domain import Separation, SeparationState, Song, Stem, Tags, require
+from demixer.domain import Link, Separation, SeparationState, Song, Stem, Tags, require
 from demixer.errors import Forbidden, NotFound, Transient
 from demixer.house import House
 from demixer.keeping import keep_bytes
@@ -29,6 +29,7 @@ class SongView:
     stems: Sequence[Stem]  # in listening order; empty until ready
     kept: bool  # in the library of whoever looks
     mine: bool  # may be edited by whoever looks
+    relatives: Sequence[tuple[Link, Song]]  # other mixes, edits and versions that people can see
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def view(house: House, song_id: str, person_id: str | None) -> SongView:
         stems=sorted(separation.stems, key=_place) if separation else (),
         kept=bool(person_id) and house.catalogue.libraries.has(person_id or "", song_id),
         mine=song.brought_by == person_id,
+        relatives=recordings.relatives(house, song),
     )
 
 

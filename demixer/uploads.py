@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from demixer import facts, outbox, separations
+from demixer import facts, outbox, recognition, separations
 from demixer.change import Decision, change
 from demixer.domain import (
     Failure,
@@ -172,11 +172,10 @@ def announce_again(house: House, upload: Upload) -> None:
 
     What a fingerprint event carried is nowhere else, so the file is fingerprinted once more.
     """
-    if upload.state is not UploadState.FINGERPRINTED:
+    if upload.state is UploadState.FINGERPRINTED:
+        recognition.look_again(house, upload)
+    else:
         outbox.publish(house.events, [facts.upload_received(upload)])
-        return
-    change(house.catalogue.uploads, upload.id, lambda current: _once_more(house, current, UploadState.FINGERPRINTED))
-    house.flush()
 
 
 def revive(house: House, upload_id: str) -> Upload:

@@ -8,13 +8,12 @@ from typing import cast
 
 import numpy as np
 
-from demixer import facts, recognition, separations, uploads
+from demixer import comparison, facts, recognition, separations, uploads
 from demixer.audio.fingerprint import Fingerprint
-from demixer.domain import Event, Separation, Song, Stem, Tags, Upload
+from demixer.domain import Comparison, Event, Finding, Heard, Separation, Song, Stem, Tags, Upload
 from demixer.errors import Transient
 from demixer.house import House
 from demixer.ports import EventLog, Record
-from demixer.recognition import Heard
 from demixer.uploads import IncomingFile
 from tests.houses import published
 
@@ -44,15 +43,19 @@ def fingerprinted(house: House, upload: Upload, what: Heard) -> Event:
     """As the `fingerprint` consumer does it. Returns the event that `match` will get."""
     begun = recognition.begin_fingerprinting(house, facts.upload_received(upload))
     assert begun is not None
-    recognition.fingerprinted(house, begun, what)
+    recognition.fingerprinted(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
     house.flush()
     return [event for event in published(house, "matching") if event.subject == upload.id][-1]
 
 
 def fingerprint_event(upload: Upload, what: Heard, at: datetime) -> Event:
-    return facts.upload_fingerprinted(
-        upload, duration=what.duration, fingerprint=what.fingerprint, tags=what.tags, cover=what.cover, now=at
-    )
+    return facts.upload_fingerprinted(upload, what, at)
+
+
+def alike(house: House, what: Heard) -> tuple[Comparison, ...]:
+    """As if the sound of all that are the same by their fingerprint was the same, too."""
+    found = comparison.alike(house, [what.fingerprint])
+    return tuple(Comparison(song_id=song.id, finding=Finding.SAME) for song, like in found if like.same)
 
 
 def matched(house: House, upload: Upload, what: Heard | None = None, model: str = MODEL) -> Upload:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import gettext
+from babel.lists import format_list
+from flask_babel import get_locale, gettext
 
-from demixer.domain import Failure, Status
+from demixer.domain import Failure, Kinship, Link, Status
 from demixer.messages import MESSAGES, N_, fill
 from demixer.uploads import UploadView
 
@@ -17,6 +18,11 @@ STATUSES: Mapping[Status, str] = {
     Status.READY: N_("Ready"),
     Status.FAILED: N_("Failed"),
     Status.CANCELLED: N_("Cancelled"),
+}
+KINSHIPS: Mapping[Kinship, str] = {
+    Kinship.MIX: N_("Another mix of this recording"),
+    Kinship.EDIT: N_("Another edit of this recording"),
+    Kinship.VERSION: N_("Another version"),
 }
 STEMS: Mapping[str, str] = {
     "vocals": N_("Vocals"),
@@ -46,6 +52,20 @@ def translated(code: str, params: Mapping[str, Any]) -> str:
 
 def reason(failure: Failure) -> str:
     return translated(failure.code, failure.params)
+
+
+def kinship_label(link: Link) -> str:
+    """What the song at the other end of `link` is, seen from the one that has it."""
+    if link.without:
+        said = N_("The mix with %(stems)s") if link.less else N_("Without %(stems)s")
+        return str(gettext(said, stems=what_it_lacks(link)))
+    return str(gettext(KINSHIPS[link.kinship]))
+
+
+def what_it_lacks(link: Link) -> str:
+    """“vocals and drums”, in the reader's language."""
+    names = [stem_label(name).lower() for name in link.without]
+    return str(format_list(names, locale=get_locale() or "en"))
 
 
 def status_label(view: UploadView) -> str:

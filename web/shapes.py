@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import url_for
 
-from demixer.domain import Failure, Song
+from demixer.domain import Failure, Link, Song
 from demixer.ports import SongDocument
 from demixer.songs import SongView
 from demixer.uploads import UploadView
@@ -50,6 +50,19 @@ def song(view: SongView) -> dict[str, Any]:
         "gain": view.separation.gain if view.separation and view.stems else None,
         "stems": [{"name": stem.name, "urls": _stem_urls(shown.id, stem.name)} for stem in view.stems],
         "zip": url_for("songs.zip", song_id=shown.id, _external=True) if view.stems else None,
+        "relatives": [_relative(link, other) for link, other in view.relatives],
+    }
+
+
+def _relative(link: Link, other: Song) -> dict[str, Any]:
+    """`less`: it is this song, and not the other, that has not the stems of `without`."""
+    return {
+        **_summary(
+            other, artist=other.tags.artist, album=other.tags.album, title=other.tags.title, year=other.tags.year
+        ),
+        "kinship": link.kinship.value,
+        "without": list(link.without),
+        "less": link.less,
     }
 
 

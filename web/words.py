@@ -12,13 +12,14 @@ from demixer.ports import SongDocument
 from web.assets import printing_url, static_url
 from web.context import house
 from web.language import LANGUAGES, current_language
-from web.messages import model_label, reason, status_label, stem_label
+from web.messages import kinship_label, model_label, reason, status_label, stem_label, what_it_lacks
 
 
 def set_up(app: Flask) -> None:
     app.jinja_env.globals.update(
         cover_url=cover_url,
         duration=duration,
+        kinship_label=kinship_label,
         languages=list(LANGUAGES.items()),
         marked=marked,
         max_minutes=app.extensions["house"].settings.max_minutes,
@@ -28,6 +29,7 @@ def set_up(app: Flask) -> None:
         reason=reason,
         relative_time=relative_time,
         static_url=static_url,
+        what_it_lacks=what_it_lacks,
         status_label=status_label,
         stem_label=stem_label,
     )

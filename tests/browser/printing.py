@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from demixer.audio.examine import examine
-from demixer.audio.fingerprint import Fingerprint, Similarity, compare
+from demixer.audio.fingerprint import Fingerprint
+from demixer.audio.likeness import Likeness, compare
 from demixer.domain import Person, Song
 from demixer.house import House
 from tests.browser.browsing import a_playable_song
@@ -56,8 +57,8 @@ class Asked(list[dict[str, Any]]):
         route.fulfill(json={"song": song})
 
 
-def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> Similarity:
-    return compare(print_of(asked, phase), other)
+def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> Likeness:
+    return compare(print_of(asked, phase), [other])
 
 
 def print_of(asked: dict[str, Any], phase: str) -> Fingerprint:

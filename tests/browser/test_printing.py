@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
-from demixer.audio.fingerprint import Fingerprint, Similarity
+from demixer.audio.fingerprint import Fingerprint
+from demixer.audio.likeness import Likeness
 from demixer.domain import Person, Song
 from demixer.house import House
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
@@ -238,11 +239,11 @@ def test_the_browser_prints_as_the_server_does(sender: Page, folder: Path) -> No
         expect(held).to_have_count(count + 1, timeout=WAIT)
         servers, likeness = agreement(asked[-1], file)
         assert likeness.bit_error_rate <= MAX_ERROR_RATE, file.name
-        assert (likeness.offset_items, likeness.same) == (0, True), file.name
+        assert (likeness.offset, likeness.sure) == (0, True), file.name
         assert asked[-1]["duration"] == pytest.approx(servers.duration, abs=0.1), file.name
 
 
-def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, Similarity]:
+def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, Likeness]:
     servers = served_print(file)
     return servers, similar(asked, servers)
 

@@ -102,6 +102,8 @@ def test_two_people_who_send_the_same_new_song_cost_one_separation(house: House)
     events = [fingerprinted(house, upload, heard(1)) for upload in sent_by]
     for event in events:
         match(house, event)
+    assert now(house, sent_by[1]).state is UploadState.RECEIVED, "to be compared with what has come meanwhile"
+    match(house, fingerprinted(house, now(house, sent_by[1]), heard(1)))
     assert len({now(house, upload).song_id for upload in sent_by}) == 1
     assert len(requests(house)) == 1
 

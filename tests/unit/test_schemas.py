@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from demixer import facts
-from demixer.domain import Event, Failure, Match, Separation, Song, Tags, Upload
+from demixer.domain import Comparison, Event, Failure, Finding, Heard, Match, Separation, Song, Tags, Upload
 from demixer.errors import BadEvent
 from schemas import codec
 from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
@@ -71,13 +71,16 @@ def separation() -> Separation:
     return Separation(id="x", song_id="s", model="htdemucs", requested_at=NOW, updated_at=NOW)
 
 
+def heard() -> Heard:
+    mix = Comparison(song_id="s", finding=Finding.MIX, offset=0.5, without=("vocals",))
+    return Heard(duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover="", compared=(mix,))
+
+
 def all_facts() -> list[Event]:
     failure = Failure("too-long", {"max_minutes": 20})
     return [
         facts.upload_received(upload()),
-        facts.upload_fingerprinted(
-            upload(), duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover="", now=NOW
-        ),
+        facts.upload_fingerprinted(upload(), heard(), NOW),
         facts.upload_rejected(upload(), failure, NOW),
         facts.upload_withdrawn(upload(), NOW),
         facts.separation_requested(separation()),
@@ -122,10 +125,12 @@ def test_every_example_of_every_version_decodes_and_comes_back_the_same(path: Pa
     assert example(path) == json.loads(codec.encode(event))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=named)
-def test_an_example_shows_every_field_of_its_schema(path: Path) -> None:
-    schema = json.loads((ROOT / "events" / path.parent.parent.name / f"{path.parent.name}.json").read_text())
-    assert set(schema["properties"]) == set(example(path)["data"])
+@pytest.mark.parametrize("folder", sorted({path.parent for path in EXAMPLES}), ids=lambda folder: folder.parent.name)
+def test_an_example_shows_every_field_of_its_schema(folder: Path) -> None:
+    """Others stay as they were before a field was added."""
+    schema = json.loads((ROOT / "events" / folder.parent.name / f"{folder.name}.json").read_text())
+    shown = [set(example(path)["data"]) for path in folder.glob("*.json")]
+    assert set(schema["properties"]) in shown
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=named)

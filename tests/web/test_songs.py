@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -6,7 +7,7 @@ from PIL import Image
 
 from demixer.audio.separation import models
 from demixer.audio.separation.models import ModelChoice
-from demixer.domain import Person
+from demixer.domain import Kinship, Link, Person, Song
 from demixer.house import House
 from tests.houses import Clock
 from tests.web.visiting import Browser, a_ready_song, a_song, problem
@@ -215,3 +216,41 @@ class _Known:
     def choice(self, *, patience: float) -> ModelChoice | None:
         assert patience == 0, "a page waits for the hub"
         return self._choice
+
+
+@pytest.fixture
+def karaoke(house: House, ana: Person) -> tuple[Song, Song]:
+    """A song, and the same without vocals: each knows of the other. The title is one that has to be escaped."""
+    full, without = a_ready_song(house, ana), a_ready_song(house, ana, "Sin voz")
+    link = Link(song_id=full.id, kinship=Kinship.MIX, without=("vocals",), less=True)
+    back = Link(song_id=without.id, kinship=Kinship.MIX, without=("vocals",))
+    tags = replace(full.tags, title="<b>Amanecer</b>")
+    return (
+        house.catalogue.songs.save(replace(full, links=(back,), tags=tags)),
+        house.catalogue.songs.save(replace(without, links=(link,))),
+    )
+
+
+def test_a_karaoke_version_says_what_it_is_and_where_the_song_is(
+    browser: Browser, house: House, karaoke: tuple[Song, Song]
+) -> None:
+    full, without = karaoke
+    page = browser.get(f"/songs/{without.id}").text
+    link = f'<a href="/songs/{full.id}">&lt;b&gt;Amanecer&lt;/b&gt;</a>'
+    assert f"This is {link} without vocals." in page
+    assert "The mix with vocals" in page
+    page = browser.get(f"/songs/{full.id}").text
+    assert "This is" not in page
+    assert "Without vocals" in page
+    assert f"/songs/{without.id}" in page
+
+
+def test_the_api_tells_of_relatives(browser: Browser, karaoke: tuple[Song, Song]) -> None:
+    full, without = karaoke
+    (relative,) = browser.get(f"/api/v1/songs/{without.id}").json["relatives"]
+    assert (relative["id"], relative["kinship"], relative["without"], relative["less"]) == (
+        full.id,
+        "mix",
+        ["vocals"],
+        True,
+    )

@@ -1,0 +1,203 @@
+"""How two fingerprints relate: one recording, another edit of it, another version, or nothing.
+
+The rule of shared/fingerprints.md, section 0: more lenient where the sound decides afterwards (`demixer.audio.mix`),
+stricter about what lies outside the overlap. Measured: docs/recognition.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demixer.audio.fingerprint import (
+    ITEM_SECONDS,
+    MIN_ITEMS,
+    MIN_VARIETY,
+    SHIFT_SECONDS,
+    SILENCE,
+    Fingerprint,
+    Items,
+)
+
+TOP_BITS = 20  # what must agree for two items to vote for an offset
+MOST_REPEATS = 8  # a loop's keys vote for every offset alike
+MOST_PAIRS = 1 << 22  # of equal keys: what is all alike says nothing, and takes time
+PEAKS = 5
+WINDOW = 64  # items, 7.9 s
+
+SURE_ERROR_RATE = 0.12  # one recording by the fingerprint alone
+MAX_ERROR_RATE = 0.20  # one recording, if the sound says so too; unrelated songs have 0.26 at least
+VERSION_ERROR_RATE = 0.22
+MIN_VOTES = 0.02  # of that variety
+WINDOW_ERROR_RATE = 0.25
+MIN_COVERAGE = 0.80  # of the windows; the sound looks at each
+SURE_COVERAGE = 0.95
+EDIT_WINDOW_ERROR_RATE = 0.20
+EDIT_COVERAGE = 0.45  # of the windows of the shorter, at any of the offsets
+MAX_MISSING = 12.0  # seconds at the ends that the song has and the file has not
+MAX_EXTRA = 3.0  # seconds at the ends that the file has and the song has not: its stems would lack them
+
+
+class Kind(StrEnum):
+    SAME = "same"  # one recording, from end to end; where it is not `sure`, the sound has to say so, too
+    EDIT = "edit"  # parts of one recording, in another order or length
+    VERSION = "version"  # much alike: a remaster, a live take, a remix
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """At the best alignment. `offset`: seconds into the file at which the song begins; below 0 its beginning is cut."""
+
+    kind: Kind = Kind.DIFFERENT
+    bit_error_rate: float = 1.0  # 0 to 1, over the overlap
+    overlap: float = 0.0  # 0 to 1, of the shorter
+    coverage: float = 0.0  # 0 to 1: share of the overlap in windows that agree
+    offset: float = 0.0
+
+    @property
+    def same(self) -> bool:
+        return self.kind is Kind.SAME
+
+    @property
+    def sure(self) -> bool:
+        """So alike that only the mix may differ."""
+        alike = self.bit_error_rate <= SURE_ERROR_RATE and self.coverage >= SURE_COVERAGE
+        return self.same and alike
+
+
+NOTHING_IN_COMMON = Likeness()
+
+
+def compare(song: Fingerprint, phases: Sequence[Fingerprint]) -> Likeness:
+    """`phases`: a file printed once, or a second time without its first `SHIFT_SECONDS`. About 0.3 ms a phase."""
+    found = [_in_phase(song, phase, number * SHIFT_SECONDS) for number, phase in enumerate(phases)]
+    return max(found, key=lambda one: (-_RANK[one.kind], one.overlap * (0.5 - one.bit_error_rate)))
+
+
+_RANK = {kind: rank for rank, kind in enumerate(Kind)}
+
+
+def _in_phase(song: Fingerprint, file: Fingerprint, shift: float) -> Likeness:
+    offsets, votes = _likely_offsets(song.items, file.items)
+    if not offsets:
+        return NOTHING_IN_COMMON
+    near = {offset + step for offset in offsets for step in (-1, 0, 1)}
+    candidates = [_aligned(song.items, file.items, offset) for offset in sorted(near, key=abs)]
+    best = max(candidates, key=lambda one: len(one.errors) * (0.5 - one.error_rate))
+    aligned = max(votes.get(best.offset + step, 0) for step in (-1, 0, 1))
+    found = Likeness(
+        bit_error_rate=best.error_rate,
+        overlap=len(best.errors) / max(1, min(len(song.items), len(file.items))),
+        coverage=best.coverage,
+        offset=shift - best.offset * ITEM_SECONDS,
+    )
+    if best.variety < MIN_VARIETY or aligned < MIN_VOTES * best.variety:
+        return found
+    return replace(found, kind=_kind(found, best, candidates))
+
+
+def _kind(found: Likeness, best: "_Alignment", candidates: "Sequence[_Alignment]") -> Kind:
+    if len(best.errors) >= MIN_ITEMS and found.bit_error_rate <= MAX_ERROR_RATE and found.coverage >= MIN_COVERAGE:
+        whole = best.missing <= MAX_MISSING and best.extra <= MAX_EXTRA
+        return Kind.SAME if whole else Kind.EDIT
+    if _explained(candidates) >= EDIT_COVERAGE:
+        return Kind.EDIT
+    alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE and len(best.errors) >= MIN_ITEMS
+    return Kind.VERSION if alike else Kind.DIFFERENT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alignment:
+    """`song[offset + n]` beside `file[n]`."""
+
+    song: Items
+    file: Items
+    offset: int
+    errors: NDArray[np.uint8]  # differing bits of each item in the overlap
+
+    @property
+    def start(self) -> int:
+        """Of the overlap, in the file."""
+        return max(0, -self.offset)
+
+    @property
+    def error_rate(self) -> float:
+        return float(self.errors.mean()) / 32 if len(self.errors) else 1.0
+
+    @property
+    def coverage(self) -> float:
+        """Share of windows that agree: a verse cut out or replaced shows here, not in the mean."""
+        rates = _window_rates(self.errors)
+        return float((rates < WINDOW_ERROR_RATE).mean()) if len(rates) else 0.0
+
+    @property
+    def variety(self) -> int:
+        return len(np.unique(self.file[self.start : self.start + len(self.errors)] >> np.uint32(16)))
+
+    @property
+    def missing(self) -> float:
+        """Seconds of the song outside the overlap that are no silence."""
+        begin = max(0, self.offset)
+        return _sounding(self.song[:begin]) + _sounding(self.song[begin + len(self.errors) :])
+
+    @property
+    def extra(self) -> float:
+        """The same of the file."""
+        return _sounding(self.file[: self.start]) + _sounding(self.file[self.start + len(self.errors) :])
+
+
+def _explained(candidates: Sequence[_Alignment]) -> float:
+    """Share of the shorter one's windows that agree with some part of the other."""
+    song, file = candidates[0].song, candidates[0].file
+    rates = np.ones((len(candidates), max(1, len(file) // WINDOW)))
+    for row, one in zip(rates, candidates, strict=True):
+        first = -(-one.start // WINDOW)
+        agreeing = _window_rates(one.errors[first * WINDOW - one.start :])
+        row[first : first + len(agreeing)] = agreeing
+    agree = float((rates.min(axis=0) < EDIT_WINDOW_ERROR_RATE).sum())
+    return agree * WINDOW / max(MIN_ITEMS, min(len(song), len(file)))
+
+
+def _window_rates(errors: NDArray[np.uint8]) -> NDArray[np.float64]:
+    whole = max(0, len(errors)) // WINDOW * WINDOW
+    rates: NDArray[np.float64] = errors[:whole].reshape(-1, WINDOW).mean(axis=1) / 32
+    return rates
+
+
+def _sounding(items: Items) -> float:
+    return float((items != SILENCE).sum()) * ITEM_SECONDS
+
+
+def _likely_offsets(song: Items, file: Items) -> tuple[list[int], dict[int, int]]:
+    """The offsets that most pairs of equal keys agree on, and how many pairs each offset has."""
+    song_at, song_keys = _telling_keys(song)
+    file_at, file_keys = _telling_keys(file)
+    order = np.argsort(file_keys, kind="stable")
+    file_at, file_keys = file_at[order], file_keys[order]
+    left = np.searchsorted(file_keys, song_keys, side="left")
+    count = np.searchsorted(file_keys, song_keys, side="right") - left
+    if count.sum() > MOST_PAIRS:
+        return [], {}
+    nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    offsets = np.repeat(song_at, count) - file_at[np.repeat(left, count) + nth]
+    values, votes = np.unique(offsets, return_counts=True)
+    top = np.argsort(-votes, kind="stable")[:PEAKS]
+    return [int(value) for value in values[top]], dict(zip(values.tolist(), votes.tolist(), strict=True))
+
+
+def _telling_keys(items: Items) -> tuple[NDArray[np.intp], Items]:
+    """Positions and top bits of the items that say something about where they are."""
+    keys = items >> np.uint32(32 - TOP_BITS)
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    telling = np.flatnonzero((items != SILENCE) & (counts[inverse] <= MOST_REPEATS))
+    return telling, keys[telling]
+
+
+def _aligned(song: Items, file: Items, offset: int) -> _Alignment:
+    left, right = max(0, offset), max(0, -offset)
+    length = max(0, min(len(song) - left, len(file) - right))
+    errors = np.bitwise_count(song[left : left + length] ^ file[right : right + length])
+    return _Alignment(song, file, offset, errors)

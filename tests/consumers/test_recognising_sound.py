@@ -1,0 +1,91 @@
+"""The whole way of files of one recording, with real sound: what joins its song, and what is another mix of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consumers import fingerprint, match, separate
+from demixer import songs
+from demixer.audio.separation.separate import Made
+from demixer.domain import Kinship, Stem, Upload
+from demixer.house import House
+from tests.audio_samples import write
+from tests.consumers.driving import drained
+from tests.houses import Clock
+from tests.unit.audio.test_mix import Parts, mixed, parts_of
+from tests.ways import MODEL, now, sent
+
+NAMES = ("vocals", "drums", "other")
+
+
+class KnowsTheParts:
+    """A separation that finds exactly what the song was made of."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def separate(self, source: Path, folder: Path, model: str, **_: Callable[..., object]) -> Made:
+        for name, part in self._parts.items():
+            write(folder / f"{name}.flac", part)
+            for other in ("mp3", "json"):
+                (folder / f"{name}.{other}").write_bytes(b"")
+        stems = tuple(Stem(name=name, peak=0.5) for name in self._parts)
+        return Made(model=model, parameters=model, device="CPU", duration=40.0, gain=1.0, stems=stems)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    return parts_of()
+
+
+@pytest.fixture
+def go(house: House, clock: Clock, parts: Parts) -> Callable[[], None]:
+    def go() -> None:
+        worker = separate.consumer(house, KnowsTheParts(parts))
+        drained(house, clock, fingerprint.consumer(house), match.consumer(house, lambda: MODEL), worker)
+
+    return go
+
+
+def files(parts: Parts, folder: Path) -> dict[str, bytes]:
+    song = mixed(parts)
+    made = {
+        "flac": write(folder / "song.flac", song),
+        "mp3": write(folder / "song.mp3", song, "-b:a", "64k"),
+        "no drums": write(folder / "no-drums.mp3", song - parts["drums"], "-b:a", "128k"),
+    }
+    return {name: path.read_bytes() for name, path in made.items()}
+
+
+def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
+    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path
+) -> None:
+    uploads: dict[str, Upload] = {}
+    for name, data in files(parts, tmp_path).items():
+        uploads[name] = sent(house, name, data)
+        go()
+    joined = {name: now(house, upload).song_id for name, upload in uploads.items()}
+    assert joined["mp3"] == joined["flac"]
+    assert joined["no drums"] not in (None, joined["flac"])
+    ((link, original),) = songs.view(house, joined["no drums"] or "", None).relatives
+    assert (original.id, link.kinship, link.without, link.less) == (
+        joined["flac"],
+        Kinship.MIX,
+        ("drums",),
+        True,
+    )
+
+
+def test_two_encodings_at_once_cost_one_separation(
+    house: House, clock: Clock, parts: Parts, go: Callable[[], None], tmp_path: Path
+) -> None:
+    made = files(parts, tmp_path)
+    both = [sent(house, name, made[name]) for name in ("flac", "mp3")]
+    for _ in range(3):  # compared with what came meanwhile, then with its stems
+        go()
+    assert len({now(house, upload).song_id for upload in both}) == 1
+    assert len(house.catalogue.separations.of_song(now(house, both[0]).song_id or "")) == 1

@@ -1,0 +1,153 @@
+"""Whether a file is the same mix as a song, on sounds that are made here, with their stems known exactly."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demixer.audio import mix, reference
+from demixer.audio.mix import Mix
+from demixer.audio.reference import RATE, Reference
+from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, write
+
+SECONDS = 40.0
+LEVELS = {"vocals": 0.06, "drums": 0.35, "other": 0.4}
+Parts = dict[str, Samples]
+
+
+def parts_of(seed: int = 11) -> Parts:
+    """A melody that rests now and then, noises on the beat, and chords."""
+    at = np.arange(round(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
+    random = np.random.default_rng(seed)
+    notes = np.repeat(220.0 * 2 ** (random.integers(0, 24, 160) / 12), SAMPLE_RATE // 4)[: at.size]
+    sung = np.sin(2 * np.pi * np.cumsum(notes) / SAMPLE_RATE) + 0.5 * np.sin(4 * np.pi * np.cumsum(notes) / SAMPLE_RATE)
+    sung = sung * ((at % 10) < 7)
+    beat = random.standard_normal(at.size) * np.exp(-30 * (at % 0.5))
+    raw: Parts = {"vocals": np.stack([sung, sung]), "drums": np.stack([beat, beat]), "other": music(SECONDS, seed=seed)}
+    return {name: np.asarray(LEVELS[name] * sound / np.abs(sound).max(), np.float32) for name, sound in raw.items()}
+
+
+def mixed(parts: Parts) -> Samples:
+    return np.asarray(np.sum(list(parts.values()), axis=0), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    return parts_of()
+
+
+@pytest.fixture(scope="module")
+def song(parts: Parts) -> Samples:
+    return mixed(parts)
+
+
+@pytest.fixture(scope="module")
+def known(parts: Parts, song: Samples, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    folder = tmp_path_factory.mktemp("reference")
+    for name, sound in parts.items():
+        write(folder / f"{name}.flac", sound)
+    return reference.read(reference.write(write(folder / "song.wav", song), folder, list(parts)), list(parts))
+
+
+@pytest.fixture
+def compared(known: Reference, tmp_path: Path) -> Callable[..., Mix]:
+    def compare(sound: Samples, *options: str, suffix: str = "wav", near: float = 0.0, stems: bool = True) -> Mix:
+        file = write(tmp_path / f"file.{suffix}", sound, *options)
+        of = known if stems else Reference((), known.sounds[:1])
+        return mix.compare(reference.as_float(reference.samples(file)), of, round(near * RATE))
+
+    return compare
+
+
+def test_a_reference_holds_the_mixture_and_the_stems(known: Reference, song: Samples) -> None:
+    assert known.names == ("vocals", "drums", "other")
+    assert known.sounds.shape == (4, pytest.approx(SECONDS * RATE, abs=2))
+    assert np.abs(known.sounds[1:].sum(axis=0) - known.mixture).max() < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("wav", ()),
+        ("mp3", ("-b:a", "128k")),
+        ("mp3", ("-b:a", "32k")),
+        ("opus", ("-c:a", "libopus", "-b:a", "32k")),
+        ("ogg", ("-c:a", "libvorbis", "-q:a", "1")),
+        ("wma", ("-c:a", "wmav2", "-b:a", "64k")),
+        ("wav", ("-ac", "1")),
+        ("wav", ("-ar", "8000")),
+        ("wav", ("-af", "volume=-30dB")),
+        ("wav", ("-af", "volume=12dB")),
+        ("wav", ("-af", "alimiter=level_in=3:limit=0.9")),
+        ("wav", ("-af", "treble=g=-12")),
+    ],
+)
+def test_what_is_done_to_a_file_on_its_way_changes_no_mix(
+    suffix: str, options: tuple[str, ...], compared: Callable[..., Mix], song: Samples
+) -> None:
+    found = compared(song, *options, suffix=suffix)
+    assert found.same, found
+
+
+@pytest.mark.parametrize("codec", [("wav",), ("mp3", "-b:a", "32k")])
+@pytest.mark.parametrize("gone", ["vocals", "drums"])
+def test_a_stem_that_is_gone_is_named(
+    gone: str, codec: tuple[str, ...], compared: Callable[..., Mix], parts: Parts, song: Samples
+) -> None:
+    suffix, *options = codec
+    found = compared(song - parts[gone], *options, suffix=suffix)
+    assert (found.same, found.without) == (False, (gone,))
+
+
+@pytest.mark.parametrize("codec", [("wav",), ("mp3", "-b:a", "32k")])
+def test_a_louder_melody_is_another_mix(
+    codec: tuple[str, ...], compared: Callable[..., Mix], parts: Parts, song: Samples
+) -> None:
+    suffix, *options = codec
+    found = compared(song + parts["vocals"] * (10 ** (3.5 / 20) - 1), *options, suffix=suffix)
+    assert (found.same, found.without) == (False, ())
+    assert found.changed == {"vocals": pytest.approx(3.5, abs=0.7)}
+
+
+@pytest.mark.parametrize("level", [-12, -6])
+def test_something_added_is_another_mix(level: float, compared: Callable[..., Mix], song: Samples) -> None:
+    other = music(SECONDS, seed=23)
+    other = other * (np.sqrt(np.mean(song**2) / np.mean(other**2)) * 10 ** (level / 20))
+    assert not compared(song + other.astype(np.float32)).same
+
+
+def test_a_verse_that_was_replaced_is_no_mix_of_it(compared: Callable[..., Mix], song: Samples) -> None:
+    other = song.copy()
+    other[:, 15 * SAMPLE_RATE : 25 * SAMPLE_RATE] = music(10.0, seed=31) * np.float32(0.6)
+    assert not compared(other).same
+
+
+@pytest.mark.parametrize("late", [0.0123, 5.0, -3.0])
+def test_where_it_begins_is_known_within_a_millisecond(
+    late: float, compared: Callable[..., Mix], song: Samples
+) -> None:
+    quiet = silence(max(0.0, late))
+    moved = np.concatenate([quiet, song[:, round(max(0.0, -late) * SAMPLE_RATE) :]], axis=1)
+    found = compared(moved, "-b:a", "64k", suffix="mp3", near=late + 0.06)
+    assert found.same
+    assert found.alignment
+    assert found.alignment.milliseconds == pytest.approx(late * 1000, abs=1)
+
+
+def test_faster_is_not_the_same(compared: Callable[..., Mix], song: Samples) -> None:
+    assert not compared(song, "-af", "asetrate=44321,aresample=44100").same
+
+
+def test_without_stems_only_a_copy_without_loss_is_sure(
+    compared: Callable[..., Mix], parts: Parts, song: Samples
+) -> None:
+    assert compared(song, stems=False).same
+    lossy = compared(song, "-b:a", "48k", suffix="mp3", stems=False)
+    assert (lossy.same, lossy.sure) == (False, False)
+    assert not compared(song - parts["drums"], stems=False).same
+
+
+@pytest.mark.parametrize("what", [silence(SECONDS), silence(0.01), music(SECONDS, seed=77)])
+def test_what_is_something_else_is_never_the_same(what: Samples, compared: Callable[..., Mix]) -> None:
+    assert not compared(what).same
