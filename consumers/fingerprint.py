@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.consumer import Consumer, Context, failure_of
-from demixer import comparison, recognition
+from demixer import comparison, recognition, scratch
 from demixer.audio import tags
 from demixer.audio.examine import examine
 from demixer.domain import Comparison, Event, Failure, Heard, Upload
@@ -20,6 +20,7 @@ AT_ONCE = 2  # decoding is one core's work; more would starve a separation on th
 
 
 def consumer(house: House) -> Consumer:
+    scratch.clear()
     return Consumer(name="fingerprint", topics=("uploads",), handle=handle, give_up=give_up, at_once=AT_ONCE)
 
 

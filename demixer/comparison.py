@@ -5,12 +5,11 @@ The `fingerprint` consumer does this, several at once, for as long as it takes. 
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from demixer import scratch
 from demixer.audio import likeness, mix, reference
 from demixer.audio.fingerprint import Fingerprint
 from demixer.audio.likeness import Kind, Likeness
@@ -99,7 +98,7 @@ def _with_stems(house: House, song: Song, separation: Separation) -> Reference:
 
 def _make(house: House, song: Song, separation: Separation, key: str, names: Sequence[str]) -> None:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="demixer-")))
+        folder = stack.enter_context(scratch.folder())
         source = stack.enter_context(house.files.local(song.audio))
         for name in names:
             stem = stack.enter_context(house.files.local(f"{separation.folder}/{name}.flac"))

@@ -15,7 +15,10 @@ from typing import Any, TextIO
 
 TEXT, JSON = "text", "json"  # as LOG_FORMAT names them
 CHATTY = ("elastic_transport", "httpx", "huggingface_hub", "urllib3")  # at INFO they tell of every request they make
-CONTROL = {code: repr(chr(code))[1:-1] for code in (*range(32), 127)}  # so that a name cannot forge a line
+CONTROL = {  # so that no name, and no id of an address, can forge a line
+    code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)
+}
+ID_LENGTH = 100  # characters of an id that are told
 
 Ids = Mapping[str, str]  # what: its id, such as upload, song, separation, event, consumer, request
 
@@ -88,5 +91,5 @@ class Json(logging.Formatter):
 
 
 def _with(more: Mapping[str, object]) -> Ids:
-    given = {name: str(value) for name, value in more.items() if value not in (None, "")}
+    given = {name: str(value)[:ID_LENGTH].translate(CONTROL) for name, value in more.items() if value not in (None, "")}
     return MappingProxyType({**_ids.get(), **given})

@@ -1,7 +1,6 @@
 """Stems in the forms that are made on demand: WAV from the FLAC, and a zip of all stems."""
 
 import fcntl
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from flask import current_app
 from werkzeug.wrappers import Response
 from zipstream.ng import ZipStream
 
-from demixer import songs
+from demixer import scratch, songs
 from demixer.audio import encode
 from demixer.errors import NotFound
 from demixer.house import House
@@ -59,10 +58,10 @@ def _blocks(house: House, key: str) -> Iterator[bytes]:
 
 
 def _make_wav(house: House, flac_key: str, wav_key: str) -> None:
-    with _one_at_a_time(house.settings.data_dir), tempfile.TemporaryDirectory(prefix="demixer-") as folder:
+    with _one_at_a_time(house.settings.data_dir), scratch.folder() as folder:
         if house.files.size(wav_key) is not None:
             return  # somebody else wanted it too, and was quicker
-        wav = Path(folder) / "stem.wav"
+        wav = folder / "stem.wav"
         with house.files.local(flac_key) as flac:
             encode.to_wav(flac, wav)
         keep_file(house.files, wav_key, wav)

@@ -1,7 +1,6 @@
 """Everything that is to be known about a file before it is worth a separation, from one decode."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from demixer import scratch
 from demixer.audio import ffmpeg, probe, reference, sandbox
 from demixer.audio.decode import MONO_LOSS, TO_STEREO
 from demixer.audio.fingerprint import SHIFT_SAMPLES, Fingerprint
@@ -50,8 +50,8 @@ def examine(path: Path, *, max_minutes: float, min_seconds: float = 5.0) -> Exam
     soon as the limit is passed), "silent", "took-too-long"; `Transient` when the decoder was killed.
     """
     meter = _Meter(max_minutes)
-    with tempfile.TemporaryDirectory(prefix="demixer-") as folder:
-        outcome = _decoded(path, meter, Path(folder))
+    with scratch.folder() as folder:
+        outcome = _decoded(path, meter, folder)
         info = probe.parse(outcome.log, path)
         if info.channels == 1:
             meter.peak /= MONO_LOSS
@@ -61,8 +61,8 @@ def examine(path: Path, *, max_minutes: float, min_seconds: float = 5.0) -> Exam
             peak=meter.peak,
             info=info,
             fingerprint=Fingerprint(_items(outcome.side), meter.seconds),
-            shifted=Fingerprint(_items((Path(folder) / "shifted").read_bytes()), meter.seconds),
-            sound=np.fromfile(Path(folder) / "sound", dtype="<i2"),
+            shifted=Fingerprint(_items((folder / "shifted").read_bytes()), meter.seconds),
+            sound=np.fromfile(folder / "sound", dtype="<i2"),
         )
 
 

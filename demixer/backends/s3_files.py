@@ -8,7 +8,6 @@ Opening asks nothing of the store, so one that is down for a moment does not kee
 be opened before a fork, but not used: obstore's threads stay behind.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -19,6 +18,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from demixer import scratch
 from demixer.backends.objects import BLOCK, NoLinks, checked, disk
 from demixer.backends.s3_errors import PAST_THE_END, status_of, translated, translated_while_writing
 from demixer.backends.s3_links import S3Links
@@ -78,8 +78,7 @@ class S3Files:
         blocks = self.read(key)
         with ExitStack() as stack:
             with disk(key):
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="demixer-"))
-                path = Path(folder) / key.rpartition("/")[2]
+                path = stack.enter_context(scratch.folder()) / key.rpartition("/")[2]
                 with path.open("wb") as copy:
                     copy.writelines(blocks)
             yield path

@@ -66,6 +66,15 @@ def test_a_line_for_people_ends_with_the_ids(stream: io.StringIO) -> None:
     assert stream.getvalue().endswith(" WARNING tests.logs: slow [consumer=match upload=u1]\n")
 
 
+def test_an_id_cannot_forge_a_line(stream: io.StringIO) -> None:
+    logs.set_up("text", stream=stream)
+    with logs.about(song="x\n2026-11-24 ERROR forged\x1b[2J\u2028" + "y" * 500):
+        log.info("asked")
+    (line,) = stream.getvalue().splitlines()
+    assert r"[song=x\n2026-11-24 ERROR forged\x1b[2J\u2028y" in line
+    assert len(line) < 250
+
+
 def test_a_name_cannot_forge_a_line(stream: io.StringIO) -> None:
     logs.set_up("text", stream=stream)
     log.info("refused %s", "a.mp3\n2026-11-24 ERROR forged\x1b[2J")
