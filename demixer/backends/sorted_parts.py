@@ -1,6 +1,6 @@
 """Sorting more numbers than memory holds: what an index is built from.
 
-They go into 64 unnamed files by their upper bits, and each file is sorted when it is read. A billion of them take 9 GB
+They go into 256 unnamed files by their upper bits, and each file is sorted when it is read. A billion of them take 9 GB
 of disk and 0.3 GB of memory.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-PART_BITS = 6
+PART_BITS = 8
 
 
 class SortedParts:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from demixer.audio.examine import examine
+from demixer.audio.fingerprint import Fingerprint, sample_keys
 from demixer.backends import postings, sqlite_fingerprints
 from demixer.backends.sqlite import Database
 from demixer.backends.sqlite_fingerprint_load import Load
@@ -32,6 +33,10 @@ class TestSqliteFingerprints(FingerprintIndexContract):
 def index(tmp_path: Path) -> Iterator[SqliteFingerprints]:
     with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
         yield index
+
+
+def test_keys_are_those_that_sampling_gives() -> None:
+    assert keys_of(stored(items(1))).tolist() == sample_keys(Fingerprint(items(1), 1.0)).tolist()
 
 
 def test_a_key_that_too_many_songs_share_says_nothing(
