@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from flask import Flask
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from demixer import separations, songs
@@ -26,6 +26,9 @@ from demixer.facts import separation_requested
 from demixer.house import House
 from demixer.ports import SongDocument
 from tests.web.visiting import FOUR, PASSWORD, a_song
+
+PATIENCE = 20_000  # ms: a page looks for a file for 10 s before it sends it, and a machine may be busy
+expect.set_options(timeout=PATIENCE)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
