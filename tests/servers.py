@@ -66,9 +66,11 @@ class Server:
             self._process = None
 
     def send(self, how: signal.Signals) -> None:
-        """`SIGSTOP` freezes it, `SIGCONT` lets it go on: connections stay open, nothing is answered."""
+        """`SIGSTOP` freezes it (all its threads stand when this returns), `SIGCONT` lets it go on."""
         assert self._process is not None
         self._process.send_signal(how)
+        if how is signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until then a thread may still answer
 
 
 @dataclass(frozen=True, kw_only=True)
