@@ -68,11 +68,12 @@ def check() -> None:
 
 
 @cli.command()
-def reindex() -> None:
-    """Make the search index anew from the catalogue."""
+@click.option("--fingerprints", is_flag=True, help="The fingerprint index, too.")
+def reindex(fingerprints: bool) -> None:
+    """Make the search index anew from the catalogue, while the service runs."""
     from demixer.commands import upkeep
 
-    upkeep.reindex()
+    upkeep.reindex(fingerprints)
 
 
 @cli.command()
@@ -91,6 +92,38 @@ def migrate(source: str | None, target: str | None, verify_only: bool, quick: bo
     from demixer.commands import migrate
 
     sys.exit(migrate.migrate(source, target, verify_only=verify_only, quick=quick, again=again))
+
+
+@cli.command()
+@click.option("--merge", is_flag=True, help="Merge them. It can be undone, song by song: demixer unmerge.")
+def duplicates(merge: bool) -> None:
+    """Find songs that are one: the same recording in the same mix.
+
+    Prints a pair a line: the song to keep, the other one, and what both are called.
+    """
+    from demixer.commands import duplicates
+
+    duplicates.find(merge)
+
+
+@cli.command()
+@click.argument("song_id")
+@click.argument("into_id")
+@click.option("--anyway", is_flag=True, help="Even if they do not sound the same.")
+def merge(song_id: str, into_id: str, anyway: bool) -> None:
+    """Let INTO_ID stand for SONG_ID, too. All links go on working, and it can be undone."""
+    from demixer.commands import duplicates
+
+    duplicates.merge(song_id, into_id, anyway)
+
+
+@cli.command()
+@click.argument("song_id")
+def unmerge(song_id: str) -> None:
+    """Undo the merging of SONG_ID: it stands for itself again."""
+    from demixer.commands import duplicates
+
+    duplicates.unmerge(song_id)
 
 
 @cli.command("separate-again")

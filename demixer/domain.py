@@ -253,8 +253,15 @@ class Song:
     listed: bool = False
     removed: bool = False  # a tombstone: removed songs stay removed, whatever is replayed
     links: tuple[Link, ...] = ()  # to its relatives, newest last
+    merged_into: str | None = None  # the song that it turned out to be
+    merged: tuple[str, ...] = ()  # the songs that turned out to be this one, those merged into them too
     plays: int = 0
     version: int = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether people find it by searching and browsing."""
+        return self.listed and not self.removed and self.merged_into is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

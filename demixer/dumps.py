@@ -1,10 +1,11 @@
-"""Tables as plain rows, past every rule of the ports: for `demixer migrate` alone.
+"""Tables as plain rows, past every rule of the ports: for `demixer migrate`, and for what is made anew from them.
 
 A row is a document of JSON values, the same on every engine, with everything that is stored: versions, counts of plays,
 hashes of passwords and tokens. What follows from other rows, and events that wait to be published, are no part of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 Row = Mapping[str, Any]
@@ -21,7 +22,7 @@ ACCOUNTS: Mapping[str, Sequence[str]] = {"people": ("id",), "tokens": ("hash",)}
 
 
 class Dump(Protocol):
-    """The tables of one engine. Nobody else may write to them meanwhile."""
+    """The tables of one engine. While somebody else writes to them, `rows` may or may not see it."""
 
     tables: Mapping[str, Sequence[str]]  # `CATALOGUE` or `ACCOUNTS`
 
@@ -35,3 +36,8 @@ class Dump(Protocol):
         """Those with the keys of these rows; gone already is fine."""
 
     def close(self) -> None: ...
+
+
+def fingerprints(songs: Iterable[Row]) -> Iterator[tuple[str, bytes]]:
+    """What `FingerprintIndex.rebuild` takes, of the rows of songs: all that were not removed, listed or not."""
+    return ((song["id"], b64decode(song["fingerprint"])) for song in songs if not song["removed"])

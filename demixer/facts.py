@@ -113,6 +113,15 @@ def song_removed(song: Song) -> Event:
     return _event("song.removed", song.id, song.updated_at, {"song_id": song.id}, song.version)
 
 
+def song_merged(song: Song) -> Event:
+    data = {"song_id": song.id, "into": song.merged_into}
+    return _event("song.merged", song.id, song.updated_at, data, song.version)
+
+
+def song_unmerged(song: Song) -> Event:
+    return _event("song.unmerged", song.id, song.updated_at, {"song_id": song.id}, song.version)
+
+
 def _event(kind: str, subject: str, time: datetime, data: dict[str, Any], *distinct: object) -> Event:
     event = Event(id=derived_id(kind, subject, *distinct), type=kind, subject=subject, time=time, data=data)
     try:

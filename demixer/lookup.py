@@ -6,7 +6,7 @@ everybody may see: nothing is stored, and no upload joins anything by it.
 
 from collections.abc import Sequence
 
-from demixer import comparison
+from demixer import comparison, merging
 from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Song
 from demixer.house import House
@@ -15,4 +15,5 @@ from demixer.house import House
 def known(house: House, fingerprints: Sequence[Fingerprint]) -> Song | None:
     """The listed song that `fingerprints`, phases of one recording, are a recording of."""
     alike = comparison.alike(house, [each.to_bytes() for each in fingerprints])
-    return next((song for song, like in alike if song.listed and like.sure), None)
+    sure = (merging.standing(house, song) for song, like in alike if like.sure)
+    return next((song for song in sure if song.shown), None)

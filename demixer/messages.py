@@ -70,6 +70,10 @@ MESSAGES: Mapping[str, str] = {
         "Try again later, or ask who runs this server to use another device."
     ),
     "worker-died": N_("The separation stopped unexpectedly, most likely for lack of memory. You can try it again."),
+    "not-one": N_("These songs are not the same recording in the same mix. To merge them all the same, say --anyway."),
+    "same-song": N_("These are one song already."),
+    "not-ready": N_("Only songs that have stems can be merged."),
+    "not-merged": N_("This song was not merged into another one."),
     "no-better-model": N_("There is no better model on this server than the one that made these stems."),
     # accounts
     "email-taken": N_("There is already an account with this e-mail. Sign in instead."),

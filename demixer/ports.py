@@ -132,7 +132,7 @@ class Songs(Protocol):
         """From now on these bytes are this song. The last word counts."""
 
     def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
-        """Listed, not removed. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
+        """Those that are `Song.shown`. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
 
         `beginning`: only those whose artist, album or title begins so, without case or accents. What is left of search
         while the search engine is down.
@@ -166,7 +166,7 @@ class Libraries(Protocol):
     def remove(self, person_id: str, song_id: str) -> None: ...
 
     def songs(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
-        """The songs a person keeps, not removed, the last kept first."""
+        """The songs a person keeps, not removed, the last kept first; those that were merged too, as they are."""
 
     def has(self, person_id: str, song_id: str) -> bool: ...
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from demixer import facts, logs, recordings, separations
+from demixer import facts, logs, merging, recordings, separations
 from demixer.audio.fingerprint import Fingerprint
 from demixer.change import Decision, change
 from demixer.domain import (
@@ -202,8 +202,9 @@ def _by_file(house: House, upload: Upload, heard: Heard) -> Found | None:
 
 def _settle(house: House, upload: Upload, heard: Heard, found: Found, model: Callable[[], str]) -> None:
     """The song that this very upload made is its own, not a match."""
-    own = found.song is None or found.song.audio == upload.audio
-    song = _with_audio(house, found.song, upload) if found.song else _new_song(house, upload, heard, found)
+    known = merging.standing(house, found.song) if found.song else None
+    own = known is None or known.audio == upload.audio
+    song = _with_audio(house, known, upload) if known else _new_song(house, upload, heard, found)
     logs.note(song=song.id)
     separations.ensure(house, song, model)
     _join(house, upload, song, heard, None if own else found.match)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from demixer import comparison
+from demixer import comparison, merging
 from demixer.change import Decision, change
 from demixer.domain import Comparison, Finding, Heard, Kinship, Link, Match, Separation, Song
 from demixer.house import House
@@ -47,9 +47,15 @@ def link_back(house: House, song: Song) -> None:
 
 
 def relatives(house: House, song: Song) -> list[tuple[Link, Song]]:
-    """Those that people can see."""
-    found = ((link, house.catalogue.songs.get(link.song_id)) for link in song.links)
-    return [(link, other) for link, other in found if other is not None and other.listed and not other.removed]
+    """Those that people can see, each once, with those of the songs merged into it."""
+    links = [link for one in merging.merged_with(house, song) for link in one.links]
+    others = ((link, house.catalogue.songs.get(link.song_id)) for link in links)
+    found: dict[str, tuple[Link, Song]] = {}
+    for link, other in others:
+        standing = merging.standing(house, other) if other else None
+        if standing and standing.shown and standing.id != song.id:
+            found.setdefault(standing.id, (link, standing))
+    return list(found.values())
 
 
 _KINSHIP = {Finding.MIX: Kinship.MIX, Finding.EDIT: Kinship.EDIT}

@@ -1,10 +1,10 @@
 """What people do with a song of the catalogue: look, edit, keep, play, download a stem."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from demixer import facts, recordings
+from demixer import facts, merging, recordings
 from demixer.change import Decision, change
 from demixer.domain import Link, Separation, SeparationState, Song, Stem, Tags, require
 from demixer.errors import Forbidden, NotFound, Transient
@@ -50,11 +50,8 @@ class StemFile:
 
 
 def get(house: House, song_id: str) -> Song:
-    """Raises `NotFound("no-such-song")`, also for one that was removed."""
-    song = house.catalogue.songs.get(song_id)
-    if song is None or song.removed:
-        raise NotFound("no-such-song")
-    return song
+    """Of one that was merged, the song that stands for it. Raises `NotFound("no-such-song")`, also if removed."""
+    return merging.standing(house, merging.itself(house, song_id))
 
 
 def view(house: House, song_id: str, person_id: str | None) -> SongView:
@@ -66,8 +63,8 @@ def view(house: House, song_id: str, person_id: str | None) -> SongView:
         separation=separation,
         next=upcoming if upcoming and upcoming.open else None,
         stems=sorted(separation.stems, key=_place) if separation else (),
-        kept=bool(person_id) and house.catalogue.libraries.has(person_id or "", song_id),
-        mine=song.brought_by == person_id,
+        kept=bool(person_id) and any(house.catalogue.libraries.has(person_id or "", one) for one in _ids(song)),
+        mine=_brought(house, song, person_id),
         relatives=recordings.relatives(house, song),
     )
 
@@ -82,8 +79,9 @@ def edit(house: House, person_id: str, song_id: str, tags: Tags) -> Song:
 
 def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
     """`jpeg` as `demixer.audio.tags.clean_cover` gives it. The old cover is forgotten."""
-    _check_mine(get(house, song_id), person_id)
-    key = cover_key(house, song_id)
+    song = get(house, song_id)
+    _check_mine(house, song, person_id)
+    key = cover_key(house, song.id)
     keep_bytes(house.files, key, jpeg)
     before = get(house, song_id).cover
     song = _edited(house, person_id, song_id, lambda song: replace(song, cover=key))
@@ -102,7 +100,14 @@ def keep(house: House, person_id: str, song_id: str) -> None:
 
 
 def let_go(house: House, person_id: str, song_id: str) -> None:
-    house.catalogue.libraries.remove(person_id, song_id)
+    for one in _ids(get(house, song_id)):
+        house.catalogue.libraries.remove(person_id, one)
+
+
+def library(house: House, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
+    """The songs a person keeps, the last kept first. One that was kept as itself and as a merged one comes twice."""
+    kept = house.catalogue.libraries.songs(person_id, limit=limit, offset=offset)
+    return [merging.standing(house, song) for song in kept]
 
 
 def played(house: House, song_id: str) -> None:
@@ -120,19 +125,26 @@ def search(house: House, query: str, *, limit: int, offset: int = 0) -> Found:
 
 
 def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile:
-    """The file of a stem. A stem that only an older model made keeps its address.
+    """The file of a stem. A stem that only an older model made keeps its address, and so do those of a merged song.
 
     Raises `NotFound("no-such-stem")`, also while the song has no stems yet.
     """
-    song = get(house, song_id)
-    for separation in _ready_newest_first(house, song):
+    for separation in _made(house, _together(house, song_id)):
         if separation.stem(stem):
             return StemFile(
                 key=f"{separation.folder}/{stem}.{extension}",
-                name=f"{file_name(song.tags)} ({stem}).{extension}",
+                name=f"{file_name(get(house, song_id).tags)} ({stem}).{extension}",
                 separation=separation,
             )
     raise NotFound("no-such-stem")
+
+
+def cover_file(house: House, song_id: str) -> str:
+    """The key of its cover. Raises `NotFound` without one."""
+    covers = (one.cover for one in _together(house, song_id) if one.cover)
+    if key := next(covers, None):
+        return key
+    raise NotFound
 
 
 def file_name(tags: Tags) -> str:
@@ -152,24 +164,39 @@ def _beginning(house: House, query: str, limit: int, offset: int) -> Found:
     return Found([SongDocument.of(song) for song in songs[:limit]], offset + len(songs), resting=True)
 
 
-def _ready_newest_first(house: House, song: Song) -> Sequence[Separation]:
-    made = [each for each in house.catalogue.separations.of_song(song.id) if each.state is SeparationState.READY]
-    return sorted(made, key=lambda each: each.id == song.separation_id, reverse=True)
+def _together(house: House, song_id: str) -> Sequence[Song]:
+    """The song with that id, even a merged one; then those that are the same, with that which stands for them first."""
+    return [merging.itself(house, song_id), *merging.merged_with(house, get(house, song_id))]
+
+
+def _ids(song: Song) -> Sequence[str]:
+    return song.id, *song.merged
+
+
+def _brought(house: House, song: Song, person_id: str | None) -> bool:
+    return any(one.brought_by == person_id for one in merging.merged_with(house, song))
+
+
+def _made(house: House, songs: Sequence[Song]) -> Iterator[Separation]:
+    """Their separations that are ready; of each song that which it shows first."""
+    for song in songs:
+        made = [each for each in house.catalogue.separations.of_song(song.id) if each.state is SeparationState.READY]
+        yield from sorted(made, key=lambda each: each.id == song.separation_id, reverse=True)
 
 
 def _edited(house: House, person_id: str, song_id: str, alter: Callable[[Song], Song]) -> Song:
     def decide(song: Song) -> Decision[Song]:
-        _check_mine(song, person_id)
+        _check_mine(house, song, person_id)
         edited = replace(alter(song), updated_at=house.now())
         return edited, [facts.song_edited(edited)]
 
-    song = change(house.catalogue.songs, song_id, decide, missing="no-such-song")
+    song = change(house.catalogue.songs, get(house, song_id).id, decide)
     house.flush()
     return song
 
 
-def _check_mine(song: Song, person_id: str) -> None:
-    if song.brought_by != person_id:
+def _check_mine(house: House, song: Song, person_id: str) -> None:
+    if not _brought(house, song, person_id):
         raise Forbidden
 
 

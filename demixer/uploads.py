@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from demixer import facts, outbox, recognition, separations
+from demixer import facts, merging, outbox, recognition, separations
 from demixer.change import Decision, change
 from demixer.domain import (
     Failure,
@@ -112,7 +112,7 @@ def receive(house: House, person_id: str, filename: str, incoming: IncomingFile,
 
 
 def view(house: House, upload: Upload) -> UploadView:
-    song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
+    song = _song(house, upload)
     separation = _separation_of(house, song)
     status = status_of(upload, separation)
     return UploadView(
@@ -196,7 +196,12 @@ def _withdraw(house: House, upload_id: str, *, hide: bool) -> Upload:
 
 
 def _separation(house: House, upload: Upload) -> Separation | None:
-    return _separation_of(house, house.catalogue.songs.get(upload.song_id) if upload.song_id else None)
+    return _separation_of(house, _song(house, upload))
+
+
+def _song(house: House, upload: Upload) -> Song | None:
+    song = house.catalogue.songs.get(upload.song_id) if upload.song_id else None
+    return merging.standing(house, song) if song else None
 
 
 def _separation_of(house: House, song: Song | None) -> Separation | None:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from math import log2
 
+from demixer.listing import every_song
 from demixer.ports import Catalogue, SongDocument
 from search.queries import phrase
 
 DOUBLED = 8  # what twice the plays are worth: eight words fewer
-PAGE = 500
-OVERLAP = 50  # songs read twice, so that those removed while we read cannot shift others out of sight
 
 
 def standing(document: SongDocument) -> int:
@@ -26,9 +25,4 @@ def wholes(document: SongDocument) -> list[str]:
 
 def documents(catalogue: Catalogue) -> Iterator[SongDocument]:
     """Every listed song once, in the order of ids, read page by page."""
-    last, offset = "", 0
-    while page := catalogue.songs.listed(order="id", limit=PAGE, offset=offset):
-        yield from (SongDocument.of(song) for song in page if song.id > last)
-        if len(page) < PAGE:
-            return
-        last, offset = page[-1].id, offset + PAGE - OVERLAP
+    return map(SongDocument.of, every_song(catalogue))

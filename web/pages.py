@@ -1,6 +1,7 @@
 """The pages everybody may leaf through: home, search, newest, most played; and a person's library."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -60,9 +61,9 @@ def most_played() -> ResponseReturnValue:
 @blueprint.get("/library")
 def library() -> ResponseReturnValue:
     visitor = signed_in()
-    kept = house().catalogue.libraries
-    page = page_of(lambda limit, offset: kept.songs(visitor.id, limit=limit, offset=offset))
-    return render_template("library.html", page=page)
+    page = page_of(lambda limit, offset: songs.library(house(), visitor.id, limit=limit, offset=offset))
+    once = {song.id: song for song in page.items}
+    return render_template("library.html", page=replace(page, items=list(once.values())))
 
 
 def _browse(title: str, order: str) -> str:

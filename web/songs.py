@@ -27,7 +27,10 @@ FIELDS = {"bad-year": "year", "bad-cover": "cover"}
 
 @blueprint.get("")
 def show(song_id: str) -> ResponseReturnValue:
+    """A song that was merged sends on to the one that stands for it; only for now, since merging can be undone."""
     view = songs.view(house(), song_id, person_id())
+    if view.song.id != song_id:
+        return redirect(url_for(".show", song_id=view.song.id), 302)
     return render_template("song.html", view=view, song=view.song, **song_page.context(view))
 
 

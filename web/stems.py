@@ -35,7 +35,4 @@ def archive(song_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/cover.jpg")
 def cover(song_id: str) -> ResponseReturnValue:
-    key = songs.get(house(), song_id).cover
-    if not key:
-        raise NotFound
-    return send(Offered(key=key, extension="jpg"))
+    return send(Offered(key=songs.cover_file(house(), song_id), extension="jpg"))

@@ -191,9 +191,8 @@ def songs_table(database: Database) -> Table[Song]:
 
 def _song_fields(song: Song) -> Mapping[str, Any]:
     """`begins` is what prefixes are looked up in. Only of songs that may be found so, to keep its index small."""
-    shown = song.listed and not song.removed
-    texts = {fold(text) for text in (song.tags.artist, song.tags.album, song.tags.title)} if shown else set()
-    return {"fingerprint": song.fingerprint, "shown": shown, "begins": sorted(texts - {""})}
+    texts = {fold(text) for text in (song.tags.artist, song.tags.album, song.tags.title)} if song.shown else set()
+    return {"fingerprint": song.fingerprint, "shown": song.shown, "begins": sorted(texts - {""})}
 
 
 def _library(person_id: str, limit: int, offset: int) -> list[Document]:

@@ -256,7 +256,7 @@ def _song_columns(song: Song) -> Mapping[str, Any]:
         "plays": song.plays,
         "sha256": song.sha256,
         "removed": song.removed,
-        "shown": song.listed and not song.removed,
+        "shown": song.shown,
         "created_at": to_text(song.created_at),
         **{name: fold(getattr(song.tags, name)) for name in FOLDED},
     }

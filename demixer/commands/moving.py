@@ -4,7 +4,6 @@ A part that lies at the same place in both is left alone, so that a single engin
 """
 
 import sys
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import click
 
 from consumers import dead_letters
 from consumers.dead_letters import DeadLetter
-from demixer import backends, migration_events, migration_files, migration_rows
+from demixer import backends, dumps, migration_events, migration_files, migration_rows
 from demixer.dumps import Dump
 from demixer.house import House, open_house
 from demixer.migration import Comparison, compared, place
@@ -74,11 +73,8 @@ class Move:
     def derive(self) -> None:
         """What follows from the catalogue: the fingerprint index and the search index of the target."""
         if self.catalogue:
-            for song in _shown("Indexing fingerprints", self.catalogue[0].rows("songs")):
-                if song["removed"]:
-                    self.target.fingerprints.remove(song["id"])
-                else:
-                    self.target.fingerprints.add(song["id"], b64decode(song["fingerprint"]))
+            songs = _shown("Indexing fingerprints", self.catalogue[0].rows("songs"))
+            self.target.fingerprints.rebuild(dumps.fingerprints(songs))
         if self.catalogue or _elsewhere(self.source.settings.search_url, self.target.settings.search_url):
             _say(f"The search index holds {reindex(self.target.catalogue, self.target.search)} songs")
 

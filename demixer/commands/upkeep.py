@@ -1,20 +1,18 @@
 """`demixer check`, `reindex`, `separate-again` and `topics`: what whoever runs the service needs now and then."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import click
 
-from demixer import backends, separations, songs
+from demixer import backends, dumps, separations, songs
 from demixer.audio.separation import models
-from demixer.domain import Song
 from demixer.errors import DemixerError, Refused
 from demixer.house import House, open_house
+from demixer.listing import every_song
 from demixer.messages import sentence
 from demixer.settings import load
 from schemas.topics import all_topics, dead_letter_topic
-
-PAGE = 500
 
 
 def check() -> int:
@@ -30,12 +28,17 @@ def check() -> int:
     return 0 if good else 1
 
 
-def reindex() -> None:
+def reindex(fingerprints: bool) -> None:
     from search import reindex
 
-    with closing(open_house(load())) as house:
+    settings = load()
+    with closing(open_house(settings)) as house:
         count = reindex.reindex(house.catalogue, house.search)
-    click.echo(f"The search index holds {count} songs.")
+        click.echo(f"The search index holds {count} songs.")
+        if fingerprints:
+            with closing(backends.open_catalogue_dump(settings.catalogue_url)) as dump:
+                count = house.fingerprints.rebuild(dumps.fingerprints(dump.rows("songs")))
+            click.echo(f"The fingerprint index holds {count} songs.")
 
 
 def separate_again(song_ids: Sequence[str], every: bool) -> int:
@@ -60,7 +63,7 @@ def create_topics() -> None:
 
 def _all_again(house: House, model: str) -> int:
     asked = 0
-    for song in _listed(house):
+    for song in every_song(house.catalogue):
         try:
             separations.separate_again(house, song, model, models.better_than)
             asked += 1
@@ -80,10 +83,3 @@ def _named_again(house: House, model: str, song_ids: Sequence[str]) -> int:
             failed = 1
             click.echo(f"{song_id}: {sentence(error.code, error.params)}", err=True)
     return failed
-
-
-def _listed(house: House) -> Iterator[Song]:
-    offset = 0
-    while page := house.catalogue.songs.listed(order="id", limit=PAGE, offset=offset):
-        yield from page
-        offset += len(page)

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint, match, separate
-from demixer import songs
+from demixer import duplicates, recordings, songs
 from demixer.audio.separation.separate import Made
 from demixer.domain import Kinship, Stem, Upload
 from demixer.house import House
+from demixer.listing import every_song
+from demixer.recordings import Found
 from tests.audio_samples import write
 from tests.consumers.driving import drained
 from tests.houses import Clock
 from tests.unit.audio.test_mix import Parts, mixed, parts_of
 from tests.ways import MODEL, now, sent
-
-NAMES = ("vocals", "drums", "other")
 
 
 class KnowsTheParts:
@@ -89,3 +89,18 @@ def test_two_encodings_at_once_cost_one_separation(
         go()
     assert len({now(house, upload).song_id for upload in both}) == 1
     assert len(house.catalogue.separations.of_song(now(house, both[0]).song_id or "")) == 1
+
+
+def test_songs_that_are_one_are_found_and_another_mix_is_not(
+    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an import: every file has made a song."""
+    monkeypatch.setattr(recordings, "find", lambda house, heard: Found())
+    song_ids = {}
+    for name, data in files(parts, tmp_path).items():
+        upload = sent(house, name, data)
+        go()
+        song_ids[name] = now(house, upload).song_id
+    assert len(set(song_ids.values())) == 3
+    (pair,) = [pair for song in every_song(house.catalogue) for pair in duplicates.of(house, song)]
+    assert {pair.kept.id, pair.other.id} == {song_ids["flac"], song_ids["mp3"]}

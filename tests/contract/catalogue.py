@@ -388,10 +388,15 @@ class CatalogueContract:
         assert catalogue.songs.listed(order="id", limit=10, beginning="wham") == []
         assert catalogue.songs.listed(order="id", limit=10, beginning="george") == [song]
 
-    def test_a_song_that_is_listed_later_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
+    def test_a_song_that_is_listed_later_merged_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song(listed=False))
         assert catalogue.songs.listed(order="newest", limit=10) == []
         song = catalogue.songs.save(replace(song, listed=True))
+        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["s1"]
+        song = catalogue.songs.save(replace(song, merged_into="s2"))
+        assert catalogue.songs.listed(order="newest", limit=10) == []
+        assert catalogue.songs.listed(order="newest", limit=10, beginning=song.tags.title) == []
+        song = catalogue.songs.save(replace(song, merged_into=None))
         assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["s1"]
         catalogue.songs.save(replace(song, removed=True))
         assert catalogue.songs.listed(order="newest", limit=10) == []

@@ -8,23 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from consumers import dead_letters
-from demixer import check, cli
+from demixer import check, cli, songs
 from demixer.audio.separation import beforehand
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress
 from demixer.commands import separate
+from demixer.duplicates import Pair
 from demixer.errors import SeparationFailed, Transient
 from demixer.house import open_house
 from demixer.settings import load
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
 from tests.houses import Clock, settings_in
-from tests.ways import STEMS, matched, sent, separated, stem_files
+from tests.ways import STEMS, heard, matched, sent, separated, stem_files
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -54,6 +56,7 @@ def test_help_is_quick_and_names_every_command() -> None:
     done = subprocess.run([sys.executable, "-m", "demixer.cli", "--help"], capture_output=True, text=True, check=True)
     assert time.monotonic() - began < 2  # 0.1 s on an idle machine
     commands = ["run", "web", "consume", "check", "topics", "separate", "reindex", "migrate", "account", "token"]
+    commands += ["duplicates", "merge", "unmerge"]
     for command in [*commands, "dead-letters"]:
         assert command in done.stdout
 
@@ -137,6 +140,54 @@ def test_reindex_says_how_many(run: Run, tmp_path: Path) -> None:
     separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
     house.close()
     assert run("reindex")[:2] == (0, "The search index holds 1 songs.\n")
+
+
+def test_the_fingerprint_index_is_made_again_from_the_catalogue(run: Run) -> None:
+    with closing(open_house(load())) as house:
+        song_id = matched(house, sent(house)).song_id or ""
+        house.fingerprints.remove(song_id)
+        assert run("reindex", "--fingerprints")[1].endswith("The fingerprint index holds 1 songs.\n")
+        assert house.fingerprints.candidates([heard().fingerprint]) == [song_id]
+
+
+@pytest.fixture
+def pair(run: Run, tmp_path: Path) -> list[str]:
+    """Two songs with stems, of different recordings."""
+    with closing(open_house(load())) as house:
+        made = [matched(house, sent(house, "ana", bytes([n])), heard(n, title=f"No {n}")).song_id or "" for n in (1, 2)]
+        for song_id in made:
+            separated(house, tmp_path / song_id, song_id)
+    return made
+
+
+def test_songs_that_are_one_are_told_and_merged_only_where_asked_to(
+    run: Run, pair: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = "demixer.commands.duplicates.duplicates.of"
+    monkeypatch.setattr(found, lambda house, song: [Pair(kept=song, other=songs.get(house, pair[1]))])
+    monkeypatch.setattr("demixer.commands.duplicates.every_song", lambda catalogue: [catalogue.songs.get(pair[0])])
+    code, out, err = run("duplicates")
+    assert (code, out) == (0, f"{pair[0]}\t{pair[1]}\tSomebody - No 1\tSomebody - No 2\n")
+    assert "1 pairs of songs that are one. `demixer duplicates --merge` merges them." in err
+    assert "1 songs merged" in run("duplicates", "--merge")[2]
+    assert run("unmerge", pair[1])[:2] == (0, f"{pair[1]} (Somebody - No 2) stands for itself again.\n")
+
+
+def test_a_catalogue_without_duplicates_says_so(run: Run, pair: list[str]) -> None:
+    code, out, err = run("duplicates")
+    assert (code, out) == (0, "")
+    assert err.endswith("0 pairs of songs that are one.\n")
+
+
+def test_songs_that_are_not_one_are_merged_only_if_told_twice(run: Run, pair: list[str]) -> None:
+    code, out, err = run("merge", pair[1], pair[0])
+    assert (code, out) == (1, "")
+    assert "not the same recording in the same mix" in err
+    code, out, _ = run("merge", pair[1], pair[0], "--anyway")
+    assert (code, "demixer unmerge " + pair[1] in out) == (0, True)
+    assert run("unmerge", pair[1])[0] == 0
+    assert run("unmerge", pair[1])[::2] == (1, "This song was not merged into another one.\n")
+    assert run("unmerge", "nobody")[0] == 1
 
 
 def test_songs_of_a_lesser_model_can_be_separated_again(

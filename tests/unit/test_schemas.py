@@ -90,6 +90,8 @@ def all_facts() -> list[Event]:
         facts.song_failed(separation(), failure, NOW),
         facts.song_edited(song()),
         facts.song_removed(song()),
+        facts.song_merged(replace(song(), merged_into="t")),
+        facts.song_unmerged(song()),
     ]
 
 

@@ -1,0 +1,56 @@
+"""What people see of a song that was merged into another."""
+
+import pytest
+
+from demixer import merging, songs
+from demixer.domain import Person, Song
+from demixer.house import House
+from tests.web.visiting import Browser, a_ready_song, join
+
+
+@pytest.fixture
+def kept(ana: Person, house: House) -> Song:
+    return a_ready_song(house, ana, "Amanecer", vocals_mp3=b"kept")
+
+
+@pytest.fixture
+def merged(ana: Person, house: House, kept: Song) -> Song:
+    song = a_ready_song(house, ana, "Amanecer (copia)", vocals_mp3=b"merged")
+    songs.keep(house, ana.id, song.id)
+    merging.merge(house, song.id, kept.id)
+    return song
+
+
+def test_its_page_sends_on_and_its_stems_stay(browser: Browser, kept: Song, merged: Song) -> None:
+    sent_on = browser.get(f"/songs/{merged.id}")
+    assert (sent_on.status_code, sent_on.location) == (302, f"/songs/{kept.id}")
+    assert browser.get(f"/songs/{merged.id}/stems/vocals.mp3").data == b"merged"
+    assert browser.get(f"/songs/{kept.id}/stems/vocals.mp3").data == b"kept"
+
+
+def test_the_api_answers_with_the_song_that_stands(browser: Browser, kept: Song, merged: Song) -> None:
+    assert browser.get(f"/api/v1/songs/{merged.id}").json["id"] == kept.id
+
+
+def test_a_library_that_holds_both_shows_one(
+    browser: Browser, house: House, ana: Person, kept: Song, merged: Song
+) -> None:
+    songs.keep(house, ana.id, kept.id)
+    page = browser.get("/library").text
+    assert page.count(f'href="/songs/{kept.id}"') == page.count('class="card"') == 1
+    assert merged.id not in page
+
+
+def test_forms_of_a_page_that_was_open_reach_the_song_that_stands(
+    browser: Browser, house: House, kept: Song, merged: Song
+) -> None:
+    assert browser.post(f"/songs/{merged.id}/edit", {"title": "Alba", "artist": "", "album": "", "year": ""}).location
+    assert songs.get(house, kept.id).tags.title == "Alba"
+    assert browser.post_json(f"/songs/{merged.id}/plays").status_code == 204
+    assert songs.get(house, kept.id).plays == 1
+
+
+def test_an_upload_leads_to_the_song_that_stands(browser: Browser, house: House, kept: Song, merged: Song) -> None:
+    upload = browser.send(b"bytes").json
+    join(house, upload["id"], merged)
+    assert f"/songs/{kept.id}" in browser.get("/uploads").text
