@@ -20,12 +20,20 @@ SILENCE = 10 ** (-60 / 20)  # a peak below -60 dBFS in the whole file: the dithe
 _FRAME = 4  # bytes of a stereo frame of 16 bits
 _ERRORS_EVERYWHERE = 69  # ffmpeg's exit code when more than two thirds of the frames did not decode
 
-_TO_PCM = ("-map", "0:a:0", "-vn", "-sn", "-dn", "-af", TO_STEREO.format(format="s16", rate=SAMPLE_RATE))
-_PCM = (*_TO_PCM, "-f", "s16le", "pipe:1")
+# Decoded once, resampled once: what is printed and what is compared come from the same samples.
+_FILTERS = ";".join(
+    (
+        "[0:a:0]asplit[wide][narrow]",
+        f"[wide]{TO_STEREO.format(format='s16', rate=SAMPLE_RATE)}[pcm]",
+        f"[narrow]{reference.TO_MONO},asplit=3[first][second][sound]",
+        "[first]aformat=s16[print]",
+        f"[second]atrim=start_sample={SHIFT_SAMPLES},aformat=s16[shifted]",
+        f"[sound]{reference.QUIETER},aformat=s16[mono]",
+    )
+)
+_S16 = ("-f", "s16le")
 # Chromaprint's TEST2 (1) over the whole song at the rate it works at: shared/fingerprints.md, section 0.
-_STREAM = ("-map", "0:a:0", "-vn", "-sn", "-dn")
-_PRINT = ("-ar", "11025", "-ac", "1", "-f", "chromaprint", "-algorithm", "1", "-fp_format", "raw")
-_SHIFTED = ("-af", f"aresample=11025:ochl=mono,atrim=start_sample={SHIFT_SAMPLES}")
+_PRINT = ("-f", "chromaprint", "-algorithm", "1", "-fp_format", "raw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +75,13 @@ def examine(path: Path, *, max_minutes: float, min_seconds: float = 5.0) -> Exam
 
 
 def _decoded(path: Path, meter: "_Meter", folder: Path) -> sandbox.Outcome:
-    first = (*_STREAM, *_PRINT, sandbox.SIDE)
-    second = (*_STREAM, *_SHIFTED, *_PRINT, f"file:{folder / 'shifted'}")
-    sound = (*_STREAM, *reference.MONO, "-f", "s16le", f"file:{folder / 'sound'}")
-    with sandbox.Child(ffmpeg.decoding(*_PCM, *first, *second, *sound), source=path) as child:
+    outputs = (
+        *("-map", "[pcm]", *_S16, "pipe:1"),
+        *("-map", "[print]", *_PRINT, sandbox.SIDE),
+        *("-map", "[shifted]", *_PRINT, f"file:{folder / 'shifted'}"),
+        *("-map", "[mono]", *_S16, f"file:{folder / 'sound'}"),
+    )
+    with sandbox.Child(ffmpeg.decoding("-filter_complex", _FILTERS, *outputs), source=path) as child:
         meter.watch(child.blocks())
         return child.finish()
 

@@ -17,8 +17,10 @@ from demixer.errors import Transient
 RATE = 11_025  # Hz: as Chromaprint hears; above 5.5 kHz low bit rates keep nothing
 FILE = "reference.flac"
 MOST_STEMS = 7  # FLAC has eight channels at most
+TO_MONO = f"aresample={RATE}:osf=flt:ochl=mono"
 # Half as loud, so that what was clipped does not overshoot full scale when its rate is lowered, and is clipped again.
-MONO = ("-af", f"aresample={RATE}:osf=flt:ochl=mono,volume=0.5")
+QUIETER = "volume=0.5"
+MONO = ("-af", f"{TO_MONO},{QUIETER}")
 _SCALE = 32768
 _LIMITS = sandbox.Limits(wait=120.0, cpu=240)
 
