@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from demixer.audio.fingerprint import Fingerprint, Items
-from demixer.backends.votes import Places, mixed
+from demixer.audio.fingerprint import Fingerprint, Items, mixed
+from demixer.backends.votes import Places
 from tests import music
 
 SEED = 20_240_601

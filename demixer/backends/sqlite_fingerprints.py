@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from demixer.audio.fingerprint import mixed
 from demixer.backends import postings
 from demixer.backends.sqlite import Database
 from demixer.backends.sqlite_fingerprint_load import Load
-from demixer.backends.votes import Places, likeliest, mixed, places_of
+from demixer.backends.votes import Places, likeliest, places_of
 from demixer.errors import DemixerError, Transient
 
 MIGRATIONS = (

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.audio.fingerprint import Fingerprint, sample_keys
+from demixer.audio.fingerprint import Fingerprint, mixed, sample_keys
 
 Keys = NDArray[np.uint32]
 Places = NDArray[np.uint32]  # below 2 to the power of 28
@@ -24,22 +24,8 @@ Song = TypeVar("Song", int, str)
 
 def keys_of(fingerprint: bytes) -> Keys:
     """Distinct, at most `MOST_KEYS`, those with the lowest hashes: chosen by value, too. Raises `ValueError`."""
-    whole = Fingerprint.from_bytes(fingerprint)
-    few = whole.items[mixed(whole.items) & np.uint32(15) == 0]  # those that sampling keeps, before it sorts all of them
-    keys = sample_keys(Fingerprint(few, whole.duration))
+    keys = sample_keys(Fingerprint.from_bytes(fingerprint))
     return keys if len(keys) <= MOST_KEYS else keys[np.argsort(mixed(keys))[:MOST_KEYS]]
-
-
-def mixed(keys: Keys) -> Keys:
-    """All 32 bits of each spread over all 32 bits: the hash that `sample_keys` samples by, 0 mod 16 for its keys.
-
-    The finalizer of MurmurHash3 (Appleby, public domain).
-    """
-    some = keys.astype(np.uint32)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        some ^= some >> np.uint32(shift)
-        some *= np.uint32(factor)
-    return some ^ some >> np.uint32(16)
 
 
 def places_of(fingerprint: bytes) -> Places:
