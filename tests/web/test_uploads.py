@@ -296,3 +296,12 @@ class _Endless:
         for _ in range(100 * 16):
             yield b"x" * (MEGABYTE // 16)
         yield b""
+
+
+def test_who_waits_for_the_stems_of_another_song_is_told_why(browser: Browser, ana: Person, house: House) -> None:
+    song = a_song(house, ana)
+    upload = house.catalogue.uploads.get(browser.send(b"bytes").json["id"])
+    assert upload
+    assert "is being separated right now" not in browser.get("/uploads").text
+    house.catalogue.uploads.save(replace(upload, state=UploadState.FINGERPRINTED, waits_for=song.id))
+    assert "is being separated right now" in browser.get("/uploads").text
