@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.consumer import Consumer, Context, failure_of
-from demixer import comparison, recognition, scratch
+from demixer import comparison, fingerprinting, scratch
 from demixer.audio import tags
 from demixer.audio.examine import examine
 from demixer.domain import Comparison, Event, Failure, Heard, Upload
@@ -28,10 +28,10 @@ def handle(event: Event, context: Context) -> None:
     if event.type != "upload.received":
         return
     house = context.house
-    upload = recognition.begin_fingerprinting(house, event)
+    upload = fingerprinting.begin(house, event)
     if upload is None:
         return
-    reject = partial(recognition.reject, house, upload, keep_file=False)
+    reject = partial(fingerprinting.reject, house, upload, keep_file=False)
     try:
         with house.files.local(upload.audio) as path:
             heard = listen(house, upload, path)
@@ -40,7 +40,7 @@ def handle(event: Event, context: Context) -> None:
     except NotFound:
         reject(Failure("file-gone"))
     else:
-        recognition.fingerprinted(house, upload, heard)
+        fingerprinting.finish(house, upload, heard)
 
 
 def listen(house: House, upload: Upload, path: Path) -> Heard:
@@ -68,7 +68,7 @@ def _compared(house: House, upload: Upload, phases: Sequence[bytes], sound: NDAr
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     if event.type == "upload.received":
-        recognition.give_up(context.house, event, failure)
+        fingerprinting.give_up(context.house, event, failure)
 
 
 def _keep_cover(house: House, upload: Upload, jpeg: bytes | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 from consumers.consumer import Consumer, Context
-from demixer import recognition
+from demixer import fingerprinting, leaving, recognition
 from demixer.audio.separation import models
 from demixer.domain import Event, Failure
 from demixer.house import House
@@ -18,11 +18,11 @@ def consumer(house: House, model: Callable[[], str] | None = None) -> Consumer:
         if event.type == "upload.fingerprinted":
             recognition.match(context.house, event, model)
         elif event.type == "upload.withdrawn":
-            recognition.leave(context.house, event)
+            leaving.withdraw(context.house, event)
 
     return Consumer(name="match", topics=("matching",), handle=handle, give_up=give_up)
 
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     if event.type == "upload.fingerprinted":
-        recognition.give_up(context.house, event, failure)
+        fingerprinting.give_up(context.house, event, failure)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from consumers.runners import DEAD_SECONDS
 from consumers.silence import Silence
 from consumers.timer import Chore, Timer
-from demixer import outbox, recognition, separations, uploads
+from demixer import leaving, outbox, separations, uploads
 from demixer.domain import Separation, SeparationState, Upload, UploadState
 from demixer.house import House
 from demixer.ports import SongDocument
@@ -155,7 +155,7 @@ def _audio_is_needed(house: House, key: str) -> bool:
     upload = house.catalogue.uploads.get(key.rpartition("/")[2])
     if upload is None:
         return False
-    song = recognition.song_made_of(house, upload.sha256)
+    song = leaving.song_made_of(house, upload.sha256)
     return upload.audio == key or bool(song and song.audio == key)
 
 
@@ -165,5 +165,5 @@ def _cover_is_needed(house: House, key: str) -> bool:
     upload = house.catalogue.uploads.get(name)
     if upload is not None and upload.open:
         return True
-    song = recognition.song_of(house, upload) if upload else house.catalogue.songs.get(name)
+    song = leaving.song_of(house, upload) if upload else house.catalogue.songs.get(name)
     return bool(song and song.cover == key)

@@ -5,10 +5,12 @@ written down would hold up all behind it.
 """
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from demixer.domain import Comparison, Event, Failure, Heard, Separation, Song, Upload, derived_id
+from demixer.audio.fingerprint import Fingerprint
+from demixer.domain import Comparison, Event, Failure, Finding, Heard, Separation, Song, Tags, Upload, derived_id
 from demixer.errors import BadEvent
 from schemas import codec
 
@@ -32,6 +34,32 @@ def upload_fingerprinted(upload: Upload, heard: Heard, now: datetime) -> Event:
         "cover": heard.cover,
     }
     return _event("upload.fingerprinted", upload.id, now, data, upload.attempt)
+
+
+def heard(event: Event) -> Heard:
+    """What an `upload.fingerprinted` says. Whatever an event of before does not say is empty."""
+    data = event.data
+    try:
+        fingerprint, shifted = (base64.b64decode(data.get(name, "")) for name in ("fingerprint", "shifted"))
+        for one in filter(None, (fingerprint, shifted)):
+            Fingerprint.from_bytes(one)
+    except ValueError as error:
+        raise BadEvent(type=event.type, reason=f"fingerprint: {error}") from error
+    return Heard(
+        duration=data["duration"],
+        fingerprint=fingerprint,
+        shifted=shifted,
+        sound_sha256=data.get("sound_sha256", ""),
+        compared=tuple(_comparison(one) for one in data.get("compared", ())),
+        tags=Tags(**{name: data["tags"][name] for name in ("artist", "album", "title", "year")}),
+        cover=data["cover"],
+    )
+
+
+def _comparison(data: Mapping[str, Any]) -> Comparison:
+    without = tuple(data.get("without", ()))
+    finding = Finding(data["finding"])
+    return Comparison(song_id=data["song_id"], finding=finding, offset=data.get("offset", 0.0), without=without)
 
 
 def _compared(one: Comparison) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from consumers import dead_letters
-from demixer import facts, recognition, songs, uploads
+from demixer import facts, leaving, songs, uploads
 from demixer.domain import Failure, Tags, Upload
 from demixer.errors import Refused
 from demixer.house import House
@@ -31,7 +31,7 @@ def furnish(folder: Path) -> dict[str, str]:
         ready = _ready(house, ana.id, folder.parent)
         removed = matched(house, sent(house, ben.id, b"taken back"), heard(2))
         uploads.delete(house, ben.id, removed.id)
-        recognition.leave(house, facts.upload_withdrawn(now(house, removed), START))
+        leaving.withdraw(house, facts.upload_withdrawn(now(house, removed), START))
         failed = sent(house, ben.id, b"no song", "Lied ß 🎵.mp3")
         _fail(house, failed)
         waiting = sent(house, ana.id, OPEN)

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from demixer import comparison, facts, recognition, separations, uploads
+from demixer import comparison, facts, fingerprinting, recognition, separations, uploads
 from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Comparison, Event, Finding, Heard, Separation, Song, Stem, Tags, Upload
 from demixer.errors import Transient
@@ -41,9 +41,9 @@ def sent(house: House, person_id: str = "ana", data: bytes = b"a song", filename
 
 def fingerprinted(house: House, upload: Upload, what: Heard) -> Event:
     """As the `fingerprint` consumer does it. Returns the event that `match` will get."""
-    begun = recognition.begin_fingerprinting(house, facts.upload_received(upload))
+    begun = fingerprinting.begin(house, facts.upload_received(upload))
     assert begun is not None
-    recognition.fingerprinted(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
+    fingerprinting.finish(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
     house.flush()
     return [event for event in published(house, "matching") if event.subject == upload.id][-1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from demixer import outbox, recognition, separations
+from demixer import fingerprinting, outbox, separations
 from demixer.domain import Failure, Match, Person, Separation, Song, Tags, Upload
 from demixer.facts import song_matched
 from demixer.house import House
@@ -96,7 +96,7 @@ def tell(house: House, page: Page) -> None:
 
 def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
-    recognition.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
+    fingerprinting.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
     house.flush()
     row = sender.locator("[data-upload]")
     expect(row).to_contain_text("This is not an audio file we can read")
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: Ho
 
 def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
-    recognition.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
+    fingerprinting.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
     house.flush()
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Try again")).click()

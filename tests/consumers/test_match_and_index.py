@@ -6,7 +6,7 @@ import pytest
 
 from consumers import index, match
 from consumers.consumer import Consumer
-from demixer import facts, recognition, songs, uploads
+from demixer import facts, fingerprinting, songs, uploads
 from demixer.audio.separation import models
 from demixer.domain import Event, Failure, Status, Tags, UploadState
 from demixer.errors import StorageFull
@@ -53,7 +53,7 @@ def test_everything_delivered_twice_has_the_effect_of_once(house: House, clock: 
 
 def test_an_event_with_a_broken_fingerprint_is_a_dead_letter_and_fails_its_upload(house: House, clock: Clock) -> None:
     upload = sent(house)
-    recognition.begin_fingerprinting(house, published(house)[0])
+    fingerprinting.begin(house, published(house)[0])
     broken = replace(heard(), fingerprint=b"broken")
     publish(house, fingerprint_event(now(house, upload), broken, clock()))
     drained(house, clock, matcher(house))

@@ -6,7 +6,7 @@ import pytest
 
 from consumers import separate
 from consumers.consumer import Consumer
-from demixer import facts, recognition, separations, uploads
+from demixer import facts, leaving, separations, uploads
 from demixer.audio.separation.separate import Made
 from demixer.audio.separation.worker import Progress
 from demixer.domain import Failure, SeparationState, Status, Upload
@@ -169,7 +169,7 @@ def test_a_cancel_is_seen_by_the_work(house: House, clock: Clock, upload: Upload
     def work(on_progress: object, should_stop: Callable[[], bool]) -> None:
         assert not should_stop()
         uploads.cancel(house, "ana", upload.id)
-        recognition.leave(house, facts.upload_withdrawn(now(house, upload), clock()))
+        leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), clock()))
         clock.advance(separate.LOOK_SECONDS)
         assert should_stop()
         raise Cancelled
@@ -183,7 +183,7 @@ def test_a_cancel_is_seen_by_the_work(house: House, clock: Clock, upload: Upload
 def test_a_report_of_progress_stops_what_was_cancelled(house: House, clock: Clock, upload: Upload) -> None:
     def work(on_progress: Callable[[Progress], None], should_stop: object) -> None:
         uploads.cancel(house, "ana", upload.id)
-        recognition.leave(house, facts.upload_withdrawn(now(house, upload), clock()))
+        leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), clock()))
         on_progress(Progress(0.1, None, "m", "CPU"))
         pytest.fail("it went on")
 

@@ -8,7 +8,7 @@ import pytest
 
 from consumers import fingerprint, match, separate, sweep
 from consumers.timer import Chore, Timer
-from demixer import recognition, separations, songs, uploads
+from demixer import fingerprinting, separations, songs, uploads
 from demixer.domain import Failure, SeparationState, UploadState
 from demixer.errors import Transient
 from demixer.house import House
@@ -88,7 +88,7 @@ def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can
 ) -> None:
     waiting = sent(aged, data=b"1")
     failed = sent(aged, data=b"2")
-    recognition.reject(aged, failed, Failure("storage-full"), keep_file=True)
+    fingerprinting.reject(aged, failed, Failure("storage-full"), keep_file=True)
     brought = matched(aged, sent(aged, data=b"3"))
     separated(aged, tmp_path / "stems", brought.song_id or "")
     uploads.delete(aged, "ana", brought.id)
@@ -262,7 +262,7 @@ def test_without_the_consumer_nothing_counts_as_lost(house: House, clock: Clock)
 
 def test_what_has_ended_is_left_alone(house: House, clock: Clock, tmp_path: Path) -> None:
     separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
-    recognition.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
+    fingerprinting.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
     house.flush()
     consumers_ran(house, clock)
     before = announced(house, "uploads"), announced(house, "separations")

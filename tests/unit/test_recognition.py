@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from demixer import facts, recognition, separations, uploads
+from demixer import facts, fingerprinting, leaving, recognition, separations, uploads
 from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, Upload, UploadState
 from demixer.house import House
 from tests.houses import published
@@ -111,12 +111,12 @@ def test_two_people_who_send_the_same_new_song_cost_one_separation(house: House)
 def test_every_event_delivered_twice_has_the_effect_of_one(house: House) -> None:
     upload = sent(house)
     received = published(house)[0]
-    assert recognition.begin_fingerprinting(house, received)
-    again = recognition.begin_fingerprinting(house, received)  # its process was killed
+    assert fingerprinting.begin(house, received)
+    again = fingerprinting.begin(house, received)  # its process was killed
     assert again is not None
-    recognition.fingerprinted(house, again, heard())
-    recognition.fingerprinted(house, again, heard())
-    assert recognition.begin_fingerprinting(house, received) is None
+    fingerprinting.finish(house, again, heard())
+    fingerprinting.finish(house, again, heard())
+    assert fingerprinting.begin(house, received) is None
     house.flush()
     (event,) = published(house, "matching")
     match(house, event)
@@ -186,7 +186,7 @@ def test_a_song_whose_separation_failed_is_asked_for_again_by_the_next_who_bring
 def test_a_file_that_cannot_become_a_song_is_forgotten_and_says_why(house: House) -> None:
     upload = sent(house)
     for _ in range(2):
-        recognition.reject(house, upload, Failure("not-audio"), keep_file=False)
+        fingerprinting.reject(house, upload, Failure("not-audio"), keep_file=False)
     house.flush()
     seen = uploads.view(house, now(house, upload))
     assert (seen.status, seen.failure, keys(house)) == (Status.FAILED, Failure("not-audio"), set())
@@ -196,23 +196,23 @@ def test_a_file_that_cannot_become_a_song_is_forgotten_and_says_why(house: House
 def test_rejecting_what_has_no_file_any_more_touches_nobody_elses(house: House) -> None:
     upload = sent(house)
     other = sent(house, data=b"another")
-    recognition.reject(house, upload, Failure("not-audio"), keep_file=False)
-    recognition.reject(house, now(house, upload), Failure("not-audio"), keep_file=False)
+    fingerprinting.reject(house, upload, Failure("not-audio"), keep_file=False)
+    fingerprinting.reject(house, now(house, upload), Failure("not-audio"), keep_file=False)
     assert keys(house) == {other.audio}
 
 
 def test_giving_up_fails_the_upload_but_keeps_the_file_for_another_try(house: House) -> None:
     upload = sent(house)
-    recognition.give_up(house, published(house)[0], Failure("storage-full"))
+    fingerprinting.give_up(house, published(house)[0], Failure("storage-full"))
     assert (now(house, upload).state, keys(house)) == (UploadState.FAILED, {upload.audio})
 
 
 def test_a_cancelled_upload_is_not_fingerprinted_and_leaves_no_file(house: House) -> None:
     upload = sent(house)
     uploads.cancel(house, "ana", upload.id)
-    assert recognition.begin_fingerprinting(house, published(house, "uploads")[0]) is None
+    assert fingerprinting.begin(house, published(house, "uploads")[0]) is None
     for _ in range(2):
-        recognition.leave(house, withdrawn(house, upload))
+        leaving.withdraw(house, withdrawn(house, upload))
     assert keys(house) == set()
 
 
@@ -221,7 +221,7 @@ def test_a_cancelled_song_that_nobody_else_waits_for_goes_with_all_it_had(house:
     song = song_of(house, upload.song_id)
     uploads.cancel(house, "ana", upload.id)
     for _ in range(2):
-        recognition.leave(house, withdrawn(house, upload))
+        leaving.withdraw(house, withdrawn(house, upload))
         house.flush()
     gone = song_of(house, upload.song_id)
     assert (gone.removed, keys(house)) == (True, set())
@@ -245,9 +245,9 @@ def test_a_leave_killed_anywhere_is_completed_by_the_next_delivery(
     }[step]
     live = killed_at(monkeypatch, owner, name, after=after)
     with pytest.raises(Killed):
-        recognition.leave(house, withdrawn(house, upload))
+        leaving.withdraw(house, withdrawn(house, upload))
     live()
-    recognition.leave(house, withdrawn(house, upload))
+    leaving.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
     assert (song.removed, keys(house)) == (True, set())
     assert separation_of(house, song.separation_id).state is SeparationState.CANCELLED
@@ -256,7 +256,7 @@ def test_a_leave_killed_anywhere_is_completed_by_the_next_delivery(
 def test_a_cancelled_song_that_somebody_else_waits_for_goes_on(house: House) -> None:
     first, second = matched(house, sent(house, "ana")), matched(house, sent(house, "berta"))
     uploads.cancel(house, "ana", first.id)
-    recognition.leave(house, withdrawn(house, first))
+    leaving.withdraw(house, withdrawn(house, first))
     song = song_of(house, second.song_id)
     assert not song.removed
     assert song.audio in keys(house)
@@ -267,7 +267,7 @@ def test_stems_that_are_ready_stay_when_the_upload_is_deleted(house: House, tmp_
     upload = matched(house, sent(house))
     separated(house, tmp_path / "stems", upload.song_id or "")
     uploads.delete(house, "ana", upload.id)
-    recognition.leave(house, withdrawn(house, upload))
+    leaving.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
     assert song.listed
     assert song.audio in keys(house)
@@ -284,7 +284,7 @@ def test_a_song_made_by_an_upload_that_was_cancelled_before_it_joined_goes_too(
     live()
     uploads.cancel(house, "ana", upload.id)
     match(house, event)
-    recognition.leave(house, withdrawn(house, upload))
+    leaving.withdraw(house, withdrawn(house, upload))
     (separation,) = house.catalogue.separations.in_state(list(SeparationState))
     assert song_of(house, separation.song_id).removed
     assert (separation.state, keys(house)) == (SeparationState.CANCELLED, set())
@@ -311,7 +311,7 @@ def test_a_cancel_in_the_middle_of_joining_takes_the_new_song_with_it(
 def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path: Path) -> None:
     first = matched(house, sent(house, "ana"))
     uploads.cancel(house, "ana", first.id)
-    recognition.leave(house, withdrawn(house, first))
+    leaving.withdraw(house, withdrawn(house, first))
     second = matched(house, sent(house, "berta"))
     assert (second.song_id, second.match) == (first.song_id, None)
     song = song_of(house, second.song_id)

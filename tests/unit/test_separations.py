@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from demixer import facts, recognition, separations, songs, uploads
+from demixer import facts, leaving, separations, songs, uploads
 from demixer.audio.separation.models import better_than
 from demixer.domain import Failure, Separation, SeparationState, Song
 from demixer.errors import Cancelled, Refused
@@ -244,6 +244,6 @@ def test_a_cancelled_upload_stops_the_separation_it_alone_waited_for(house: Hous
     upload = matched(house, sent(house), heard(5))
     separation = begun(house, separation_of(house, song_of(house, upload.song_id).separation_id))
     uploads.cancel(house, "ana", upload.id)
-    recognition.leave(house, facts.upload_withdrawn(now(house, upload), house.now()))
+    leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), house.now()))
     assert not separations.wanted(house, separation.id, separation.attempt)
     assert f"uploads/{upload.id}" not in keys(house)
