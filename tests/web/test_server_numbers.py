@@ -78,6 +78,7 @@ def _answers(served: Served) -> bool:
 
 def test_every_line_of_the_log_is_json_and_says_which_request_it_is_about(served: Served, log: Path) -> None:
     assert get(served, "/songs/nothing?secret=1")[0] == 404
+    until(lambda: "/songs/nothing" in log.read_text())  # its line follows the answer
     (worker, *_) = psutil.Process(served.process.pid).children()
     os.kill(worker.pid, signal.SIGKILL)
     until(lambda: "gunicorn.error" in log.read_text())
