@@ -253,6 +253,7 @@ class Song:
     listed: bool = False
     removed: bool = False  # a tombstone: removed songs stay removed, whatever is replayed
     links: tuple[Link, ...] = ()  # to its relatives, newest last
+    proposed: Tags | None = None  # names for whoever brought it to take; None before asking, empty once settled
     plays: int = 0
     version: int = 0
 

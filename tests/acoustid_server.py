@@ -54,7 +54,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcoustId]:
     """It is asked instead of the real one, as often as one likes."""
     state = AcoustId()
     with ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"state": state})) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(acoustid, "API_BASE_URL", f"http://127.0.0.1:{server.server_port}/v2/")
         monkeypatch.setattr(acoustid, "REQUEST_INTERVAL", 0)

@@ -64,7 +64,7 @@ def _best(results: Sequence[Mapping[str, Any]], duration: float) -> Tags:
 
 def _tags(recording: Mapping[str, Any]) -> Tags:
     artists = (artist["name"] + artist.get("joinphrase", "") for artist in recording.get("artists", ()))
-    album = min(recording.get("releasegroups", ()), key=_strangeness, default={})
+    album: Mapping[str, Any] = min(recording.get("releasegroups", ()), key=_strangeness, default={})
     return Tags(
         artist=clean_text("".join(artists)),
         album=clean_text(album.get("title", "")),

@@ -149,7 +149,7 @@ def test_hostile_names_are_made_one_short_line(server: AcoustId) -> None:
         (200, '{"status": "ok"}'),
         (200, '{"status": "ok", "results": [{"score": "high"}]}'),
         (200, '{"status": "ok", "results": [{"score": 1, "recordings": [7]}]}'),
-        (200, json.dumps(acoustid_server.answer(result(recording(title=7))))),
+        (200, json.dumps(acoustid_server.answer(result(recording(releasegroups=[{"title": 7}]))))),
         (200, "[" * 100_000),
         (400, json.dumps({"status": "error", "error": {"code": 4, "message": f"invalid API key\n{KEY}"}})),
         (429, json.dumps({"status": "error", "error": {"code": 14, "message": "rate limit exceeded"}})),

@@ -66,7 +66,8 @@ def decoded(text: str) -> list[int]:
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     assert data[0] == 1
     bits = np.unpackbits(np.frombuffer(data[4:], dtype=np.uint8), bitorder="little").tolist()
-    count, at, sets = int.from_bytes(data[1:4], "big"), 0, [[]]
+    count, at = int.from_bytes(data[1:4], "big"), 0
+    sets: list[list[int]] = [[]]
     while len(sets) <= count:
         distance = number(bits[at : at + 3])
         at += 3
