@@ -56,6 +56,12 @@ def _index(house: House) -> Consumer:
     return index.consumer(house)
 
 
+def _names(house: House) -> Consumer:
+    from consumers import names
+
+    return names.consumer(house)
+
+
 def _sweep(house: House) -> Runnable:
     from consumers import sweep
 
@@ -67,5 +73,6 @@ _CONSUMERS: Mapping[str, Callable[[House], Consumer]] = {
     "match": _match,
     "separate": _separate,
     "index": _index,
+    "names": _names,
 }
 NAMES = (*_CONSUMERS, "sweep")

@@ -255,6 +255,7 @@ class Song:
     links: tuple[Link, ...] = ()  # to its relatives, newest last
     merged_into: str | None = None  # the song that it turned out to be
     merged: tuple[str, ...] = ()  # the songs that turned out to be this one, those merged into them too
+    proposed: Tags | None = None  # names for whoever brought it to take; None before asking, empty once settled
     plays: int = 0
     version: int = 0
 

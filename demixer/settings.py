@@ -40,6 +40,7 @@ class Settings:
     web_threads: int  # WEB_THREADS: threads a process; every open live page takes one
     https: bool  # HTTPS: cookies only over https, and one trusted proxy in front
     log_format: str  # LOG_FORMAT: text, or json with one object a line
+    acoustid_api_key: str  # ACOUSTID_API_KEY: whom to ask what a song is called as; "": nobody is asked
     metrics_port: int  # METRICS_PORT: where a process answers /metrics, /healthz and /readyz; 0: nowhere
 
     @property
@@ -71,6 +72,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         web_threads=read.integer("WEB_THREADS", 256, low=4, high=2048),
         https=read.choice("HTTPS", "no", ("no", "yes")) == "yes",
         log_format=read.choice("LOG_FORMAT", "text", LOG_FORMATS),
+        acoustid_api_key=read.secret("ACOUSTID_API_KEY"),
         metrics_port=read.integer("METRICS_PORT", 0, low=0, high=65535),
     )
 

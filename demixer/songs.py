@@ -30,6 +30,7 @@ class SongView:
     kept: bool  # in the library of whoever looks
     mine: bool  # may be edited by whoever looks
     relatives: Sequence[tuple[Link, Song]]  # other mixes, edits and versions that people can see
+    proposed: Tags | None  # names that whoever looks may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +59,40 @@ def view(house: House, song_id: str, person_id: str | None) -> SongView:
     song = get(house, song_id)
     separation = house.catalogue.separations.get(song.separation_id or "")
     upcoming = house.catalogue.separations.get(song.next_separation_id or "")
+    mine = _brought(house, song, person_id)
     return SongView(
         song=song,
         separation=separation,
         next=upcoming if upcoming and upcoming.open else None,
         stems=sorted(separation.stems, key=_place) if separation else (),
         kept=bool(person_id) and any(house.catalogue.libraries.has(person_id or "", one) for one in _ids(song)),
-        mine=_brought(house, song, person_id),
+        mine=mine,
         relatives=recordings.relatives(house, song),
+        proposed=song.proposed if mine and song.proposed != Tags() else None,
     )
 
 
+def check_mine(house: House, song: Song, person_id: str) -> None:
+    """Raises `Forbidden` to anyone but who brought the song, or one that was merged into it."""
+    if not _brought(house, song, person_id):
+        raise Forbidden
+
+
 def edit(house: House, person_id: str, song_id: str, tags: Tags) -> Song:
-    """Raises `Forbidden` to anyone but who brought the song, `Refused` ("text-long", "bad-year")."""
+    """Whoever edits has said what the song is called: names that were proposed are settled with it.
+
+    Raises `Forbidden` to anyone but who brought the song, `Refused` ("text-long", "bad-year").
+    """
     for text in (tags.artist, tags.album, tags.title):
         require(len(text) <= TEXT_LENGTH, "text-long", length=TEXT_LENGTH)
     require(tags.year is None or tags.year in YEARS, "bad-year")
-    return _edited(house, person_id, song_id, lambda song: replace(song, tags=tags))
+    return _edited(house, person_id, song_id, lambda song: replace(song, tags=tags, proposed=Tags()))
 
 
 def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
     """`jpeg` as `demixer.audio.tags.clean_cover` gives it. The old cover is forgotten."""
     song = get(house, song_id)
-    _check_mine(house, song, person_id)
+    check_mine(house, song, person_id)
     key = cover_key(house, song.id)
     keep_bytes(house.files, key, jpeg)
     before = get(house, song_id).cover
@@ -186,18 +198,13 @@ def _made(house: House, songs: Sequence[Song]) -> Iterator[Separation]:
 
 def _edited(house: House, person_id: str, song_id: str, alter: Callable[[Song], Song]) -> Song:
     def decide(song: Song) -> Decision[Song]:
-        _check_mine(house, song, person_id)
+        check_mine(house, song, person_id)
         edited = replace(alter(song), updated_at=house.now())
         return edited, [facts.song_edited(edited)]
 
     song = change(house.catalogue.songs, get(house, song_id).id, decide)
     house.flush()
     return song
-
-
-def _check_mine(house: House, song: Song, person_id: str) -> None:
-    if not _brought(house, song, person_id):
-        raise Forbidden
 
 
 def _place(stem: Stem) -> int:

@@ -27,6 +27,7 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
     "separate": ("consume", "separate"),
     "index": ("consume", "index", "sweep"),
 }
+NAMES = "names"  # a consumer that runs beside `index`, where there is somebody to ask
 STEADY_SECONDS = 5.0  # who lived that long is started again at once
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds before who died young is, doubled each time
 BREAKER, BREAKER_WAIT = 3, 300.0  # exit code of a consumer that gave up on itself (`consumers.process`), seconds
@@ -166,11 +167,17 @@ def supervisor_of(settings: Settings, say: Callable[[str], None], opened: Callab
     logs = settings.data_dir / "logs"
     logs.mkdir(exist_ok=True)
     children = [
-        Child(name, _command(arguments), logs / f"{name}.log", _environ(name, settings))
-        for name, arguments in PROGRAMS.items()
+        Child(name, _command(arguments_of(name, settings)), logs / f"{name}.log", _environ(name, settings))
+        for name in PROGRAMS
     ]
     url = address(settings)
     return Supervisor(children, say=say, open_at=url, answers=lambda: web_answers(url), opened=opened)
+
+
+def arguments_of(name: str, settings: Settings) -> Sequence[str]:
+    """How the program is called."""
+    beside = [NAMES] if name == "index" and settings.acoustid_api_key else []
+    return [*PROGRAMS[name], *beside]
 
 
 def web_answers(url: str) -> bool:

@@ -49,7 +49,8 @@ def _overview(topics: Iterable[Topic]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     for topic in topics:
         kept = "for ever" if topic.retention_hours is None else f"{topic.retention_hours:g} h"
-        cells = (topic.key, topic.partitions, kept, ", ".join(topic.writers), ", ".join(topic.readers) or "live pages")
+        read_by = ", ".join([*topic.readers, *topic.optional_readers]) or "live pages"
+        cells = (topic.key, topic.partitions, kept, ", ".join(topic.writers), read_by)
         yield f"| [`{topic.name}`](#{topic.name}) | {' | '.join(map(str, cells))} |"
 
 

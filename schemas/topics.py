@@ -19,6 +19,7 @@ class Topic:
     events: tuple[str, ...]
     writers: tuple[str, ...]  # the processes that publish here
     readers: tuple[str, ...]  # consumer groups; live pages follow every topic outside any group
+    optional_readers: tuple[str, ...] = ()  # groups that not everybody runs: nothing waits for them
     retention_hours: float | None = None
 
 
@@ -29,7 +30,7 @@ def all_topics() -> dict[str, Topic]:
 
 
 def readers() -> tuple[str, ...]:
-    """The consumer groups there are."""
+    """The consumer groups that everybody runs."""
     return tuple(dict.fromkeys(group for topic in all_topics().values() for group in topic.readers))
 
 

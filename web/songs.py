@@ -1,4 +1,4 @@
-"""The song page and what people do there: look, edit, keep, count a play, ask for better stems."""
+"""The song page and what people do there: look, edit, take names, keep, count a play, ask for better stems."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from demixer import separations, songs
+from demixer import naming, separations, songs
 from demixer.audio.cover import clean_cover
 from demixer.audio.separation import models
 from demixer.domain import Tags
@@ -60,6 +60,20 @@ def save(song_id: str) -> ResponseReturnValue:
     if cover:
         songs.set_cover(house(), visitor.id, song_id, cover)
     flash(gettext("Saved."), "ok")
+    return redirect(url_for(".show", song_id=song_id), 303)
+
+
+@blueprint.post("/names")
+def take_names(song_id: str) -> ResponseReturnValue:
+    naming.accept(house(), signed_in().id, song_id)
+    flash(gettext("Saved."), "ok")
+    return redirect(url_for(".show", song_id=song_id), 303)
+
+
+@blueprint.post("/names/decline")
+def decline_names(song_id: str) -> ResponseReturnValue:
+    naming.decline(house(), signed_in().id, song_id)
+    flash(gettext("The names stay as they are."), "ok")
     return redirect(url_for(".show", song_id=song_id), 303)
 
 

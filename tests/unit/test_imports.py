@@ -56,6 +56,7 @@ DRIVERS = {
     ),
     "argon2": tuple(f"demixer.backends.{which}_accounts" for which in ("local", "sqlite", "mongo")),
     "email_validator": ("demixer.backends.local_accounts",),
+    "acoustid": ("demixer.audio.acoustid_names",),
     "mutagen": ("demixer.audio.tagreader",),
     "imageio_ffmpeg": ("demixer.audio.ffmpeg",),
     "PIL": ("demixer.audio.cover", "demixer.audio.tagreader"),

@@ -82,6 +82,12 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     assert load({"DATA_DIR": str(tmp_path), "SECRET_KEY_FILE": str(tmp_path / "key")}).secret_key == "from a file"
 
 
+def test_nobody_is_asked_for_names_unless_there_is_a_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k3y\n")
+    keys = [{}, {"ACOUSTID_API_KEY": "k"}, {"ACOUSTID_API_KEY_FILE": str(tmp_path / "key")}]
+    assert [load({"DATA_DIR": str(tmp_path), **each}).acoustid_api_key for each in keys] == ["", "k", "k3y"]
+
+
 def test_a_variable_that_is_set_to_nothing_counts_as_not_set(tmp_path: Path) -> None:
     assert load({"DATA_DIR": str(tmp_path), "PORT": " ", "MODELS_DIR": ""}).port == 8000
 

@@ -171,6 +171,14 @@ def test_every_process_on_one_machine_has_a_port_for_its_numbers(tmp_path: Path)
     assert supervisor._environ("match", settings_in(tmp_path)) == {"METRICS_PORT": "0"}
 
 
+def test_names_are_looked_up_only_where_there_is_a_key(tmp_path: Path) -> None:
+    without, with_key = settings_in(tmp_path), settings_in(tmp_path, acoustid_api_key="k")
+    assert supervisor.arguments_of("index", without) == ["consume", "index", "sweep"]
+    assert supervisor.arguments_of("index", with_key) == ["consume", "index", "sweep", "names"]
+    others = set(supervisor.PROGRAMS) - {"index"}
+    assert not any("names" in supervisor.arguments_of(other, with_key) for other in others)
+
+
 def test_children_die_with_the_supervisor_even_when_it_is_killed(tmp_path: Path) -> None:
     end = "from demixer import parent; parent.die_with(os.getppid()); print(os.getpid(), flush=True)"
     child = f"import os, time; {end}; time.sleep(60)"

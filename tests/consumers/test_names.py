@@ -1,0 +1,127 @@
+"""The `names` consumer against a server that answers as AcoustID does."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from consumers import index, names, separate
+from consumers.executors import Threads
+from consumers.loop import Loop
+from demixer import naming, songs
+from demixer.domain import SeparationState, Song, Tags
+from demixer.house import House
+from tests import acoustid_server
+from tests.acoustid_server import KEY, AcoustId, recording, result
+from tests.consumers.driving import drained, letters, loop_of, publish
+from tests.consumers.test_separate import FakeWorker
+from tests.houses import Clock, published
+from tests.ways import heard, matched, sent, separated, separation_of, song_of
+
+FALCON = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcoustId]:
+    with acoustid_server.running(monkeypatch) as state:
+        state.knows(result(recording()))
+        yield state
+
+
+@pytest.fixture
+def asking(house: House) -> House:
+    """The house, with a key."""
+    return replace(house, settings=replace(house.settings, acoustid_api_key=KEY))
+
+
+@pytest.fixture
+def song(house: House) -> Song:
+    return song_of(house, matched(house, sent(house), heard(artist="", title="track01")).song_id)
+
+
+def committed(house: House) -> bool:
+    return house.events.lag("names")["separations"] == 0
+
+
+def test_a_song_without_tags_gets_names_proposed(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+    drained(asking, clock, names.consumer(asking))
+    assert songs.view(asking, song.id, "ana").proposed == FALCON
+    assert committed(asking)
+
+
+def test_a_replay_asks_nothing(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+    drained(asking, clock, names.consumer(asking))
+    before = song_of(asking, song.id)
+    publish(asking, *published(asking, "separations"))
+    drained(asking, clock, names.consumer(asking), replace(names.consumer(asking), name="names-again"))
+    assert len(server.asked) == 1
+    assert song_of(asking, song.id) == before
+
+
+def test_a_song_with_tags_is_not_asked_about(asking: House, clock: Clock, server: AcoustId) -> None:
+    matched(asking, sent(asking))
+    drained(asking, clock, names.consumer(asking))
+    assert (server.asked, committed(asking)) == ([], True)
+
+
+def test_without_a_key_nobody_is_asked(
+    house: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+) -> None:
+    drained(house, clock, names.consumer(house))
+    assert server.asked == []
+    assert song_of(house, song.id) == song
+    assert "ACOUSTID_API_KEY is not set" in caplog.text
+
+
+def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
+    asking: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status, server.body = 500, "down"
+    drained(asking, clock, names.consumer(asking))
+    assert (letters(asking, "separations"), len(server.asked), committed(asking)) == ([], 1, True)
+    assert [record.levelno for record in caplog.records if "AcoustID" in record.getMessage()] == [logging.WARNING]
+    assert KEY not in caplog.text
+    assert song_of(asking, song.id) == song
+    server.status = 200
+    server.knows(result(recording()))
+    publish(asking, *published(asking, "separations"))
+    drained(asking, clock, names.consumer(asking))
+    assert song_of(asking, song.id).proposed == FALCON
+
+
+def test_a_service_that_hangs_holds_nobody_up(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+    """The song is separated while AcoustID says nothing."""
+    server.silent.set()
+    consumer = names.consumer(asking)
+    loop = loop_of(asking, consumer, clock, executor=Threads(consumer.at_once, consumer.name))
+    until(lambda: bool(server.asked), loop)
+    drained(asking, clock, separate.consumer(asking, FakeWorker()))
+    assert separation_of(asking, song.separation_id).state is SeparationState.READY
+    assert not committed(asking)
+    server.over.set()
+    until(lambda: committed(asking), loop)
+    loop._leave()
+    assert song_of(asking, song.id).proposed is None
+
+
+def until(condition: Callable[[], bool], loop: Loop) -> None:
+    """As often as it takes; the test's time limit is the limit."""
+    while not condition():
+        loop._run_once()
+
+
+def test_names_that_are_accepted_are_found(
+    asking: House, clock: Clock, server: AcoustId, song: Song, tmp_path: Path
+) -> None:
+    separated(asking, tmp_path / "stems", song.id)
+    drained(asking, clock, names.consumer(asking), index.consumer(asking))
+    assert found(asking, "falcon") == []
+    naming.accept(asking, "ana", song.id)
+    drained(asking, clock, index.consumer(asking))
+    assert found(asking, "falcon") == [song.id]
+
+
+def found(house: House, query: str) -> list[str]:
+    return [song.id for song in house.search.search(query, limit=10).songs]
