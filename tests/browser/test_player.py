@@ -68,6 +68,8 @@ def test_what_sounds_has_no_seam_and_all_stems_are_on_one_clock(context: Browser
         lambda request: request.url.endswith("/plays") and request.method == "POST", timeout=30_000
     ):
         play(page)
+        page.wait_for_load_state("networkidle")  # all of it is here now: a busy machine need not stop to wait for more
+        page.locator("[data-seek]").press("Home")
         page.evaluate(listening.RECORD)
     heard = listening.recording(page)
     expected = decoded_sum(page, song)
