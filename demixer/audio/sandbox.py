@@ -187,6 +187,7 @@ def _start(command: list[str], source: Path | None, side_end: int) -> subprocess
             stderr=subprocess.PIPE,
             pass_fds=(side_end,) if side_end >= 0 else (),
             bufsize=0,
+            pipesize=_PIPE,
             env={"PATH": os.defpath, "LANG": "C"},
             cwd="/",
             start_new_session=True,
