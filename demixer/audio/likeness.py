@@ -78,6 +78,11 @@ def compare(song: Fingerprint, phases: Sequence[Fingerprint]) -> Likeness:
     return max(found, key=lambda one: (-_RANK[one.kind], one.overlap * (0.5 - one.bit_error_rate)))
 
 
+def tells(song: Fingerprint) -> bool:
+    """Whether it is long and varied enough for a copy of the song to be recognised by it."""
+    return compare(song, [song]).same
+
+
 _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
 
