@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from consumers.consumer import Consumer, Context, failure_of
 from demixer import comparison, fingerprinting, scratch
-from demixer.audio import tags
+from demixer.audio import likeness, tags
 from demixer.audio.examine import examine
 from demixer.domain import Comparison, Event, Failure, Heard, Upload
 from demixer.errors import NotFound, Refused
@@ -52,7 +52,7 @@ def listen(house: House, upload: Upload, path: Path) -> Heard:
         duration=found.duration_s,
         fingerprint=phases[0],
         shifted=phases[1],
-        sound_sha256="" if found.fingerprint.telling else found.sound_sha256,
+        sound_sha256="" if likeness.tells(found.fingerprint) else found.sound_sha256,
         compared=tuple(_compared(house, upload, phases, found.sound)),
         tags=said.tags,
         cover=_keep_cover(house, upload, said.cover),

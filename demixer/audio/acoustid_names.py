@@ -10,6 +10,7 @@ from typing import Any
 
 import acoustid
 
+from demixer.audio import likeness
 from demixer.audio.chromaprint_code import encoded
 from demixer.audio.fingerprint import Fingerprint
 from demixer.audio.tags import clean_text
@@ -34,7 +35,7 @@ def look_up(key: str, fingerprint: bytes) -> Tags | None:
     """
     try:
         heard = Fingerprint.from_bytes(fingerprint)
-        return _best(_asked(key, heard), heard.duration) if heard.telling else Tags()
+        return _best(_asked(key, heard), heard.duration) if likeness.tells(heard) else Tags()
     except Exception as error:
         reason = clean_text(f"{type(error).__name__}: {error}".replace(key, "***"))
         log.warning("AcoustID gave no answer: %s", reason)

@@ -35,11 +35,6 @@ class Fingerprint:
     items: Items
     duration: float
 
-    @property
-    def telling(self) -> bool:
-        """Whether it is long and varied enough to tell its recording from others."""
-        return len(self.items) >= MIN_ITEMS and len(np.unique(self.items >> np.uint32(16))) >= MIN_VARIETY
-
     def to_bytes(self) -> bytes:
         """About 1.15 KB a minute: each item XOR the one before, deflated."""
         delta = self.items.astype("<u4")

@@ -36,6 +36,7 @@ MIN_COVERAGE = 0.80  # of the windows; the sound looks at each
 SURE_COVERAGE = 0.95
 EDIT_WINDOW_ERROR_RATE = 0.20
 EDIT_COVERAGE = 0.45  # of the windows of the shorter, at any of the offsets
+USUAL_CHANCE = 0.40  # error rate of two songs laid on each other anywhere; two white noises have 0.18
 MAX_MISSING = 12.0  # seconds at the ends that the song has and the file has not
 MAX_EXTRA = 3.0  # seconds at the ends that the file has and the song has not: its stems would lack them
 
@@ -77,6 +78,11 @@ def compare(song: Fingerprint, phases: Sequence[Fingerprint]) -> Likeness:
     return max(found, key=lambda one: (-_RANK[one.kind], one.overlap * (0.5 - one.bit_error_rate)))
 
 
+def tells(song: Fingerprint) -> bool:
+    """Whether it is long and varied enough for a copy of the song to be recognised by it."""
+    return compare(song, [song]).same
+
+
 _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
 
@@ -85,7 +91,8 @@ def _in_phase(song: Fingerprint, file: Fingerprint, shift: float) -> Likeness:
     if not offsets:
         return NOTHING_IN_COMMON
     near = {offset + step for offset in offsets for step in (-1, 0, 1)}
-    candidates = [_aligned(song.items, file.items, offset) for offset in sorted(near, key=abs)]
+    strictness = min(1.0, _by_chance(song.items, file.items) / USUAL_CHANCE)
+    candidates = [_aligned(song.items, file.items, offset, strictness) for offset in sorted(near, key=abs)]
     best = max(candidates, key=lambda one: len(one.errors) * (0.5 - one.error_rate))
     aligned = max(votes.get(best.offset + step, 0) for step in (-1, 0, 1))
     found = Likeness(
@@ -100,13 +107,14 @@ def _in_phase(song: Fingerprint, file: Fingerprint, shift: float) -> Likeness:
 
 
 def _kind(found: Likeness, best: "_Alignment", candidates: "Sequence[_Alignment]") -> Kind:
-    if len(best.errors) >= MIN_ITEMS and found.bit_error_rate <= MAX_ERROR_RATE and found.coverage >= MIN_COVERAGE:
+    long_enough = len(best.errors) >= MIN_ITEMS
+    if long_enough and found.bit_error_rate <= MAX_ERROR_RATE * best.strictness and found.coverage >= MIN_COVERAGE:
         whole = best.missing <= MAX_MISSING and best.extra <= MAX_EXTRA
         return Kind.SAME if whole else Kind.EDIT
     if _explained(candidates) >= EDIT_COVERAGE:
         return Kind.EDIT
-    alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE and len(best.errors) >= MIN_ITEMS
-    return Kind.VERSION if alike else Kind.DIFFERENT
+    alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE * best.strictness
+    return Kind.VERSION if alike and long_enough else Kind.DIFFERENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +125,7 @@ class _Alignment:
     file: Items
     offset: int
     errors: NDArray[np.uint8]  # differing bits of each item in the overlap
+    strictness: float  # 0 to 1: share of the usual error rates that is allowed
 
     @property
     def start(self) -> int:
@@ -131,7 +140,7 @@ class _Alignment:
     def coverage(self) -> float:
         """Share of windows that agree: a verse cut out or replaced shows here, not in the mean."""
         rates = _window_rates(self.errors)
-        return float((rates < WINDOW_ERROR_RATE).mean()) if len(rates) else 0.0
+        return float((rates < WINDOW_ERROR_RATE * self.strictness).mean()) if len(rates) else 0.0
 
     @property
     def variety(self) -> int:
@@ -157,7 +166,7 @@ def _explained(candidates: Sequence[_Alignment]) -> float:
         first = -(-one.start // WINDOW)
         agreeing = _window_rates(one.errors[first * WINDOW - one.start :])
         row[first : first + len(agreeing)] = agreeing
-    agree = float((rates.min(axis=0) < EDIT_WINDOW_ERROR_RATE).sum())
+    agree = float((rates.min(axis=0) < EDIT_WINDOW_ERROR_RATE * candidates[0].strictness).sum())
     return agree * WINDOW / max(MIN_ITEMS, min(len(song), len(file)))
 
 
@@ -196,8 +205,19 @@ def _telling_keys(items: Items) -> tuple[NDArray[np.intp], Items]:
     return telling, keys[telling]
 
 
-def _aligned(song: Items, file: Items, offset: int) -> _Alignment:
+def _by_chance(song: Items, file: Items) -> float:
+    """The bit error rate to expect of items that have nothing to do with each other: noises are much alike anywhere."""
+    ours, theirs = _set_bits(song), _set_bits(file)
+    return float((ours * (1 - theirs) + theirs * (1 - ours)).mean())
+
+
+def _set_bits(items: Items) -> NDArray[np.float64]:
+    """Of each of the 32 bits, the share of items that have it set."""
+    return np.array([np.count_nonzero(items & np.uint32(1 << bit)) for bit in range(32)]) / max(1, len(items))
+
+
+def _aligned(song: Items, file: Items, offset: int, strictness: float) -> _Alignment:
     left, right = max(0, offset), max(0, -offset)
     length = max(0, min(len(song) - left, len(file) - right))
     errors = np.bitwise_count(song[left : left + length] ^ file[right : right + length])
-    return _Alignment(song, file, offset, errors)
+    return _Alignment(song, file, offset, errors, strictness)

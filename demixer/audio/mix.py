@@ -10,44 +10,32 @@ How well this tells mixes apart was measured: docs/recognition.md.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demixer.audio import alignment
 from demixer.audio.alignment import Alignment, Sound, Spectrum
+from demixer.audio.factors import Cells
+from demixer.audio.leftover import Left
 from demixer.audio.reference import RATE, Reference
+from demixer.audio.spectra import FREQUENCIES, Numbers, spectrum
 
-Numbers = NDArray[np.float64]
-
-LONGEST = 10 * 60 * RATE  # samples that are looked at: a bound on memory (0.5 GB) and time
-FRAME, HOP = 1024, 512  # samples: 93 and 46 ms
-EDGES = (60, 150, 250, 400, 600, 850, 1150, 1550, 2100, 2900, 3900, 5000)  # Hz: each band has a gain of its own
-CELL = 80  # frames, 3.7 s, in which a band's gain stands still
-MOMENT = 8  # frames, 0.37 s, for what nothing explains
-STRETCH = 21  # moments, 8 s
-ROUNDS = 12  # of the alternating least squares; they settle within six
-LOUDER = 16.0  # power: a bin 12 dB above what the song has there did not come from it
+LONGEST = 10 * 60 * RATE  # samples that are looked at together: a bound on memory (0.5 GB)
 
 EVEN = 1.25  # between the factors of two stems, 1.9 dB: codecs stay within 1.1
 GONE = 0.2  # a factor under which nobody hears the stem any more, -14 dB
 AUDIBLE = 0.005  # share of the song's energy that a stem needs, for its factor to mean something
 SURE = 0.03  # standard error of a factor, beside that of the stem in the song's own mixture
 TOLD = 0.5  # of the energy has to be in stems that can be compared, for a mix to be the same
-ADDED = 10**-2.03  # of the energy, in a fifth of the stretches: codecs add 10**-2.1 at most, music at -12 dB 10**-1.95
-UNLIKE = 0.5  # of a stretch's energy that the song does not explain: something else plays there
 ALONE = 10**-2.6  # of the whole energy, without stems: a quiet voice that is gone hides above that
-QUIET = 0.05  # of the mean energy: a stretch below it says nothing
 LEVELS = 24  # of the song, to each of which a limiter may have given a gain of its own
 SOME = 7  # every so many samples are enough to tell those gains by
 STEPS = 1 << 15  # from silence to full scale: a reference has 16 bits
-BLOCK = 256  # frames transformed at a time: twice as fast as all, for they stay in the processor's cache
 
-_FREQUENCIES = np.fft.rfftfreq(FRAME, 1 / RATE)
-_FREQUENCIES = _FREQUENCIES[: int(np.searchsorted(_FREQUENCIES, EDGES[-1]))]
-_BANDS = tuple(slice(*np.searchsorted(_FREQUENCIES, edges)) for edges in pairwise(EDGES))
-_WINDOW = np.hanning(FRAME + 1)[:FRAME].astype(np.float32)
+WHILE = 4  # cells, 15 s: a stem that is gone for so long is a verse that nobody sings
+PRESENT = 0.05  # share of the song's energy that the stem needs there
+QUIET = 0.05  # of the mean energy: a while below it says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +46,9 @@ class Mix:
     sure: bool = True  # False where no stems could tell: then only a copy without loss is the same
     alignment: Alignment | None = None
     without: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()  # stems that are gone for a while
     changed: dict[str, float] = field(default_factory=dict)
-    added: float = 0.0  # share of the energy that the song has not, in the fifth loudest of its stretches
+    added: float = 0.0  # what stands out above the song, beside what may: 1 and more was added
 
 
 STRANGE = Mix(same=False)  # not the same recording after all
@@ -68,23 +57,33 @@ STRANGE = Mix(same=False)  # not the same recording after all
 def compare(heard: Sound, reference: Reference, near: int) -> Mix:
     """`heard`: a file, mono at `RATE`. `near`: the lag of the song within it by the fingerprints, in samples.
 
-    Takes about a quarter of a second for four minutes and four stems.
+    Takes about a third of a second for four minutes and four stems.
     """
-    found = alignment.locate(heard[:LONGEST], reference.mixture[:LONGEST], near)
+    found = alignment.locate(heard, reference.mixture, near)
+    if found is None:  # perhaps upside down, which nobody hears
+        heard = -heard
+        found = alignment.locate(heard, reference.mixture, near)
     if found is None:
         return STRANGE
-    ours, theirs = alignment.overlapping(heard[:LONGEST], reference.sounds[:, :LONGEST], found.lag)
-    mixture = _spectrum(_shaped(theirs[0], ours))
-    spectrum = _shifted(_spectrum(ours), mixture)
-    left = _Left.of(spectrum, mixture)
+    ours, theirs = alignment.overlapping(heard, reference.sounds, found.lag)
+    pieces = -(-len(ours) // LONGEST)
+    both = zip(np.array_split(ours, pieces), np.array_split(theirs, pieces, axis=1), strict=True)
+    mixes = [_compared(ours, theirs, reference.names, found) for ours, theirs in both]
+    return next((mix for mix in mixes if not mix.same), mixes[0])
+
+
+def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], found: Alignment) -> Mix:
+    """`theirs`: as `Reference.sounds`, of the same length as `ours`."""
+    mixture = spectrum(_shaped(theirs[0], ours))
+    heard = _shifted(spectrum(ours), mixture)
+    left = Left.of(heard, mixture)
     if left.unlike:
         return Mix(same=False, added=left.added)
-    if not reference.names:
-        alike = left.added < ADDED and left.whole < ALONE
+    if not names:
+        alike = left.added < 1 and left.whole < ALONE
         return Mix(same=alike, sure=alike, alignment=found, added=left.added)
-    stems = [_spectrum(stem) for stem in theirs[1:]]
-    cells, own = _Cells.of([spectrum, _spectrum(theirs[0])], stems)
-    return _judged(reference.names, cells, own, found, left.added)
+    cells, own = Cells.of([heard, spectrum(theirs[0])], [spectrum(stem) for stem in theirs[1:]])
+    return _judged(names, cells, own, found, left)
 
 
 def _shaped(mixture: Sound, heard: Sound) -> Sound:
@@ -118,28 +117,59 @@ def _with_ends(before: Numbers, after: Numbers, top: float) -> tuple[Numbers, Nu
 
 def _shifted(heard: Spectrum, mixture: Spectrum) -> Spectrum:
     """Earlier by the fraction of a sample that it comes late."""
-    late = alignment.fraction(heard, mixture, _FREQUENCIES)
-    shifted: Spectrum = (heard * np.exp(2j * np.pi * _FREQUENCIES * late / RATE)).astype(np.complex64)
+    late = alignment.fraction(heard, mixture, FREQUENCIES)
+    shifted: Spectrum = (heard * np.exp(2j * np.pi * FREQUENCIES * late / RATE)).astype(np.complex64)
     return shifted
 
 
-def _judged(names: tuple[str, ...], cells: "_Cells", own: "_Cells", found: Alignment, added: float) -> Mix:
-    """`own`: the song's mixture as its stems explain it. Where a model was poor, its factors are not all 1."""
-    (factors, errors), (before, _) = cells.factors(), own.factors()
-    telling = (own.shares() > AUDIBLE) & (errors < SURE * np.abs(before))
-    factors = factors / np.where(telling, before, 1.0)
-    usual = _usual(factors[telling], own.shares()[telling]) if telling.any() else 1.0
-    known = [(name, factor / usual) for name, factor, tells in zip(names, factors, telling, strict=True) if tells]
+def _judged(names: tuple[str, ...], cells: Cells, own: Cells, found: Alignment, left: Left) -> Mix:
+    """`own`: the song's mixture as its stems explain it."""
+    factors, telling = _factors(cells, own, AUDIBLE)
+    known = [(name, factor) for name, factor, tells in zip(names, factors, telling, strict=True) if tells]
     without = tuple(name for name, factor in known if factor < GONE)
     changed = {name: _decibels(factor) for name, factor in known if factor >= GONE and _uneven(factor)}
-    same = not (without or changed) and added < ADDED
+    paused = () if without or changed else _paused(names, cells, own)
+    same = not (without or changed or paused or left.added_briefly) and left.added < 1
     sure = not same or float(own.shares()[telling].sum()) >= TOLD
-    return Mix(same=same and sure, sure=sure, alignment=found, without=without, changed=changed, added=added)
+    return Mix(
+        same=same and sure,
+        sure=sure,
+        alignment=found,
+        without=without,
+        paused=paused,
+        changed=changed,
+        added=left.added,
+    )
+
+
+def _factors(cells: Cells, own: Cells, audible: float) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Of each stem, beside that of most of the energy; and whether it tells anything.
+
+    Where a model was poor, the factors of the song's own mixture are not all 1.
+    """
+    (factors, errors), (before, _) = cells.factors(), own.factors()
+    telling = (own.shares() > audible) & (errors < SURE * np.abs(before))
+    factors = factors / np.where(telling, before, 1.0)
+    usual = _usual(factors[telling], own.shares()[telling]) if telling.any() else 1.0
+    return factors / usual, telling
+
+
+def _paused(names: tuple[str, ...], cells: Cells, own: Cells) -> tuple[str, ...]:
+    """Stems that sound in the song for a while in which they are gone from the file."""
+    paused = np.zeros(len(names), dtype=np.bool_)
+    for first in range(int(own.at.max(initial=0)) + 2 - WHILE):
+        song, file = own.during(first, WHILE), cells.during(first, WHILE)
+        if len(file.energy) and song.energy.mean() > QUIET * own.energy.mean():
+            factors, telling = _factors(file, song, PRESENT)
+            paused |= telling & (factors < GONE)
+    return tuple(name for name, gone in zip(names, paused, strict=True) if gone)
 
 
 def _usual(factors: Numbers, shares: Numbers) -> float:
     """The factor of most of the energy, among stems that are there."""
-    there = factors > GONE * factors.max()
+    there = factors >= GONE * max(float(factors.max()), 0.0)
+    if not there.any():
+        return 1.0
     order = np.argsort(factors[there])
     so_far = np.cumsum(shares[there][order])
     return float(factors[there][order][np.searchsorted(so_far, so_far[-1] / 2)])
@@ -151,143 +181,3 @@ def _uneven(factor: float) -> bool:
 
 def _decibels(factor: float) -> float:
     return round(20 * float(np.log10(factor)), 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Left:
-    """Of each stretch of a file: its energy, and what of it the song does not explain."""
-
-    energy: Numbers
-    unexplained: Numbers
-    louder: Numbers  # of bins that stand out above the song
-    song: Numbers  # the song's own energy there
-
-    @classmethod
-    def of(cls, heard: Spectrum, mixture: Spectrum) -> "_Left":
-        moments = len(heard) // MOMENT
-        sums = np.zeros((4, moments))
-        for band in _BANDS:
-            sums += _left_in(*(one[: moments * MOMENT, band].reshape(moments, -1) for one in (heard, mixture)))
-        length = min(STRETCH, max(1, moments))
-        whole = moments // length * length
-        return cls(*sums[:, :whole].reshape(4, -1, length).sum(axis=2))
-
-    @property
-    def added(self) -> float:
-        shares = (self.louder / np.maximum(self.energy, 1e-12))[self._sounding]
-        return float(np.quantile(shares, 0.8)) if len(shares) else 1.0
-
-    @property
-    def whole(self) -> float:
-        return float(self.unexplained.sum() / max(self.energy.sum(), 1e-12))
-
-    @property
-    def unlike(self) -> bool:
-        """Somewhere, for 8 s, something else plays: an edit."""
-        shares = (self.unexplained / np.maximum(self.energy, 1e-12))[self._sounding]
-        return not len(shares) or bool((shares > UNLIKE).any())
-
-    @property
-    def _sounding(self) -> NDArray[np.bool_]:
-        return np.maximum(_of_mean(self.energy), _of_mean(self.song)) > QUIET
-
-
-def _of_mean(energy: Numbers) -> Numbers:
-    shares: Numbers = energy / max(float(energy.mean()), 1e-12)
-    return shares
-
-
-def _left_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
-    """Energy, what one gain for the moment leaves unexplained, what stands out, and the song's; shape (4, moments)."""
-    ours, theirs = _power(heard), _power(mixture)
-    energy, power = ours.sum(axis=1), np.maximum(theirs.sum(axis=1), 1e-12)
-    common = np.abs((mixture.conj() * heard).sum(axis=1))
-    gain = common / power
-    louder = np.maximum(0, ours - LOUDER * (gain**2)[:, None] * theirs).sum(axis=1)
-    return np.stack([energy, energy - common * gain, louder, power]).astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cells:
-    """For each moment and band: the inner products of the stems with each other and with the file, and its energy."""
-
-    stems: Numbers  # shape (cells, stems, stems)
-    common: Numbers  # shape (cells, stems)
-    energy: Numbers  # shape (cells,)
-    size: int  # numbers in a cell, on average
-
-    @classmethod
-    def of(cls, files: list[Spectrum], stems: list[Spectrum]) -> "list[_Cells]":
-        """Of each file, of one length all of them."""
-        length = min(CELL, len(files[0]))
-        cells = max(1, len(files[0]) // CELL)
-        parts = [_products(files, stems, cells, length, band) for band in _BANDS]
-        products, common, energy = (np.concatenate(one) for one in zip(*parts, strict=True))
-        size = 2 * length * (_BANDS[-1].stop - _BANDS[0].start) // len(_BANDS)
-        return [cls._sounding(products, common[..., file], energy[:, file], size) for file in range(len(files))]
-
-    @classmethod
-    def _sounding(cls, products: Numbers, common: Numbers, energy: Numbers, size: int) -> "_Cells":
-        sounding = (energy > 1e-6 * energy.max()) & (np.trace(products, axis1=1, axis2=2) > 0)
-        return cls(products[sounding], common[sounding], energy[sounding], size)
-
-    def factors(self) -> tuple[Numbers, Numbers]:
-        """One factor a stem, and its standard error: alternating least squares with one gain a cell.
-
-        A cell counts by how well it is explained, but none for more than one that is explained to 20 dB.
-        """
-        factors = np.ones(self.common.shape[1])
-        for _ in range(ROUNDS):
-            gains, weights = self._gains(factors)
-            normal = np.einsum("c,cij->ij", weights * gains**2, self.stems)
-            normal += 1e-9 * np.trace(normal) * np.eye(len(normal))
-            factors = np.linalg.solve(normal, (weights * gains) @ self.common)
-            scale = np.sqrt(np.mean(factors**2)) + 1e-12
-            factors = factors / scale
-        return factors, np.sqrt(np.diag(np.linalg.inv(normal))) / scale
-
-    def shares(self) -> Numbers:
-        """Of each stem, in the energy of all cells."""
-        energies = np.einsum("cii->i", self.stems)
-        shares: Numbers = energies / max(energies.sum(), 1e-12)
-        return shares
-
-    def _gains(self, factors: Numbers) -> tuple[Numbers, Numbers]:
-        explained = self.common @ factors
-        power = np.maximum(np.einsum("i,cij,j->c", factors, self.stems, factors), 1e-12)
-        gains = np.maximum(explained / power, 0)
-        rest = np.maximum(self.energy - 2 * gains * explained + gains**2 * power, 0)
-        return gains, (gains > 0) / ((rest + 0.01 * self.energy) / self.size)
-
-
-def _products(
-    files: list[Spectrum], stems: list[Spectrum], cells: int, length: int, band: slice
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Shapes (cells, stems, stems), (cells, stems, files) and (cells, files)."""
-
-    def numbers(spectra: list[Spectrum]) -> NDArray[np.float32]:
-        parts = np.empty((cells, len(spectra), length * (band.stop - band.start)), dtype=np.complex64)
-        for number, spectrum in enumerate(spectra):
-            parts[:, number] = spectrum[: cells * length, band].reshape(cells, -1)
-        return parts.view(np.float32)
-
-    parts, whole = numbers(stems), numbers(files)
-    products, common = parts @ parts.transpose(0, 2, 1), parts @ whole.transpose(0, 2, 1)
-    return products.astype(np.float64), common.astype(np.float64), (whole**2).sum(axis=2).astype(np.float64)
-
-
-def _spectrum(sound: Sound) -> Spectrum:
-    """Shape (frames, bins of the bands and below); a sound shorter than a frame is filled up with silence."""
-    if len(sound) < FRAME:
-        sound = np.pad(sound, (0, FRAME - len(sound)))
-    frames = np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]
-    spectrum = np.empty((len(frames), len(_FREQUENCIES)), dtype=np.complex64)
-    for at in range(0, len(frames), BLOCK):
-        block = np.fft.rfft(frames[at : at + BLOCK] * _WINDOW, axis=1)
-        spectrum[at : at + BLOCK] = block[:, : len(_FREQUENCIES)]
-    return spectrum
-
-
-def _power(spectrum: Spectrum) -> NDArray[np.float32]:
-    power: NDArray[np.float32] = spectrum.real**2 + spectrum.imag**2
-    return power

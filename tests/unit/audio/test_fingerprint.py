@@ -41,12 +41,6 @@ def test_another_encoding_is_found_by_its_keys(suffix: str, bitrate: str, folder
     assert len(np.intersect1d(sample_keys(original), sample_keys(other))) >= 2
 
 
-def test_what_is_short_or_dull_does_not_tell_its_recording(original: Fingerprint) -> None:
-    assert original.telling
-    assert not Fingerprint(items(199), 26.0).telling
-    assert not Fingerprint(np.tile(items(20), 50), 124.0).telling
-
-
 def test_keys_are_chosen_by_value_alone() -> None:
     song = items(4_000)
     song[::10] = SILENCE

@@ -7,7 +7,8 @@ import pytest
 
 from demixer.audio.examine import examine
 from demixer.audio.fingerprint import ITEM_SECONDS, SHIFT_SECONDS, SILENCE, Fingerprint, Items
-from demixer.audio.likeness import MAX_EXTRA, MAX_MISSING, Kind, compare
+from demixer.audio.likeness import MAX_EXTRA, MAX_MISSING, Kind, compare, tells
+from demixer.audio.reference import RATE
 from tests.audio_samples import Samples, music, silence, tone, write
 
 SECONDS = 45
@@ -144,6 +145,16 @@ def test_a_replaced_verse_shows_although_the_mean_is_low() -> None:
     assert not found.sure
 
 
+def test_noises_are_as_much_alike_as_any_two_of_their_kind_which_is_nothing(folder: Path) -> None:
+    """The prints of two white noises differ in 18 % of their bits, wherever one lies on the other."""
+    random = np.random.default_rng(4)
+    noises = [random.normal(0, 0.1, (1, 150 * RATE)).astype(np.float32) for _ in range(2)]
+    one, other = (taken(write(folder / "noise.wav", noise, sample_rate=RATE)) for noise in noises)
+    assert tells(one[0])
+    assert compare(one[0], other).kind is Kind.DIFFERENT
+    assert compare(one[0], one).sure
+
+
 @pytest.mark.parametrize("cut", [160, 400])
 def test_parts_in_another_place_are_an_edit(cut: int) -> None:
     song = items(1_500)
@@ -163,6 +174,12 @@ def test_short_and_empty_fingerprints_match_nothing() -> None:
     for count in (0, 1, 199):
         assert compare(alone(items(count)), [alone(items(count))]).kind is not Kind.SAME
     assert compare(alone(items(0)), [alone(items(900))]).kind is Kind.DIFFERENT
+
+
+def test_what_is_short_dull_or_like_itself_everywhere_tells_nothing() -> None:
+    loop = np.tile(items(121), 40)  # of exactly as many items: no place in it is like no other
+    few = np.tile(items(20), 50)
+    assert [tells(alone(song)) for song in (items(199), few, loop, items(200))] == [False, False, False, True]
 
 
 def test_what_is_all_alike_takes_no_time() -> None:

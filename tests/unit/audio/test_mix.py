@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from demixer.audio import mix, reference
 from demixer.audio.mix import Mix
@@ -117,10 +118,92 @@ def test_something_added_is_another_mix(level: float, compared: Callable[..., Mi
     assert not compared(song + other.astype(np.float32)).same
 
 
+@pytest.mark.parametrize("codec", [("mp3", "-b:a", "32k"), ("opus", "-c:a", "libopus", "-b:a", "32k")])
+def test_what_a_codec_adds_is_far_from_something_added(
+    codec: tuple[str, ...], compared: Callable[..., Mix], song: Samples
+) -> None:
+    suffix, *options = codec
+    assert compared(song, *options, suffix=suffix).added < 0.2
+    other = music(SECONDS, seed=23)
+    other = other * (np.sqrt(np.mean(song**2) / np.mean(other**2)) * 10 ** (-12 / 20))
+    assert compared(song + other.astype(np.float32), *options, suffix=suffix).added > 2
+
+
+def test_what_a_dense_mix_hides_stands_out_by_its_notes(known: Reference) -> None:
+    """Noise covers what is added at -12 dB from one moment to the next, but not a note that stays."""
+    noise = np.random.default_rng(3).standard_normal(known.mixture.shape)
+    dense = np.asarray(known.mixture + 0.5 * noise * _loudness(known.mixture), np.float32)
+    other = music(SECONDS, seed=23).mean(axis=0)[::4][: len(dense)]
+    added = np.asarray(dense + other * 10 ** (-12 / 20) * _loudness(dense) / _loudness(other), np.float32)
+    assert mix.compare(added, Reference((), dense[None]), 0).added > 1
+
+
+def _loudness(sound: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(sound**2)))
+
+
 def test_a_verse_that_was_replaced_is_no_mix_of_it(compared: Callable[..., Mix], song: Samples) -> None:
     other = song.copy()
     other[:, 15 * SAMPLE_RATE : 25 * SAMPLE_RATE] = music(10.0, seed=31) * np.float32(0.6)
     assert not compared(other).same
+
+
+@pytest.fixture(scope="module")
+def long(known: Reference) -> Reference:
+    """Two minutes, of which a few seconds hardly count in any mean."""
+    return Reference(known.names, np.tile(known.sounds, (1, 3)))
+
+
+def test_a_verse_that_nobody_sings_is_another_mix(long: Reference) -> None:
+    heard, verse = long.mixture.copy(), slice(42 * RATE, 62 * RATE)
+    heard[verse] -= long.sounds[1, verse]
+    found = mix.compare(heard, long, 0)
+    assert (found.same, found.sure, found.changed, found.paused) == (False, True, {}, ("vocals",))
+    assert mix.compare(long.mixture, long, 0).same
+
+
+@pytest.mark.parametrize("at", [0, 57, 115])
+def test_a_voice_over_a_few_seconds_is_another_mix(at: int, long: Reference) -> None:
+    heard, then = long.mixture.copy(), slice(at * RATE, (at + 5) * RATE)
+    heard[then] += 2 * long.sounds[1, 10 * RATE : 15 * RATE]
+    found = mix.compare(heard, long, 0)
+    assert (found.same, found.sure) == (False, True)
+
+
+@pytest.mark.parametrize("at", [0, 41, 115])
+def test_a_few_seconds_of_something_else_are_no_mix_of_it(at: int, long: Reference) -> None:
+    heard, then = long.mixture.copy(), slice(at * RATE, (at + 5) * RATE)
+    heard[then] = long.mixture[22 * RATE : 27 * RATE]
+    assert not mix.compare(heard, long, 0).same
+
+
+def test_a_quiet_beginning_of_another_song_is_no_mix_of_it(long: Reference) -> None:
+    """At -20 dB; the prints of 16 s of 120 may differ."""
+    level = np.where(np.arange(long.sounds.shape[1]) < 16 * RATE, 0.1, 1)
+    quiet = Reference(long.names, (long.sounds * level).astype(np.float32))
+    heard = quiet.mixture.copy()
+    heard[: 16 * RATE] = 0.1 * long.mixture[22 * RATE : 38 * RATE]
+    assert not mix.compare(heard, quiet, 0).same
+    hiss = np.random.default_rng(3).normal(0, 0.1, heard.shape) * np.sqrt(np.mean(quiet.mixture**2))
+    assert mix.compare((quiet.mixture + hiss).astype(np.float32), quiet, 0).same
+
+
+def during(sound: Samples, begin: int, end: int) -> Samples:
+    part = np.zeros_like(sound)
+    part[:, begin * SAMPLE_RATE : end * SAMPLE_RATE] = sound[:, begin * SAMPLE_RATE : end * SAMPLE_RATE]
+    return part
+
+
+def test_upside_down_is_the_same(compared: Callable[..., Mix], song: Samples) -> None:
+    assert compared(-song, "-b:a", "64k", suffix="mp3").same
+
+
+def test_a_long_song_is_heard_to_its_end_piece_by_piece(
+    compared: Callable[..., Mix], parts: Parts, song: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mix, "LONGEST", round(SECONDS / 2 * RATE))
+    assert compared(song, "-b:a", "64k", suffix="mp3").same
+    assert compared(song - during(parts["drums"], 20, 40)).without == ("drums",)
 
 
 @pytest.mark.parametrize("late", [0.0123, 5.0, -3.0])

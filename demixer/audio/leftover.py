@@ -1,0 +1,114 @@
+"""What of a file a song does not explain, moment by moment: another verse, a voice over it, the end of another song."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from demixer.audio.alignment import Spectrum
+from demixer.audio.factors import CELL
+from demixer.audio.spectra import BANDS, Numbers, power_of
+
+MOMENT = 8  # frames, 0.37 s
+BRIEF = 11  # moments, 4 s
+LOUDER = 16.0  # power: a bin 12 dB above what the song has there did not come from it
+BURST = 2  # frames, 0.14 s, of a whole band: an encoder keeps its energy, whatever becomes of the bins
+BURST_LOUDER = 4.0  # power: 6 dB more than the song has there
+NOTE = 16  # frames, 0.7 s, of one bin: what an encoder adds is noise, and seldom stays in one place for so long
+NOTE_LOUDER = 8.0  # power: 9 dB more than the song has there, and more than twice the noise around it
+# Of the energy, what may stand out in such bursts and notes: codecs add up to 10**-3.4 and 10**-3.8, music at -12 dB
+# 10**-2.8 and 10**-2.8, nearly always.
+ADDED = (10**-3.1, 10**-3.3)
+BRIEFLY = 10**-1.4  # of the energy, in any 4 s: codecs add 10**-2.2 at most, a voice at -6 dB 10**-1.05
+UNLIKE = 0.5  # of the energy of any 4 s that the song does not explain: something else plays there
+FOREIGN = 0.8  # the same where it is quiet, and noise may be as loud as the song
+QUIET = 0.05  # of the mean energy
+HARDLY_THERE = 0.005  # of the mean energy: a stretch below it says nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Left:
+    """Of each moment of a file, shape (moments,): its energy, and what of it the song does not explain."""
+
+    energy: Numbers
+    unexplained: Numbers
+    louder: Numbers  # of bins that stand out above the song
+    song: Numbers  # the song's own energy there
+    beyond: Numbers  # shape (2,): energy of the whole file that stands out above the song in bursts, and in notes
+
+    @classmethod
+    def of(cls, heard: Spectrum, mixture: Spectrum) -> "Left":
+        moments = len(heard) // MOMENT
+        sums, beyond = np.zeros((4, moments)), np.zeros(2)
+        for band in BANDS:
+            sums += _left_in(*(one[: moments * MOMENT, band].reshape(moments, -1) for one in (heard, mixture)))
+            beyond += _beyond_in(heard[:, band], mixture[:, band])
+        energy, unexplained, louder, song = sums
+        return cls(energy, unexplained, louder, song, beyond)
+
+    @property
+    def added(self) -> float:
+        """Beside what may stand out: 1 and more is something added."""
+        return float((self.beyond / ADDED).max() / max(self.energy.sum(), 1e-12))
+
+    @property
+    def added_briefly(self) -> bool:
+        """Somewhere, for 4 s, something stands out that is loud beside the whole: a voice, say, or a guest's verse."""
+        loud = np.maximum(self.energy, self.energy.mean()) if len(self.energy) else self.energy
+        return bool((_shares(self.louder, loud, BRIEF) > BRIEFLY).any())
+
+    @property
+    def whole(self) -> float:
+        return float(self.unexplained.sum() / max(self.energy.sum(), 1e-12))
+
+    @property
+    def unlike(self) -> bool:
+        """Somewhere, for 4 s, something else plays: an edit."""
+        shares, levels = _shares(self.unexplained, self.energy, BRIEF), self._levels(BRIEF)
+        loud, there = levels.max(axis=0) > QUIET, levels.min(axis=0) > HARDLY_THERE
+        strange = (shares > UNLIKE) & loud | (shares > FOREIGN) & there
+        return not loud.any() or bool(strange.any())
+
+    def _levels(self, length: int) -> Numbers:
+        """Of each stretch of the file, and of the song, beside the mean; shape (2, stretches)."""
+        both = (_sliding(one, length) for one in (self.energy, self.song))
+        return np.stack([one / max(float(one.mean()), 1e-12) if len(one) else one for one in both])
+
+
+def _shares(part: Numbers, whole: Numbers, length: int) -> Numbers:
+    return _sliding(part, length) / np.maximum(_sliding(whole, length), 1e-12)
+
+
+def _sliding(values: Numbers, length: int) -> Numbers:
+    """Sums of so many neighbours, wherever they begin; of all where there are not so many."""
+    return np.convolve(values, np.ones(min(length, max(1, len(values)))), mode="valid") if len(values) else values
+
+
+def _left_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
+    """Energy, what one gain for the moment leaves unexplained, what stands out, and the song's; shape (4, moments)."""
+    ours, theirs = power_of(heard), power_of(mixture)
+    energy, power = ours.sum(axis=1), np.maximum(theirs.sum(axis=1), 1e-12)
+    common = np.abs((mixture.conj() * heard).sum(axis=1))
+    gain = common / power
+    louder = np.maximum(0, ours - LOUDER * (gain**2)[:, None] * theirs).sum(axis=1)
+    return np.stack([energy, energy - common * gain, louder, power]).astype(np.float64)
+
+
+def _beyond_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
+    """A band's energy beyond what the song has there, at one gain a cell: in bursts, and in notes."""
+    cells, length = max(1, len(heard) // CELL), min(CELL, len(heard)) // NOTE * NOTE
+    ours, theirs = (one[: cells * length].reshape(cells, length, -1) for one in (heard, mixture))
+    common, power = np.abs((theirs.conj() * ours).sum(axis=(1, 2))), power_of(theirs).sum(axis=(1, 2))
+    expected = theirs * (common / np.maximum(power, 1e-12))[:, None, None].astype(np.float32)
+    return np.array([_in_bursts(ours, expected), _in_notes(ours, expected)])
+
+
+def _in_bursts(ours: Spectrum, expected: Spectrum) -> float:
+    heard, song = (power_of(one).reshape(len(one), -1, BURST * one.shape[2]).sum(axis=2) for one in (ours, expected))
+    return float(np.maximum(0, heard - BURST_LOUDER * song).sum())
+
+
+def _in_notes(ours: Spectrum, expected: Spectrum) -> float:
+    together = np.stack([ours, expected, ours - expected])
+    heard, song, rest = power_of(together).reshape(3, len(ours), -1, NOTE, ours.shape[2]).sum(axis=3)
+    noise = np.median(rest, axis=2, keepdims=True)
+    return float(np.maximum(0, heard - NOTE_LOUDER * song - 2 * noise).sum())
