@@ -3,8 +3,8 @@
 Chromaprint hears harmony: a karaoke version, or one without drums, has the fingerprint of the song. So the sound itself
 is compared. The file is explained as the stems of the song, each by one factor over the whole song, times one gain for
 each moment and band, which is all that a codec, a volume, an equaliser or a limiter does. The same mix has the factor 1
-for every stem; without vocals theirs is 0. What the song's mixture does not explain at all must be little: something
-added is louder than what codecs down to 32 kbit/s add.
+for every stem; without vocals theirs is 0. And nothing may stand out: something added sounds where the song is quiet,
+and makes a band there louder than the song ever has it. What a codec adds hides below what the song has in that band.
 
 How well this tells mixes apart was measured: docs/recognition.md.
 """
@@ -28,14 +28,15 @@ CELL = 80  # frames, 3.7 s, in which a band's gain stands still
 MOMENT = 8  # frames, 0.37 s, for what nothing explains
 STRETCH = 21  # moments, 8 s
 ROUNDS = 12  # of the alternating least squares; they settle within six
-LOUDER = 16.0  # power: a bin 12 dB above what the song has there did not come from it
+PIECE = 2  # frames, 0.14 s, of a band: what an encoder keeps the energy of, whatever becomes of its bins
+LOUDER = 4.0  # power: a piece that is 6 dB louder than the song has it did not come from the song alone
 
 EVEN = 1.25  # between the factors of two stems, 1.9 dB: codecs stay within 1.1
 GONE = 0.2  # a factor under which nobody hears the stem any more, -14 dB
 AUDIBLE = 0.005  # share of the song's energy that a stem needs, for its factor to mean something
 SURE = 0.03  # standard error of a factor, beside that of the stem in the song's own mixture
 TOLD = 0.5  # of the energy has to be in stems that can be compared, for a mix to be the same
-ADDED = 10**-2.03  # of the energy, in a fifth of the stretches: codecs add 10**-2.1 at most, music at -12 dB 10**-1.95
+ADDED = 10**-3.1  # of the energy, in such pieces: codecs add 10**-3.4 at most, music at -12 dB 10**-2.8
 UNLIKE = 0.5  # of a stretch's energy that the song does not explain: something else plays there
 ALONE = 10**-2.6  # of the whole energy, without stems: a quiet voice that is gone hides above that
 QUIET = 0.05  # of the mean energy: a stretch below it says nothing
@@ -55,7 +56,7 @@ class Mix:
     alignment: Alignment | None = None
     without: tuple[str, ...] = ()
     changed: dict[str, float] = field(default_factory=dict)
-    added: float = 0.0  # share of the energy that the song has not, in the fifth loudest of its stretches
+    added: float = 0.0  # share of the energy that stands out above the song
 
 
 STRANGE = Mix(same=False)  # not the same recording after all
@@ -146,23 +147,23 @@ class _Left:
 
     energy: Numbers
     unexplained: Numbers
-    louder: Numbers  # of bins that stand out above the song
     song: Numbers  # the song's own energy there
+    louder: float  # energy that stands out above the song, of the whole file
 
     @classmethod
     def of(cls, heard: Spectrum, mixture: Spectrum) -> "_Left":
         moments = len(heard) // MOMENT
-        sums = np.zeros((4, moments))
+        sums, louder = np.zeros((3, moments)), 0.0
         for band in _BANDS:
             sums += _left_in(*(one[: moments * MOMENT, band].reshape(moments, -1) for one in (heard, mixture)))
+            louder += _louder_in(heard[:, band], mixture[:, band])
         length = min(STRETCH, max(1, moments))
         whole = moments // length * length
-        return cls(*sums[:, :whole].reshape(4, -1, length).sum(axis=2))
+        return cls(*sums[:, :whole].reshape(3, -1, length).sum(axis=2), louder)
 
     @property
     def added(self) -> float:
-        shares = (self.louder / np.maximum(self.energy, 1e-12))[self._sounding]
-        return float(np.quantile(shares, 0.8)) if len(shares) else 1.0
+        return self.louder / max(float(self.energy.sum()), 1e-12)
 
     @property
     def whole(self) -> float:
@@ -185,13 +186,20 @@ def _of_mean(energy: Numbers) -> Numbers:
 
 
 def _left_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
-    """Energy, what one gain for the moment leaves unexplained, what stands out, and the song's; shape (4, moments)."""
-    ours, theirs = _power(heard), _power(mixture)
-    energy, power = ours.sum(axis=1), np.maximum(theirs.sum(axis=1), 1e-12)
+    """Energy, what one gain for the moment leaves unexplained, and the song's energy; shape (3, moments)."""
+    energy, power = _power(heard).sum(axis=1), np.maximum(_power(mixture).sum(axis=1), 1e-12)
     common = np.abs((mixture.conj() * heard).sum(axis=1))
-    gain = common / power
-    louder = np.maximum(0, ours - LOUDER * (gain**2)[:, None] * theirs).sum(axis=1)
-    return np.stack([energy, energy - common * gain, louder, power]).astype(np.float64)
+    return np.stack([energy, energy - common**2 / power, power]).astype(np.float64)
+
+
+def _louder_in(heard: Spectrum, mixture: Spectrum) -> float:
+    """The energy of a band's pieces beyond what the song has there, at one gain a cell."""
+    cells, length = max(1, len(heard) // CELL), min(CELL, len(heard)) // PIECE * PIECE
+    ours, theirs = (one[: cells * length].reshape(cells, length // PIECE, -1) for one in (heard, mixture))
+    energy, power = _power(ours).sum(axis=2), _power(theirs).sum(axis=2)
+    common = np.abs((theirs.conj() * ours).sum(axis=(1, 2)))
+    gain = common / np.maximum(power.sum(axis=1), 1e-12)
+    return float(np.maximum(0, energy - LOUDER * (gain**2)[:, None] * power).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
