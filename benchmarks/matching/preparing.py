@@ -2,22 +2,25 @@
 
 import json
 import shutil
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.matching import corpus, midi
 from benchmarks.matching.sources import SECONDS, Song
+from demixer import scratch
 from demixer.audio import reference
 from demixer.audio.examine import examine
-from demixer.audio.separation.worker import SeparationWorker
+from demixer.audio.separation import device, loading, models
+from demixer.audio.separation.engine import Engine
+from demixer.audio.separation.spool import Spool
 from tests import music
 from tests.audio_samples import write
-from tests.houses import settings_in
 
 MODEL = "spleeter-2stems"
 PEAK = 0.8  # of a song that is played
-_WORKERS: dict[Path, SeparationWorker] = {}
 
 
 def prepared(work: Path, source: Path) -> Song:
@@ -26,7 +29,7 @@ def prepared(work: Path, source: Path) -> Song:
     if not (folder / "song.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        stems = _played(source, folder) if name.startswith("midi/") else _separated(work, source, folder)
+        stems = _played(source, folder) if name.startswith("midi/") else _separated(source, folder)
         _keep(folder, stems)
     return read(work, folder)
 
@@ -50,14 +53,24 @@ def _keep(folder: Path, stems: tuple[str, ...]) -> None:
     (folder / "song.json").write_text(json.dumps({"print": fingerprint.hex(), "shares": shares}))
 
 
-def _separated(work: Path, track: Path, folder: Path) -> tuple[str, ...]:
+def _separated(track: Path, folder: Path) -> tuple[str, ...]:
+    """By the model that the service separates with, without the files for people that it makes."""
     song = music.converted(track, folder / "song.flac", "-t", str(SECONDS), "-ar", "44100", "-ac", "2")
-    worker = _WORKERS.setdefault(work, SeparationWorker(settings_in(work / "data")))
-    made = worker.separate(song, folder / "stems", MODEL, on_progress=lambda _: None, should_stop=lambda: False)
-    names = tuple(stem.name for stem in made.stems)
-    reference.write(song, folder / "stems", names).rename(folder / reference.FILE)
-    shutil.rmtree(folder / "stems")
-    return names
+    engine = _engine()
+    with scratch.folder() as stems, Spool(stems, engine.channels) as mixture:
+        mixture.append(music.decoded(song))
+        with closing(engine.separate(mixture, lambda: None)) as blocks:
+            sounds = np.concatenate(list(blocks), axis=2)
+        for name, sound in zip(engine.stems, sounds, strict=True):
+            write(stems / f"{name}.flac", sound)
+        made = reference.write(song, stems, engine.stems)
+        shutil.move(made, folder / reference.FILE)
+    return tuple(engine.stems)
+
+
+@cache
+def _engine() -> Engine:
+    return loading.load(models.choice_of(MODEL, None), device.choose("cpu"), None)
 
 
 def _played(path: Path, folder: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,7 @@ class Source:
 
     @cached_property
     def melody(self) -> Samples:
-        score = midi.score_of(self._melody, SECONDS)
-        return self._like_song(midi.played(midi.only(score, midi.parts_of(score)["vocals"]), SECONDS))
+        return self._like_song(_melody_of(self._melody))
 
     def part(self, name: str) -> Samples:
         if self._song.shares.get(name, 0.0) < FAINTEST:
@@ -69,6 +68,12 @@ class Source:
     def _like_song(self, sound: Samples) -> Samples:
         long = np.resize(sound.T, self.song.T.shape).T
         return (long * np.sqrt(np.mean(self.song**2) / max(1e-12, float(np.mean(long**2))))).astype(np.float32)
+
+
+@cache
+def _melody_of(path: Path) -> Samples:
+    score = midi.score_of(path, SECONDS)
+    return midi.played(midi.only(score, midi.parts_of(score)["vocals"]), SECONDS)
 
 
 def beginning_of(path: Path) -> Samples:

@@ -28,15 +28,19 @@ CELL = 80  # frames, 3.7 s, in which a band's gain stands still
 MOMENT = 8  # frames, 0.37 s, for what nothing explains
 STRETCH = 21  # moments, 8 s
 ROUNDS = 12  # of the alternating least squares; they settle within six
-PIECE = 2  # frames, 0.14 s, of a band: what an encoder keeps the energy of, whatever becomes of its bins
-LOUDER = 4.0  # power: a piece that is 6 dB louder than the song has it did not come from the song alone
+BURST = 2  # frames, 0.14 s, of a whole band: an encoder keeps its energy, whatever becomes of the bins
+BURST_LOUDER = 4.0  # power: 6 dB more than the song has there
+NOTE = 16  # frames, 0.7 s, of one bin: what an encoder adds is noise, and seldom stays in one place for so long
+NOTE_LOUDER = 8.0  # power: 9 dB more than the song has there, and more than twice the noise around it
 
 EVEN = 1.25  # between the factors of two stems, 1.9 dB: codecs stay within 1.1
 GONE = 0.2  # a factor under which nobody hears the stem any more, -14 dB
 AUDIBLE = 0.005  # share of the song's energy that a stem needs, for its factor to mean something
 SURE = 0.03  # standard error of a factor, beside that of the stem in the song's own mixture
 TOLD = 0.5  # of the energy has to be in stems that can be compared, for a mix to be the same
-ADDED = 10**-3.1  # of the energy, in such pieces: codecs add 10**-3.4 at most, music at -12 dB 10**-2.8
+# Of the energy, what may stand out in such bursts and notes: codecs add up to 10**-3.4 and 10**-3.8, music at -12 dB
+# 10**-2.8 and 10**-2.8, nearly always.
+ADDED = (10**-3.1, 10**-3.3)
 UNLIKE = 0.5  # of a stretch's energy that the song does not explain: something else plays there
 ALONE = 10**-2.6  # of the whole energy, without stems: a quiet voice that is gone hides above that
 QUIET = 0.05  # of the mean energy: a stretch below it says nothing
@@ -56,7 +60,7 @@ class Mix:
     alignment: Alignment | None = None
     without: tuple[str, ...] = ()
     changed: dict[str, float] = field(default_factory=dict)
-    added: float = 0.0  # share of the energy that stands out above the song
+    added: float = 0.0  # what stands out above the song, beside what may: 1 and more was added
 
 
 STRANGE = Mix(same=False)  # not the same recording after all
@@ -77,7 +81,7 @@ def compare(heard: Sound, reference: Reference, near: int) -> Mix:
     if left.unlike:
         return Mix(same=False, added=left.added)
     if not reference.names:
-        alike = left.added < ADDED and left.whole < ALONE
+        alike = left.added < 1 and left.whole < ALONE
         return Mix(same=alike, sure=alike, alignment=found, added=left.added)
     stems = [_spectrum(stem) for stem in theirs[1:]]
     cells, own = _Cells.of(spectrum, stems), _Cells.of(_spectrum(theirs[0]), stems)
@@ -120,7 +124,7 @@ def _judged(names: tuple[str, ...], cells: "_Cells", own: "_Cells", found: Align
     known = [(name, factor / usual) for name, factor, tells in zip(names, factors, telling, strict=True) if tells]
     without = tuple(name for name, factor in known if factor < GONE)
     changed = {name: _decibels(factor) for name, factor in known if factor >= GONE and _uneven(factor)}
-    same = not (without or changed) and added < ADDED
+    same = not (without or changed) and added < 1
     sure = not same or float(own.shares()[telling].sum()) >= TOLD
     return Mix(same=same and sure, sure=sure, alignment=found, without=without, changed=changed, added=added)
 
@@ -148,12 +152,12 @@ class _Left:
     energy: Numbers
     unexplained: Numbers
     song: Numbers  # the song's own energy there
-    louder: float  # energy that stands out above the song, of the whole file
+    louder: Numbers  # energy that stands out above the song in the whole file: bursts, notes
 
     @classmethod
     def of(cls, heard: Spectrum, mixture: Spectrum) -> "_Left":
         moments = len(heard) // MOMENT
-        sums, louder = np.zeros((3, moments)), 0.0
+        sums, louder = np.zeros((3, moments)), np.zeros(2)
         for band in _BANDS:
             sums += _left_in(*(one[: moments * MOMENT, band].reshape(moments, -1) for one in (heard, mixture)))
             louder += _louder_in(heard[:, band], mixture[:, band])
@@ -163,7 +167,8 @@ class _Left:
 
     @property
     def added(self) -> float:
-        return self.louder / max(float(self.energy.sum()), 1e-12)
+        """Beside what may stand out: 1 and more is something added."""
+        return float((self.louder / ADDED).max() / max(self.energy.sum(), 1e-12))
 
     @property
     def whole(self) -> float:
@@ -192,14 +197,25 @@ def _left_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
     return np.stack([energy, energy - common**2 / power, power]).astype(np.float64)
 
 
-def _louder_in(heard: Spectrum, mixture: Spectrum) -> float:
-    """The energy of a band's pieces beyond what the song has there, at one gain a cell."""
-    cells, length = max(1, len(heard) // CELL), min(CELL, len(heard)) // PIECE * PIECE
-    ours, theirs = (one[: cells * length].reshape(cells, length // PIECE, -1) for one in (heard, mixture))
-    energy, power = _power(ours).sum(axis=2), _power(theirs).sum(axis=2)
-    common = np.abs((theirs.conj() * ours).sum(axis=(1, 2)))
-    gain = common / np.maximum(power.sum(axis=1), 1e-12)
-    return float(np.maximum(0, energy - LOUDER * (gain**2)[:, None] * power).sum())
+def _louder_in(heard: Spectrum, mixture: Spectrum) -> Numbers:
+    """A band's energy beyond what the song has there, at one gain a cell: in bursts, and in notes."""
+    cells, length = max(1, len(heard) // CELL), min(CELL, len(heard)) // NOTE * NOTE
+    ours, theirs = (one[: cells * length].reshape(cells, length, -1) for one in (heard, mixture))
+    common, power = np.abs((theirs.conj() * ours).sum(axis=(1, 2))), _power(theirs).sum(axis=(1, 2))
+    expected = theirs * (common / np.maximum(power, 1e-12))[:, None, None]
+    return np.array([_in_bursts(ours, expected), _in_notes(ours, expected)])
+
+
+def _in_bursts(ours: Spectrum, expected: Spectrum) -> float:
+    heard, song = (_power(one).reshape(len(one), -1, BURST * one.shape[2]).sum(axis=2) for one in (ours, expected))
+    return float(np.maximum(0, heard - BURST_LOUDER * song).sum())
+
+
+def _in_notes(ours: Spectrum, expected: Spectrum) -> float:
+    together = np.stack([ours, expected, ours - expected])
+    heard, song, rest = _power(together).reshape(3, len(ours), -1, NOTE, ours.shape[2]).sum(axis=3)
+    noise = np.median(rest, axis=2, keepdims=True)
+    return float(np.maximum(0, heard - NOTE_LOUDER * song - 2 * noise).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

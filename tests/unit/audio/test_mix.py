@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from demixer.audio import mix, reference
 from demixer.audio.mix import Mix
@@ -115,6 +116,30 @@ def test_something_added_is_another_mix(level: float, compared: Callable[..., Mi
     other = music(SECONDS, seed=23)
     other = other * (np.sqrt(np.mean(song**2) / np.mean(other**2)) * 10 ** (level / 20))
     assert not compared(song + other.astype(np.float32)).same
+
+
+@pytest.mark.parametrize("codec", [("mp3", "-b:a", "32k"), ("opus", "-c:a", "libopus", "-b:a", "32k")])
+def test_what_a_codec_adds_is_far_from_something_added(
+    codec: tuple[str, ...], compared: Callable[..., Mix], song: Samples
+) -> None:
+    suffix, *options = codec
+    assert compared(song, *options, suffix=suffix).added < 0.2
+    other = music(SECONDS, seed=23)
+    other = other * (np.sqrt(np.mean(song**2) / np.mean(other**2)) * 10 ** (-12 / 20))
+    assert compared(song + other.astype(np.float32), *options, suffix=suffix).added > 2
+
+
+def test_what_a_dense_mix_hides_stands_out_by_its_notes(known: Reference) -> None:
+    """Noise covers what is added at -12 dB from one moment to the next, but not a note that stays."""
+    noise = np.random.default_rng(3).standard_normal(known.mixture.shape)
+    dense = np.asarray(known.mixture + 0.5 * noise * _loudness(known.mixture), np.float32)
+    other = music(SECONDS, seed=23).mean(axis=0)[::4][: len(dense)]
+    added = np.asarray(dense + other * 10 ** (-12 / 20) * _loudness(dense) / _loudness(other), np.float32)
+    assert mix.compare(added, Reference((), dense[None]), 0).added > 1
+
+
+def _loudness(sound: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(sound**2)))
 
 
 def test_a_verse_that_was_replaced_is_no_mix_of_it(compared: Callable[..., Mix], song: Samples) -> None:
