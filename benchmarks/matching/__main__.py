@@ -9,7 +9,7 @@ compared with its song by `demixer.audio.likeness`, and where that says "same", 
 
 The table of docs/recognition.md takes `--tracks 100 --played 20 --fill 100000`: about two hours on two cores, and 12 GB
 in the work folder. Without options a few songs show that it works. What is there is not made again; `--judge` compares
-anew what was made, after the rule was changed. Exit status 1 where a promise is broken.
+anew what was made, after the rule was changed. Exit status 1 where a promise is broken, of a hundred tracks or more.
 """
 
 import sys
@@ -21,6 +21,8 @@ from pathlib import Path
 import click
 
 from benchmarks.matching import baseline, engines, judging, midi, preparing, run, strangers, table
+
+WHOLE = 100  # tracks: what is promised is promised for so many
 
 
 @click.command(help=__doc__)
@@ -44,8 +46,10 @@ def main(tracks: int, played: int, fill: int, work: Path | None, processes: int,
         list(pool.map(partial(strangers.meet, folder, prints), songs))
         engines.look_up(folder, songs, prints, fill)
         baseline.measure(folder, songs)
+        if len(songs) < WHOLE:
+            print("A few songs only: the table of docs/recognition.md takes --tracks 100 --played 20 --work FOLDER.")
         kept = table.show(folder, songs)
-    sys.exit(0 if kept else 1)
+    sys.exit(0 if kept or tracks < WHOLE else 1)
 
 
 if __name__ == "__main__":

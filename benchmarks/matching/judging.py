@@ -1,7 +1,7 @@
 """What each file is taken for beside the song that it was made of: as `demixer.comparison` does it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.matching.kinds import Kind, kinds_of
@@ -11,6 +11,8 @@ from demixer.audio import likeness, mix, reference
 from demixer.audio.fingerprint import Fingerprint
 from demixer.audio.likeness import Likeness
 from demixer.audio.reference import RATE, Reference
+
+OUTCOMES = "outcomes.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +29,23 @@ class Outcome:
 
 
 def judge(song: Song, again: bool = False) -> None:
-    kept = song.folder / "outcomes.jsonl"
-    if again or not kept.exists():
-        lines = [json.dumps(asdict(one)) for one in _outcomes(song)]
-        kept.write_text("\n".join(lines) + "\n")
+    """All its files that were not judged yet, or all of them again."""
+    judged = [] if again else outcomes(song)
+    known = {one.kind for one in judged}
+    judged += _outcomes(song, [kind for kind in kinds_of(song.played) if kind.name not in known])
+    unfinished = song.folder / "outcomes.new"
+    unfinished.write_text("".join(json.dumps(asdict(one)) + "\n" for one in judged))
+    unfinished.rename(song.folder / OUTCOMES)
 
 
 def outcomes(song: Song) -> list[Outcome]:
-    return [Outcome(**json.loads(line)) for line in (song.folder / "outcomes.jsonl").read_text().splitlines()]
+    kept = song.folder / OUTCOMES
+    return [Outcome(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
 
 
-def _outcomes(song: Song) -> Iterator[Outcome]:
+def _outcomes(song: Song, kinds: Sequence[Kind]) -> Iterator[Outcome]:
     known, fingerprint = reference_of(song), Fingerprint.from_bytes(song.print)
-    for kind in kinds_of(song.played):
+    for kind in kinds:
         if file := heard(song, kind):
             yield _outcome(song, kind, file, known, likeness.compare(fingerprint, file.prints))
 

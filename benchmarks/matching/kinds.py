@@ -1,13 +1,24 @@
 """Every kind of file: what is done to the song, what it is encoded to, and what it has to be taken for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
-from benchmarks.matching.sources import Source
-from tests.audio_samples import SAMPLE_RATE, Samples
+from benchmarks.matching.changes import (
+    Change,
+    first_half_minute,
+    louder,
+    noisy,
+    unchanged,
+    variant,
+    with_insertion,
+    with_intro,
+    with_melody,
+    with_other,
+    without,
+    without_centre,
+    without_middle,
+)
 
 Step = tuple[str, ...]  # a suffix, and options of ffmpeg
 
@@ -25,73 +36,9 @@ class Group(StrEnum):
 class Kind:
     name: str
     group: Group
-    change: Callable[[Source], Samples]
+    change: Change
     steps: tuple[Step, ...] = (("wav",),)
     lag: float = 0.0  # seconds into the file at which the song begins
-
-
-def unchanged(source: Source) -> Samples:
-    return source.song
-
-
-def noisy(level: float) -> Callable[[Source], Samples]:
-    def change(source: Source) -> Samples:
-        noise = np.random.default_rng(1).standard_normal(source.song.shape).astype(np.float32)
-        return source.song + noise * np.sqrt(np.mean(source.song**2)) * _factor(level)
-
-    return change
-
-
-def with_other(level: float) -> Callable[[Source], Samples]:
-    return lambda source: source.song + source.other * _factor(level)
-
-
-def with_melody(level: float) -> Callable[[Source], Samples]:
-    return lambda source: source.song + source.melody * _factor(level)
-
-
-def without(part: str) -> Callable[[Source], Samples]:
-    return lambda source: source.song - source.part(part)
-
-
-def louder(part: str, level: float) -> Callable[[Source], Samples]:
-    return lambda source: source.song + source.part(part) * (_factor(level) - 1)
-
-
-def variant(name: str) -> Callable[[Source], Samples]:
-    return lambda source: source.variant(name)
-
-
-def _factor(level: float) -> np.float32:
-    return np.float32(10 ** (level / 20))
-
-
-def without_middle(source: Source) -> Samples:
-    return np.concatenate([source.song[:, : _at(20)], source.song[:, _at(40) :]], axis=1)
-
-
-def with_insertion(source: Source) -> Samples:
-    inserted = source.other[:, _at(10) : _at(15)]
-    return np.concatenate([source.song[:, : _at(30)], inserted, source.song[:, _at(30) :]], axis=1)
-
-
-def with_intro(source: Source) -> Samples:
-    return np.concatenate([source.other[:, : _at(40)], source.song], axis=1)
-
-
-def first_half_minute(source: Source) -> Samples:
-    return source.song[:, : _at(32)]
-
-
-def without_centre(source: Source) -> Samples:
-    sides = (source.song[0] - source.song[1]) / 2
-    if np.mean(sides**2) < 1e-3 * np.mean(source.song**2):
-        source.variant("a side")  # mono: there is none
-    return np.stack([sides, sides])
-
-
-def _at(seconds: float) -> int:
-    return round(seconds * SAMPLE_RATE)
 
 
 def _filtered(filter_: str) -> tuple[Step, ...]:
@@ -138,7 +85,7 @@ _FILTERS: Mapping[str, tuple[str, float]] = {
     "3 s cut": ("atrim=start=3", -3.0),
     "10 s cut": ("atrim=start=10", -10.0),
 }
-WMA_DELAY = 2048 / 44_100  # of ffmpeg's encoder, which its decoder does not take back
+WMA_CUT = 2048 / 44_100  # seconds at the beginning that ffmpeg's decoder leaves out
 _CHAINS: Mapping[str, tuple[tuple[Step, ...], float]] = {
     "mp3 128, opus 32": ((MP3, OPUS_32), 0.0),
     "2.06 s cut, mp3 64, opus 32": ((("mp3", "-af", "atrim=start=2.06", "-b:a", "64k"), OPUS_32), -2.06),
@@ -146,7 +93,7 @@ _CHAINS: Mapping[str, tuple[tuple[Step, ...], float]] = {
         (("m4a", "-af", "volume=-6dB", *AAC_96[1:]), ("wav", "-af", "adelay=1000:all=1")),
         1.0,
     ),
-    "ogg q1, wma 64": ((OGG, WMA_64), WMA_DELAY),
+    "ogg q1, wma 64": ((OGG, WMA_64), -WMA_CUT),
     "mp3 128, ogg q1, opus 32": ((MP3, OGG, OPUS_32), 0.0),
 }
 _PROCESSED: Mapping[str, tuple[Step, ...]] = {
@@ -170,8 +117,8 @@ _FASTER: Mapping[str, str] = {
 }
 
 
-def _delay(codec: str) -> float:
-    return WMA_DELAY if codec.startswith("wma") else 0.0
+def _lag(codec: str) -> float:
+    return -WMA_CUT if codec.startswith("wma") else 0.0
 
 
 ADDED = (
@@ -181,7 +128,7 @@ ADDED = (
     Kind("a melody at -12 dB, mp3 128", Group.MIX, with_melody(-12), (MP3,)),
 )
 KEPT = (
-    *(Kind(name, Group.KEPT, unchanged, (step,), _delay(name)) for name, step in _CODECS.items()),
+    *(Kind(name, Group.KEPT, unchanged, (step,), _lag(name)) for name, step in _CODECS.items()),
     *(Kind(name, Group.KEPT, unchanged, _filtered(one), lag) for name, (one, lag) in _FILTERS.items()),
     Kind("noise at -20 dB", Group.KEPT, noisy(-20)),
 )
@@ -200,7 +147,7 @@ OF_TRACKS = (
 )
 
 
-def _played(name: str, group: Group, change: Callable[[Source], Samples], *more: Step) -> tuple[Kind, ...]:
+def _played(name: str, group: Group, change: Change, *more: Step) -> tuple[Kind, ...]:
     steps = (("wav",), MP3, *more)
     endings = ("wav", "mp3 128", "mp3 32")
     return tuple(

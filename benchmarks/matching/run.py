@@ -33,7 +33,9 @@ def tasks(work: Path, pool: ProcessPoolExecutor, tracks: int, played: int) -> li
     found = list(islice(_long_enough(work, pool), tracks + 1))
     songs = [*scores, *found[:tracks]]
     others = [*found, *found]
-    return [Task(song, others[number + 1], scores[(number + 1) % min(len(scores), 4)]) for number, song in enumerate(songs)]
+    return [
+        Task(song, others[number + 1], scores[(number + 1) % min(len(scores), 4)]) for number, song in enumerate(songs)
+    ]
 
 
 def _playable(work: Path) -> Iterator[Path]:

@@ -67,7 +67,8 @@ class Source:
 
     def _like_song(self, sound: Samples) -> Samples:
         long = np.resize(sound.T, self.song.T.shape).T
-        return (long * np.sqrt(np.mean(self.song**2) / max(1e-12, float(np.mean(long**2))))).astype(np.float32)
+        louder = np.sqrt(np.mean(self.song**2) / max(1e-12, float(np.mean(long**2))))
+        return np.asarray(long * louder, np.float32)
 
 
 @cache

@@ -49,9 +49,10 @@ def meet(work: Path, prints: Mapping[str, Fingerprint], song: Song) -> None:
     found = Strangers()
     for kind in kinds_of(song.played):
         if file := heard(song, kind):
+            phases = file.prints
             for name, print_ in prints.items():
                 if name != song.name:
-                    _meet(work, found, kind.name, file, name, likeness.compare(print_, file.prints))
+                    _meet(work, found, kind.name, file, name, likeness.compare(print_, phases))
     kept.write_text(json.dumps(asdict(found)))
 
 

@@ -1,6 +1,6 @@
 """What came out, in markdown: a row for each kind of file, then the promises of the issue and whether they are kept."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,27 +97,18 @@ def _accepted(rows: Rows, group: Group, what: str, most: float) -> Promise:
 
 
 def _of_strangers(songs: Sequence[Song]) -> Iterator[Promise]:
-    met = [strangers.met(song) for song in songs]
-    pairs, nearest = sum(one.pairs for one in met), min(one.nearest for one in met)
-    same = sorted(
-        {
-            (song.name, near.other)
-            for song, one in zip(songs, met, strict=True)
-            for near in one.near
-            if near.finding == "same"
-        }
-    )
-    linked = sorted({(song.name, near.other) for song, one in zip(songs, met, strict=True) for near in one.near})
-    reached = (
-        f"{len(same)} of {pairs:,} pairs; the nearest differs in {nearest:.3f} of its bits ({MAX_ERROR_RATE} at most)"
-    )
-    yield Promise("unrelated songs: 0 accepted", reached, not same)
-    for one, other in linked:
-        print(f"linked or more: {one} and {other}")
+    met = {song.name: strangers.met(song) for song in songs}
+    pairs, nearest = sum(one.pairs for one in met.values()), min(one.nearest for one in met.values())
+    near = Counter((name, one.other, one.finding) for name, found in met.items() for one in found.near)
+    for (name, other, finding), files in sorted(near.items()):
+        print(f"{name} beside {other}: {finding}, {files} files")
+    same = sum(files for (_, _, finding), files in near.items() if finding == "same")
+    margin = f"the nearest differs in {nearest:.3f} of its bits, {MAX_ERROR_RATE} at most is the same"
+    yield Promise("unrelated songs: 0 accepted", f"{same} of {pairs:,} pairs; {margin}", not same)
 
 
 def _of_time(work: Path) -> Promise:
     medians = baseline.measured(work)
-    ratio = medians["pyacoustid"] / medians["two phases"]
+    ratio = medians.get("pyacoustid", 0.0) / medians["one phase"]
     shown = ", ".join(f"{name} {taken:.2f} ms" for name, taken in medians.items())
-    return Promise("a pair: 200 times faster than pyacoustid", f"{ratio:.0f} times ({shown})", ratio >= 200)
+    return Promise("a pair of prints: 200 times faster than pyacoustid", f"{ratio:.0f} times ({shown})", ratio >= 200)
