@@ -1,0 +1,75 @@
+"""What is done to the samples of a song, before anything is encoded."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.matching.sources import Source
+from tests.audio_samples import SAMPLE_RATE, Samples
+
+Change = Callable[[Source], Samples]
+
+
+def unchanged(source: Source) -> Samples:
+    return source.song
+
+
+def noisy(level: float) -> Change:
+    def change(source: Source) -> Samples:
+        noise = np.random.default_rng(1).standard_normal(source.song.shape).astype(np.float32)
+        loudness = np.float32(np.sqrt(np.mean(source.song**2)))
+        return np.asarray(source.song + noise * loudness * _factor(level), np.float32)
+
+    return change
+
+
+def with_other(level: float) -> Change:
+    return lambda source: source.song + source.other * _factor(level)
+
+
+def with_melody(level: float) -> Change:
+    return lambda source: source.song + source.melody * _factor(level)
+
+
+def without(part: str) -> Change:
+    return lambda source: source.song - source.part(part)
+
+
+def louder(part: str, level: float) -> Change:
+    return lambda source: source.song + source.part(part) * (_factor(level) - 1)
+
+
+def variant(name: str) -> Change:
+    return lambda source: source.variant(name)
+
+
+def _factor(level: float) -> np.float32:
+    return np.float32(10 ** (level / 20))
+
+
+def without_middle(source: Source) -> Samples:
+    return np.concatenate([source.song[:, : _at(20)], source.song[:, _at(40) :]], axis=1)
+
+
+def with_insertion(source: Source) -> Samples:
+    inserted = source.other[:, _at(10) : _at(15)]
+    return np.concatenate([source.song[:, : _at(30)], inserted, source.song[:, _at(30) :]], axis=1)
+
+
+def with_intro(source: Source) -> Samples:
+    return np.concatenate([source.other[:, : _at(40)], source.song], axis=1)
+
+
+def first_half_minute(source: Source) -> Samples:
+    return source.song[:, : _at(32)]
+
+
+def without_centre(source: Source) -> Samples:
+    sides = (source.song[0] - source.song[1]) / 2
+    if np.mean(sides**2) < 1e-3 * np.mean(source.song**2):
+        source.variant("a side")  # mono: there is none
+    return np.stack([sides, sides])
+
+
+def _at(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)

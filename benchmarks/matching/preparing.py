@@ -1,0 +1,95 @@
+"""Songs made ready: separated as the service does it, or played part by part. What is ready is kept."""
+
+import json
+import shutil
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.matching import corpus, midi
+from benchmarks.matching.sources import SECONDS, Song
+from demixer import scratch
+from demixer.audio import reference
+from demixer.audio.examine import examine
+from demixer.audio.separation import device, loading, models
+from demixer.audio.separation.engine import Engine
+from demixer.audio.separation.spool import Spool
+from tests import music
+from tests.audio_samples import write
+
+MODEL = "spleeter-2stems"
+PEAK = 0.8  # of a song that is played
+
+
+def prepared(work: Path, source: Path) -> Song:
+    name = f"midi/{source.stem}" if source.suffix.lower() == ".mid" else corpus.name_of(source)
+    folder = work / "songs" / name
+    if not (folder / "song.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        stems = _played(source, folder) if name.startswith("midi/") else _separated(source, folder)
+        _keep(folder, stems)
+    return read(work, folder)
+
+
+def ready(work: Path) -> list[Song]:
+    """All that are."""
+    return [read(work, path.parent) for path in sorted((work / "songs").rglob("song.json"))]
+
+
+def read(work: Path, folder: Path) -> Song:
+    kept = json.loads((folder / "song.json").read_text())
+    name = str(folder.relative_to(work / "songs"))
+    return Song(name, folder, tuple(kept["shares"]), bytes.fromhex(kept["print"]), kept["shares"])
+
+
+def _keep(folder: Path, stems: tuple[str, ...]) -> None:
+    fingerprint = examine(folder / "song.flac", max_minutes=20).fingerprint.to_bytes()
+    sounds = reference.read(folder / reference.FILE, stems).sounds.astype(np.float64)
+    energies = (sounds**2).mean(axis=1)
+    shares = dict(zip(stems, (energies[1:] / max(energies[0], 1e-12)).tolist(), strict=True))
+    (folder / "song.json").write_text(json.dumps({"print": fingerprint.hex(), "shares": shares}))
+
+
+def _separated(track: Path, folder: Path) -> tuple[str, ...]:
+    """By the model that the service separates with, without the files for people that it makes."""
+    song = music.converted(track, folder / "song.flac", "-t", str(SECONDS), "-ar", "44100", "-ac", "2")
+    engine = _engine()
+    with scratch.folder() as stems, Spool(stems, engine.channels) as mixture:
+        mixture.append(music.decoded(song))
+        with closing(engine.separate(mixture, lambda: None)) as blocks:
+            sounds = np.concatenate(list(blocks), axis=2)
+        for name, sound in zip(engine.stems, sounds, strict=True):
+            write(stems / f"{name}.flac", sound)
+        made = reference.write(song, stems, engine.stems)
+        shutil.move(made, folder / reference.FILE)
+    return tuple(engine.stems)
+
+
+@cache
+def _engine() -> Engine:
+    return loading.load(models.choice_of(MODEL, None), device.choose("cpu"), None)
+
+
+def _played(path: Path, folder: Path) -> tuple[str, ...]:
+    score = midi.score_of(path, SECONDS)
+    parts = {name: midi.played(midi.only(score, some), SECONDS) for name, some in midi.parts_of(score).items()}
+    whole = np.sum(list(parts.values()), axis=0)
+    loudness = np.float32(PEAK / max(1e-6, float(np.abs(whole).max())))
+    song = write(folder / "song.flac", whole * loudness)
+    for name, part in parts.items():
+        write(folder / f"{name}.flac", part * loudness)
+    reference.write(song, folder, list(parts))
+    _play_variants(score, folder)
+    return tuple(parts)
+
+
+def _play_variants(score: midi.Score, folder: Path) -> None:
+    (folder / "variants").mkdir()
+    for name, made in midi.VARIANTS.items():
+        changed, font = made(score)
+        sound = midi.played(changed, SECONDS, font)
+        loudness = np.float32(PEAK / max(1e-6, float(np.abs(sound).max())))
+        write(folder / "variants" / f"{name}.flac", sound * loudness)

@@ -1,0 +1,86 @@
+"""Each file beside all songs that it was not made of: how near the nearest comes, and whether one is taken for it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.matching import corpus, preparing
+from benchmarks.matching.judging import by_sound, reference_of
+from benchmarks.matching.kinds import kinds_of
+from benchmarks.matching.making import Heard, heard
+from benchmarks.matching.sources import Song
+from demixer.audio import likeness
+from demixer.audio.fingerprint import ITEM_SECONDS, MIN_VARIETY, Fingerprint
+from demixer.audio.likeness import Kind, Likeness
+
+OVERLAP = 0.5  # of the shorter, for a pair to count as near
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    kind: str
+    other: str
+    finding: str
+    bit_error_rate: float
+    overlap: float
+    variety: int  # different top 16 bits of the file in the overlap
+
+
+@dataclass(slots=True)
+class Strangers:
+    pairs: int = 0
+    nearest: float = 1.0  # bit error rate, where the overlap is half of the shorter and varied enough to count
+    near: list[Near] = field(default_factory=list)
+
+
+def all_prints(work: Path, songs: Sequence[Song]) -> dict[str, Fingerprint]:
+    """Of all tracks, whole, and of the songs that are played."""
+    prints = {corpus.name_of(track): corpus.print_of(work, track) for track in corpus.tracks(work)}
+    return prints | {song.name: Fingerprint.from_bytes(song.print) for song in songs if song.played}
+
+
+def meet(work: Path, prints: Mapping[str, Fingerprint], song: Song) -> None:
+    kept = song.folder / "strangers.json"
+    if kept.exists():
+        return
+    found = Strangers()
+    for kind in kinds_of(song.played):
+        if file := heard(song, kind):
+            phases = file.prints
+            for name, print_ in prints.items():
+                if name != song.name:
+                    _meet(work, found, kind.name, file, name, likeness.compare(print_, phases))
+    kept.write_text(json.dumps(asdict(found)))
+
+
+def met(song: Song) -> Strangers:
+    kept = json.loads((song.folder / "strangers.json").read_text())
+    return Strangers(kept["pairs"], kept["nearest"], [Near(**one) for one in kept["near"]])
+
+
+def _meet(work: Path, found: Strangers, kind: str, file: Heard, other: str, like: Likeness) -> None:
+    found.pairs += 1
+    variety = _variety(file, like) if like.bit_error_rate < 0.5 else 0
+    if like.overlap >= OVERLAP and variety >= MIN_VARIETY:
+        found.nearest = min(found.nearest, like.bit_error_rate)
+    if like.kind is not Kind.DIFFERENT:
+        finding = _finding(work, other, like, file)
+        found.near.append(Near(kind, other, finding, like.bit_error_rate, like.overlap, variety))
+
+
+def _finding(work: Path, other: str, like: Likeness, file: Heard) -> str:
+    """By the sound where the other song's stems are there, else by the print alone."""
+    folder = work / "songs" / other
+    if like.same and (folder / "song.json").exists():
+        return by_sound(like, file, reference_of(preparing.read(work, folder)))[0]
+    return like.kind.value
+
+
+def _variety(file: Heard, like: Likeness) -> int:
+    items = file.prints[0].items
+    start = max(0, round(like.offset / ITEM_SECONDS))
+    length = round(like.overlap * len(items)) + 1
+    return len(np.unique(items[start : start + length] >> np.uint32(16)))
