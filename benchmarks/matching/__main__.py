@@ -27,7 +27,7 @@ WHOLE = 100  # tracks: what is promised is promised for so many
 
 @click.command(help=__doc__)
 @click.option("--tracks", default=4)
-@click.option("--played", default=2, help="MIDI songs.")
+@click.option("--played", type=click.IntRange(min=2), default=2, help="MIDI songs.")
 @click.option("--fill", default=100_000, help="Synthetic songs in SQLite's index; MongoDB's gets a hundredth of that.")
 @click.option("--work", type=click.Path(path_type=Path), help="Kept; without it all is thrown away at the end.")
 @click.option("--processes", default=2)

@@ -33,7 +33,7 @@ def tasks(work: Path, pool: ProcessPoolExecutor, tracks: int, played: int) -> li
     found = list(islice(_long_enough(work, pool), tracks + 1))
     songs = [*scores, *found[:tracks]]
     others = [*islice(cycle(found), len(scores)), *found[1:]]  # of each track the next one
-    melodies = cycle(scores[:4])
+    melodies = cycle([*scores[1:4], scores[0]])
     return [Task(song, other, melody) for song, other, melody in zip(songs, others, melodies, strict=False)]
 
 
