@@ -27,8 +27,8 @@ WHOLE = 100  # tracks: what is promised is promised for so many
 
 @click.command(help=__doc__)
 @click.option("--tracks", default=4)
-@click.option("--played", default=2, help="MIDI songs.")
-@click.option("--fill", default=10_000, help="Synthetic songs in SQLite's index; MongoDB's gets a tenth of that.")
+@click.option("--played", type=click.IntRange(min=2), default=2, help="MIDI songs.")
+@click.option("--fill", default=100_000, help="Synthetic songs in SQLite's index; MongoDB's gets a hundredth of that.")
 @click.option("--work", type=click.Path(path_type=Path), help="Kept; without it all is thrown away at the end.")
 @click.option("--processes", default=2)
 @click.option("--judge", is_flag=True, help="Compare all files anew.")
@@ -45,7 +45,7 @@ def main(tracks: int, played: int, fill: int, work: Path | None, processes: int,
         prints = strangers.all_prints(folder, songs)
         list(pool.map(partial(strangers.meet, folder, prints), songs))
         engines.look_up(folder, songs, prints, fill)
-        baseline.measure(folder, songs)
+        baseline.measure(folder, list(prints.values()))
         if len(songs) < WHOLE:
             print("A few songs only: the table of docs/recognition.md takes --tracks 100 --played 20 --work FOLDER.")
         kept = table.show(folder, songs)

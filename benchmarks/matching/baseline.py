@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.matching.kinds import BY_NAME
-from benchmarks.matching.making import heard
-from benchmarks.matching.sources import Song
 from benchmarks.report import milliseconds
 from demixer.audio import likeness
 from demixer.audio.fingerprint import Fingerprint
@@ -18,19 +16,15 @@ from demixer.audio.fingerprint import Fingerprint
 PAIRS = 50
 
 
-def measure(work: Path, songs: Sequence[Song]) -> None:
-    """What `compare_fingerprints` does once it has unpacked two prints, and what we do with two phases and with one."""
+def measure(work: Path, prints: Sequence[Fingerprint]) -> None:
+    """Of whole songs: what `compare_fingerprints` does once it has unpacked two prints, and what we do."""
     theirs = import_module("acoustid")._match_fingerprints if find_spec("acoustid") else None
     taken: dict[str, list[float]] = {"two phases": [], "one phase": [], "pyacoustid": []}
-    for song, other in zip(songs[:PAIRS], [*songs[1:], *songs[:1]], strict=False):
-        ours, file = Fingerprint.from_bytes(other.print), heard(song, BY_NAME["mp3 128"])
-        if file is None:
-            continue
-        prints = file.prints
-        taken["two phases"].append(milliseconds(partial(likeness.compare, ours, prints)))
-        taken["one phase"].append(milliseconds(partial(likeness.compare, ours, prints[:1])))
+    for song, file in pairwise(prints[: PAIRS + 1]):
+        taken["two phases"].append(milliseconds(partial(likeness.compare, song, [file, file])))
+        taken["one phase"].append(milliseconds(partial(likeness.compare, song, [file])))
         if theirs:
-            numbers = [one.items.tolist() for one in (ours, prints[0])]
+            numbers = [one.items.tolist() for one in (song, file)]
             taken["pyacoustid"].append(milliseconds(partial(theirs, *numbers)))
     medians = {name: statistics.median(times) for name, times in taken.items() if times}
     (work / "pairs.json").write_text(json.dumps(medians))

@@ -28,7 +28,7 @@ class Index(Protocol):
 
 
 def look_up(work: Path, songs: Sequence[Song], prints: Mapping[str, Fingerprint], fill: int) -> None:
-    """`fill`: synthetic songs among the real ones in SQLite; a tenth of them in MongoDB, whose test server is slow."""
+    """`fill`: synthetic songs beside the real ones in SQLite. MongoDB, whose test server is slow, gets a hundredth."""
     known = {name: print_.to_bytes() for name, print_ in prints.items()} | {song.name: song.print for song in songs}
     synthetic = Synthetic(np.concatenate([print_.items for print_ in prints.values()]))
     with tempfile.TemporaryDirectory() as name:
@@ -38,7 +38,7 @@ def look_up(work: Path, songs: Sequence[Song], prints: Mapping[str, Fingerprint]
             sqlite.load(one for some in (synthetic.songs(fill), real) for one in some)
             _keep(work, ENGINES[0], sqlite, songs)
         with servers.started(servers.mongodb, folder) as server, closing(MongoFingerprints(server.fresh())) as mongo:
-            mongo.rebuild(one for some in (_made(synthetic, fill // 10), known.items()) for one in some)
+            mongo.rebuild(one for some in (_made(synthetic, fill // 100), known.items()) for one in some)
             _keep(work, ENGINES[1], mongo, songs)
 
 

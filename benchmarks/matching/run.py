@@ -5,7 +5,7 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks.matching import corpus, making, midi, preparing
@@ -33,10 +33,9 @@ def tasks(work: Path, pool: ProcessPoolExecutor, tracks: int, played: int) -> li
     scores = list(islice(_playable(work), played))
     found = list(islice(_long_enough(work, pool), tracks + 1))
     songs = [*scores, *found[:tracks]]
-    others = [*found, *found]
-    return [
-        Task(song, others[number + 1], scores[(number + 1) % min(len(scores), 4)]) for number, song in enumerate(songs)
-    ]
+    others = [*islice(cycle(found), len(scores)), *found[1:]]  # of each track the next one
+    melodies = cycle([*scores[1:4], scores[0]])
+    return [Task(song, other, melody) for song, other, melody in zip(songs, others, melodies, strict=False)]
 
 
 def _playable(work: Path) -> Iterator[Path]:

@@ -32,8 +32,10 @@ class Near:
 @dataclass(slots=True)
 class Strangers:
     pairs: int = 0
-    nearest: float = 1.0  # bit error rate, where the overlap is half of the shorter and varied enough to count
-    near: list[Near] = field(default_factory=list)
+    nearest: float = (
+        1.0  # bit error rate of a different one, where half of the shorter overlaps, varied enough to count
+    )
+    near: list[Near] = field(default_factory=list)  # those that are taken for more than different
 
 
 def all_prints(work: Path, songs: Sequence[Song]) -> dict[str, Fingerprint]:
@@ -64,11 +66,11 @@ def met(song: Song) -> Strangers:
 def _meet(work: Path, found: Strangers, kind: str, file: Heard, other: str, like: Likeness) -> None:
     found.pairs += 1
     variety = _variety(file, like) if like.bit_error_rate < 0.5 else 0
-    if like.overlap >= OVERLAP and variety >= MIN_VARIETY:
-        found.nearest = min(found.nearest, like.bit_error_rate)
     if like.kind is not Kind.DIFFERENT:
         finding = _finding(work, other, like, file)
         found.near.append(Near(kind, other, finding, like.bit_error_rate, like.overlap, variety))
+    elif like.overlap >= OVERLAP and variety >= MIN_VARIETY:
+        found.nearest = min(found.nearest, like.bit_error_rate)
 
 
 def _finding(work: Path, other: str, like: Likeness, file: Heard) -> str:

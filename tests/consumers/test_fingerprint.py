@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint
-from demixer import recognition, uploads
+from demixer import fingerprinting, uploads
 from demixer.domain import Failure, Status, Tags, Upload, UploadState
 from demixer.errors import StorageFull, Transient
 from demixer.house import House
@@ -124,7 +124,7 @@ def test_killed_anywhere_the_next_process_completes_it(
     def killed(*_: object) -> None:
         raise Killed
 
-    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (recognition, "fingerprinted")}
+    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (fingerprinting, "finish")}
     with monkeypatch.context() as patch:
         patch.setattr(*where[killed_in], killed)
         loop = loop_of(house, fingerprint.consumer(house), clock)
