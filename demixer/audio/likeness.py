@@ -91,29 +91,30 @@ def _in_phase(song: Fingerprint, file: Fingerprint, shift: float) -> Likeness:
     if not offsets:
         return NOTHING_IN_COMMON
     near = {offset + step for offset in offsets for step in (-1, 0, 1)}
-    strictness = min(1.0, _by_chance(song.items, file.items) / USUAL_CHANCE)
-    candidates = [_aligned(song.items, file.items, offset, strictness) for offset in sorted(near, key=abs)]
+    candidates = [_aligned(song.items, file.items, offset) for offset in sorted(near, key=abs)]
     best = max(candidates, key=lambda one: len(one.errors) * (0.5 - one.error_rate))
     aligned = max(votes.get(best.offset + step, 0) for step in (-1, 0, 1))
     found = Likeness(
         bit_error_rate=best.error_rate,
         overlap=len(best.errors) / max(1, min(len(song.items), len(file.items))),
-        coverage=best.coverage,
         offset=shift - best.offset * ITEM_SECONDS,
     )
     if best.variety < MIN_VARIETY or aligned < MIN_VOTES * best.variety:
         return found
-    return replace(found, kind=_kind(found, best, candidates))
+    strictness = min(1.0, _by_chance(song.items, file.items) / USUAL_CHANCE)
+    found = replace(found, coverage=best.coverage(strictness))
+    return replace(found, kind=_kind(found, best, candidates, strictness))
 
 
-def _kind(found: Likeness, best: "_Alignment", candidates: "Sequence[_Alignment]") -> Kind:
+def _kind(found: Likeness, best: "_Alignment", candidates: "Sequence[_Alignment]", strictness: float) -> Kind:
+    """`strictness`: 0 to 1, the share of the usual error rates that is allowed."""
     long_enough = len(best.errors) >= MIN_ITEMS
-    if long_enough and found.bit_error_rate <= MAX_ERROR_RATE * best.strictness and found.coverage >= MIN_COVERAGE:
+    if long_enough and found.bit_error_rate <= MAX_ERROR_RATE * strictness and found.coverage >= MIN_COVERAGE:
         whole = best.missing <= MAX_MISSING and best.extra <= MAX_EXTRA
         return Kind.SAME if whole else Kind.EDIT
-    if _explained(candidates) >= EDIT_COVERAGE:
+    if _explained(candidates, EDIT_WINDOW_ERROR_RATE * strictness) >= EDIT_COVERAGE:
         return Kind.EDIT
-    alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE * best.strictness
+    alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE * strictness
     return Kind.VERSION if alike and long_enough else Kind.DIFFERENT
 
 
@@ -125,7 +126,6 @@ class _Alignment:
     file: Items
     offset: int
     errors: NDArray[np.uint8]  # differing bits of each item in the overlap
-    strictness: float  # 0 to 1: share of the usual error rates that is allowed
 
     @property
     def start(self) -> int:
@@ -136,11 +136,10 @@ class _Alignment:
     def error_rate(self) -> float:
         return float(self.errors.mean()) / 32 if len(self.errors) else 1.0
 
-    @property
-    def coverage(self) -> float:
+    def coverage(self, strictness: float) -> float:
         """Share of windows that agree: a verse cut out or replaced shows here, not in the mean."""
         rates = _window_rates(self.errors)
-        return float((rates < WINDOW_ERROR_RATE * self.strictness).mean()) if len(rates) else 0.0
+        return float((rates < WINDOW_ERROR_RATE * strictness).mean()) if len(rates) else 0.0
 
     @property
     def variety(self) -> int:
@@ -158,7 +157,7 @@ class _Alignment:
         return _sounding(self.file[: self.start]) + _sounding(self.file[self.start + len(self.errors) :])
 
 
-def _explained(candidates: Sequence[_Alignment]) -> float:
+def _explained(candidates: Sequence[_Alignment], error_rate: float) -> float:
     """Share of the shorter one's windows that agree with some part of the other."""
     song, file = candidates[0].song, candidates[0].file
     rates = np.ones((len(candidates), max(1, len(file) // WINDOW)))
@@ -166,7 +165,7 @@ def _explained(candidates: Sequence[_Alignment]) -> float:
         first = -(-one.start // WINDOW)
         agreeing = _window_rates(one.errors[first * WINDOW - one.start :])
         row[first : first + len(agreeing)] = agreeing
-    agree = float((rates.min(axis=0) < EDIT_WINDOW_ERROR_RATE * candidates[0].strictness).sum())
+    agree = float((rates.min(axis=0) < error_rate).sum())
     return agree * WINDOW / max(MIN_ITEMS, min(len(song), len(file)))
 
 
@@ -213,11 +212,12 @@ def _by_chance(song: Items, file: Items) -> float:
 
 def _set_bits(items: Items) -> NDArray[np.float64]:
     """Of each of the 32 bits, the share of items that have it set."""
-    return np.array([np.count_nonzero(items & np.uint32(1 << bit)) for bit in range(32)]) / max(1, len(items))
+    shares: NDArray[np.float64] = np.unpackbits(items.view(np.uint8)).reshape(-1, 32).mean(axis=0)
+    return shares
 
 
-def _aligned(song: Items, file: Items, offset: int, strictness: float) -> _Alignment:
+def _aligned(song: Items, file: Items, offset: int) -> _Alignment:
     left, right = max(0, offset), max(0, -offset)
     length = max(0, min(len(song) - left, len(file) - right))
     errors = np.bitwise_count(song[left : left + length] ^ file[right : right + length])
-    return _Alignment(song, file, offset, errors, strictness)
+    return _Alignment(song, file, offset, errors)
