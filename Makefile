@@ -71,8 +71,8 @@ docs: $(VENV)/installed-dev ## write docs/events.md anew from schemas/
 	$(BIN)/python -m schemas.document docs/events.md
 
 benchmarks: $(VENV)/installed-dev ## measure every claim in docs/benchmarks.md, beside its baseline
-	@for each in recognition matching fingerprint_index search upload browser_print live separation \
-		events queue_time drain operations; do $(BIN)/python -m benchmarks.$$each || exit 1; done
+	@for each in recognition fingerprint_index search upload browser_print live separation \
+		events queue_time drain operations matching; do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 clean: ## remove what was installed and cached; never DATA_DIR
 	rm -rf $(VENV) node_modules web/static/packages .pytest_cache .mypy_cache .ruff_cache *.egg-info
