@@ -183,8 +183,6 @@ def _likely_offsets(song: Items, file: Items) -> tuple[list[int], dict[int, int]
     """The offsets that most pairs of equal keys agree on, and how many pairs each offset has."""
     song_at, song_keys = _telling_keys(song)
     file_at, file_keys = _telling_keys(file)
-    order = np.argsort(file_keys, kind="stable")
-    file_at, file_keys = file_at[order], file_keys[order]
     left = np.searchsorted(file_keys, song_keys, side="left")
     count = np.searchsorted(file_keys, song_keys, side="right") - left
     if count.sum() > MOST_PAIRS:
@@ -197,11 +195,13 @@ def _likely_offsets(song: Items, file: Items) -> tuple[list[int], dict[int, int]
 
 
 def _telling_keys(items: Items) -> tuple[NDArray[np.intp], Items]:
-    """Positions and top bits of the items that say something about where they are."""
-    keys = items >> np.uint32(32 - TOP_BITS)
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    telling = np.flatnonzero((items != SILENCE) & (counts[inverse] <= MOST_REPEATS))
-    return telling, keys[telling]
+    """Positions and top bits of the items that say something about where they are, in the order of these bits."""
+    order = np.argsort(items)
+    keys = items[order] >> np.uint32(32 - TOP_BITS)
+    begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    repeats = np.diff(begins, append=len(keys))
+    telling = (np.repeat(repeats, repeats) <= MOST_REPEATS) & (items[order] != SILENCE)
+    return order[telling], keys[telling]
 
 
 def _by_chance(song: Items, file: Items) -> float:
