@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
+SERVED := kafka_ mongo elastic_ s3_
 CHROMAPRINT := web/static/packages/chromaprint/dist/chromaprint.wasm
 
 .DEFAULT_GOAL := help
@@ -44,8 +45,8 @@ test-engines: $(VENV)/installed-dev ## the web, consumers and end-to-end suites 
 	$(PYTEST) -n 2 -m "not slow" --engines=servers tests/web tests/consumers
 	$(PYTEST) -m slow --engines=servers tests/web tests/consumers tests/e2e
 
-test-fast: $(VENV)/installed-dev ## the inner loop: everything that takes seconds
-	$(PYTEST) -n 2 -m "not slow"
+test-fast: $(VENV)/installed-dev ## the inner loop: what takes seconds and needs no server
+	$(PYTEST) -n 2 -m "not slow" $(SERVED:%=--ignore-glob='tests/contract/test_%*.py')
 
 test-compose: $(VENV)/installed-dev ## the same on the real engines of docker-compose.yml; needs Docker
 	docker/test-compose $(MAKE) test-engines
