@@ -99,7 +99,8 @@ def migrate(source: str | None, target: str | None, verify_only: bool, quick: bo
 def duplicates(merge: bool) -> None:
     """Find songs that are one: the same recording in the same mix.
 
-    Prints a pair a line: the song to keep, the other one, and what both are called.
+    Prints a pair a line: the song to merge and the one to keep, as `demixer merge` takes them, and their names.
+    The one to keep has better stems, or else fuller names, or else was here first.
     """
     from demixer.commands import duplicates
 

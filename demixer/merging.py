@@ -1,8 +1,8 @@
 """Two songs of the catalogue that turned out to be one: one of them stands for both, and nothing of the other is lost.
 
-The merged song keeps its id, its stems and its place in the fingerprint index, so every link to a stem stays what it
-was, files are recognised by either, and a merge can be undone exactly. Its page, its plays from now on, its place in
-libraries and its uploads are those of the song it was merged into. Each step may be repeated.
+The merged song keeps its id, its stems, its uploads and its place in the fingerprint index, so every link to a stem
+stays what it was, files are recognised by either, and a merge can be undone. Who looks for it, edits or keeps it
+meanwhile is given the song it was merged into, and what they do stays with that. Each step may be repeated.
 """
 
 from collections.abc import Sequence

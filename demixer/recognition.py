@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from demixer import facts, fingerprinting, leaving, logs, merging, recordings, separations
+from demixer import facts, fingerprinting, leaving, logs, recordings, separations
 from demixer.change import Decision, change
 from demixer.domain import (
     Event,
@@ -63,10 +63,10 @@ def _by_file(house: House, upload: Upload, heard: Heard) -> Found | None:
 
 
 def _settle(house: House, upload: Upload, heard: Heard, found: Found, model: Callable[[], str]) -> None:
-    """The song that this very upload made is its own, not a match."""
-    known = merging.standing(house, found.song) if found.song else None
-    own = known is None or known.audio == upload.audio
-    song = _with_audio(house, known, upload) if known else _new_song(house, upload, heard, found)
+    """The song that this very upload made is its own, not a match. One that was merged is joined as itself: people see
+    the song that stands for it, and undoing the merge takes its uploads along."""
+    own = found.song is None or found.song.audio == upload.audio
+    song = _with_audio(house, found.song, upload) if found.song else _new_song(house, upload, heard, found)
     logs.note(song=song.id)
     separations.ensure(house, song, model)
     _join(house, upload, song, heard, None if own else found.match)

@@ -1,7 +1,7 @@
 """What people do with a song of the catalogue: look, edit, keep, play, download a stem."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from demixer import facts, merging, recordings
@@ -55,8 +55,9 @@ def get(house: House, song_id: str) -> Song:
     return merging.standing(house, merging.itself(house, song_id))
 
 
-def view(house: House, song_id: str, person_id: str | None) -> SongView:
-    song = get(house, song_id)
+def view(house: House, song_id: str, person_id: str | None, *, itself: bool = False) -> SongView:
+    """`itself`: a merged song rather than the one that stands for it. Raises `NotFound("no-such-song")`."""
+    song = merging.itself(house, song_id) if itself else get(house, song_id)
     separation = house.catalogue.separations.get(song.separation_id or "")
     upcoming = house.catalogue.separations.get(song.next_separation_id or "")
     mine = _brought(house, song, person_id)
@@ -141,13 +142,14 @@ def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile
 
     Raises `NotFound("no-such-stem")`, also while the song has no stems yet.
     """
-    for separation in _made(house, _together(house, song_id)):
-        if separation.stem(stem):
-            return StemFile(
-                key=f"{separation.folder}/{stem}.{extension}",
-                name=f"{file_name(get(house, song_id).tags)} ({stem}).{extension}",
-                separation=separation,
-            )
+    for song in _together(house, song_id):
+        for separation in _made(house, song):
+            if separation.stem(stem):
+                return StemFile(
+                    key=f"{separation.folder}/{stem}.{extension}",
+                    name=f"{file_name(song.tags)} ({stem}).{extension}",
+                    separation=separation,
+                )
     raise NotFound("no-such-stem")
 
 
@@ -189,11 +191,10 @@ def _brought(house: House, song: Song, person_id: str | None) -> bool:
     return any(one.brought_by == person_id for one in merging.merged_with(house, song))
 
 
-def _made(house: House, songs: Sequence[Song]) -> Iterator[Separation]:
-    """Their separations that are ready; of each song that which it shows first."""
-    for song in songs:
-        made = [each for each in house.catalogue.separations.of_song(song.id) if each.state is SeparationState.READY]
-        yield from sorted(made, key=lambda each: each.id == song.separation_id, reverse=True)
+def _made(house: House, song: Song) -> Sequence[Separation]:
+    """Its separations that are ready, that which it shows first."""
+    made = [each for each in house.catalogue.separations.of_song(song.id) if each.state is SeparationState.READY]
+    return sorted(made, key=lambda each: each.id == song.separation_id, reverse=True)
 
 
 def _edited(house: House, person_id: str, song_id: str, alter: Callable[[Song], Song]) -> Song:

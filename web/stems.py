@@ -30,7 +30,7 @@ def archive(song_id: str) -> ResponseReturnValue:
     extension = request.args.get("format", "flac")
     if extension not in exports.FORMATS:
         raise NotFound("no-such-stem")
-    return exports.zipped(house(), songs.view(house(), song_id, None), extension)
+    return exports.zipped(house(), songs.view(house(), song_id, None, itself=True), extension)
 
 
 @blueprint.get("/cover.jpg")

@@ -14,14 +14,13 @@ from demixer.settings import load
 
 
 def find(merge: bool) -> None:
-    """Prints each pair; merges them where asked to. All are found before the first is merged."""
+    """Prints each pair as `merge` takes it, and merges it where asked to: all are found before the first is merged."""
     with closing(open_house(load())) as house:
         pairs = _found(house)
         for pair in pairs:
-            click.echo(f"{pair.kept.id}\t{pair.other.id}\t{_named(pair.kept)}\t{_named(pair.other)}")
+            click.echo(f"{pair.other.id}\t{pair.kept.id}\t{_named(pair.other)}\t{_named(pair.kept)}")
         merged = sum(_merged(house, pair) for pair in pairs) if merge else 0
-    done = f", {merged} songs merged" if merge else ". `demixer duplicates --merge` merges them" if pairs else ""
-    click.echo(f"{len(pairs)} pairs of songs that are one{done}.", err=True)
+    click.echo(f"Pairs of songs that are one: {len(pairs)}. Merged: {merged}.", err=True)
 
 
 def merge(song_id: str, into_id: str, anyway: bool) -> None:

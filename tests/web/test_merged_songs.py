@@ -1,11 +1,14 @@
 """What people see of a song that was merged into another."""
 
+import io
+import zipfile
+
 import pytest
 
 from demixer import merging, songs
 from demixer.domain import Person, Song
 from demixer.house import House
-from tests.web.visiting import Browser, a_ready_song, join
+from tests.web.visiting import FOUR, Browser, a_ready_song, join
 
 
 @pytest.fixture
@@ -15,7 +18,8 @@ def kept(ana: Person, house: House) -> Song:
 
 @pytest.fixture
 def merged(ana: Person, house: House, kept: Song) -> Song:
-    song = a_ready_song(house, ana, "Amanecer (copia)", vocals_mp3=b"merged")
+    files = {f"{name}_mp3": b"merged" for name in FOUR}
+    song = a_ready_song(house, ana, "Amanecer (copia)", **files)
     songs.keep(house, ana.id, song.id)
     merging.merge(house, song.id, kept.id)
     return song
@@ -26,6 +30,16 @@ def test_its_page_sends_on_and_its_stems_stay(browser: Browser, kept: Song, merg
     assert (sent_on.status_code, sent_on.location) == (302, f"/songs/{kept.id}")
     assert browser.get(f"/songs/{merged.id}/stems/vocals.mp3").data == b"merged"
     assert browser.get(f"/songs/{kept.id}/stems/vocals.mp3").data == b"kept"
+
+
+def test_what_is_downloaded_of_it_is_its_own_and_called_so(browser: Browser, merged: Song) -> None:
+    stem = browser.get(f"/songs/{merged.id}/stems/vocals.mp3?download=1")
+    assert "(copia)" in stem.headers["Content-Disposition"]
+    archive = browser.get(f"/songs/{merged.id}/stems.zip?format=mp3")
+    assert "(copia)" in archive.headers["Content-Disposition"]
+    with zipfile.ZipFile(io.BytesIO(archive.data)) as found:
+        (vocals,) = [name for name in found.namelist() if "vocals" in name]
+        assert found.read(vocals) == b"merged"
 
 
 def test_the_api_answers_with_the_song_that_stands(browser: Browser, kept: Song, merged: Song) -> None:
