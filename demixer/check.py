@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 from demixer import backends
-from demixer.audio import ffmpeg, sandbox
+from demixer.audio import ffmpeg, likeness, sandbox
+from demixer.audio.fingerprint import Fingerprint
 from demixer.audio.separation import findings as model
 from demixer.audio.separation.findings import Finding
+from demixer.domain import Song
 from demixer.errors import ConfigurationError, DemixerError
 from demixer.messages import sentence
 from demixer.ports import Files
@@ -45,6 +47,7 @@ def _what_is_kept(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings)
     for engine in _engines(settings):
         yield engine()
+    yield _newest_is_found(settings)
     yield _dead_letters(settings)
 
 
@@ -97,6 +100,27 @@ def _engine(name: str, url: str, open_: Callable[[str], Any], ask: Callable[[Any
     except DemixerError as error:
         return _broken(name, url, error)
     return Finding(True, f"{name} at {without_password(url)}")
+
+
+def _newest_is_found(settings: Settings) -> Finding:
+    """An index that was lost is made anew, empty, and would let every known song be separated again."""
+    try:
+        with (
+            closing(backends.open_catalogue(settings.catalogue_url)) as catalogue,
+            closing(backends.open_fingerprints(settings.catalogue_url)) as fingerprints,
+        ):
+            newest = [song for song in catalogue.songs.listed(order="newest", limit=50) if _telling(song)][:1]
+            lost = [song for song in newest if song.id not in fingerprints.candidates([song.fingerprint])]
+    except DemixerError as error:
+        return _broken("fingerprints", settings.catalogue_url, error)
+    if lost:
+        hint = "the fingerprint index lacks songs: demixer reindex --fingerprints makes it anew"
+        return Finding(False, f"song {lost[0].id} is not found by its fingerprint", hint)
+    return Finding(True, "the newest song is found by its fingerprint" if newest else "no song to look up yet")
+
+
+def _telling(song: Song) -> bool:
+    return bool(song.fingerprint) and likeness.tells(Fingerprint.from_bytes(song.fingerprint))
 
 
 def _files(settings: Settings) -> Finding:

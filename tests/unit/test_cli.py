@@ -150,6 +150,18 @@ def test_the_fingerprint_index_is_made_again_from_the_catalogue(run: Run) -> Non
         assert house.fingerprints.candidates([heard().fingerprint]) == [song_id]
 
 
+def test_check_says_that_the_fingerprint_index_was_lost(run: Run, tmp_path: Path) -> None:
+    with closing(open_house(load())) as house:
+        song_id = matched(house, sent(house)).song_id or ""
+        separated(house, tmp_path / "stems", song_id)
+        assert "ok    the newest song is found by its fingerprint" in run("check")[1]
+        house.fingerprints.remove(song_id)
+    code, out, _ = run("check")
+    assert (code, "demixer reindex --fingerprints" in out) == (1, True)
+    run("reindex", "--fingerprints")
+    assert run("check")[0] == 0
+
+
 @pytest.fixture
 def pair(run: Run, tmp_path: Path) -> list[str]:
     """Two songs with stems, of different recordings."""
