@@ -13,8 +13,8 @@ from benchmarks.matching.kinds import kinds_of
 from benchmarks.matching.making import Heard, heard
 from benchmarks.matching.sources import Song
 from demixer.audio import likeness
-from demixer.audio.fingerprint import ITEM_SECONDS, MIN_VARIETY, Fingerprint
-from demixer.audio.likeness import Kind, Likeness
+from demixer.audio.fingerprint import ITEM_SECONDS, Fingerprint
+from demixer.audio.likeness import MIN_VARIETY, Kind, Likeness
 
 OVERLAP = 0.5  # of the shorter, for a pair to count as near
 

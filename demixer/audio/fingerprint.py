@@ -24,8 +24,6 @@ _ONE_KEY_IN = 16  # "C16": about 110 keys in a song of 4 minutes
 ITEM_SECONDS = 1365 / 11_025  # a third of a frame of 4096 samples
 SHIFT_SAMPLES = 683  # at 11,025 Hz, half an item: a file printed a second time without them meets any other half way
 SHIFT_SECONDS = SHIFT_SAMPLES / 11_025
-MIN_ITEMS = 200  # 27 s
-MIN_VARIETY = 80  # different top 16 bits: tones, noise and silence have fewer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from demixer.audio.fingerprint import (
     ITEM_SECONDS,
-    MIN_ITEMS,
-    MIN_VARIETY,
     SHIFT_SECONDS,
     SILENCE,
     Fingerprint,
@@ -26,6 +24,8 @@ MOST_REPEATS = 8  # a loop's keys vote for every offset alike
 MOST_PAIRS = 1 << 22  # of equal keys: what is all alike says nothing, and takes time
 PEAKS = 5
 WINDOW = 64  # items, 7.9 s
+MIN_ITEMS = 200  # 27 s
+MIN_VARIETY = 80  # different top 16 bits: tones, noise and silence have fewer
 
 SURE_ERROR_RATE = 0.12  # one recording by the fingerprint alone
 MAX_ERROR_RATE = 0.20  # one recording, if the sound says so too; unrelated songs have 0.26 at least
