@@ -22,6 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from demixer.parent import die_with
+from tests.ports import free_port
 
 STARTED_WITHIN = 60.0  # seconds
 BUCKET = "demixer-tests"
@@ -150,12 +151,6 @@ def started(open_: Callable[[Path], Engine], folder: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _started(server: Server) -> Server:

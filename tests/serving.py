@@ -4,13 +4,14 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 START = "from demixer.settings import load; from web.server import run; run(load())"
 STARTED_WITHIN = 30.0  # seconds
@@ -77,12 +78,6 @@ def serving(data_dir: Path, start: str | None = None, **environ: str) -> Iterato
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environ(data_dir: Path, port: int, more: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from demixer.ports import SearchIndex
 from schemas.topics import all_topics
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, some_uploads, steps
 from tests.houses import Clock, house_in
-from tests.serving import free_port
+from tests.ports import free_port
 from tests.ways import sent
 
 

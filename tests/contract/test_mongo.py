@@ -22,7 +22,8 @@ from demixer.errors import ConfigurationError, Conflict, DemixerError, StorageFu
 from demixer.ports import Catalogue
 from tests.contract.catalogue import a_song, an_event, an_upload, ids
 from tests.houses import CHEAP
-from tests.servers import BIN, Engine, Server, free_port, listens
+from tests.ports import free_port
+from tests.servers import BIN, Engine, Server, listens
 
 SECRET = "correct-horse"
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import psutil
 import requests
 
 from tests import engines
+from tests.ports import free_port
 
 DEMIXER = Path(sys.executable).with_name("demixer")
 PASSWORD = "correct horse battery"
@@ -30,12 +30,6 @@ def wait_for(what: str, condition: Callable[[], T | None], *, seconds: float) ->
             return found
         time.sleep(0.05)
     raise AssertionError(f"{what}: not within {seconds:g} s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Service:

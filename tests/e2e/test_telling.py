@@ -1,8 +1,6 @@
 """What whoever runs the service is told: the same upload in the log of every process, and numbers at every port."""
 
 import json
-import os
-import socket
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,29 +10,15 @@ import requests
 
 from tests import music
 from tests.e2e.service import Service, service, wait_for
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 PROCESSES = ("web", "fingerprint", "match", "separate")
 
 
-def five_free_ports() -> int:
-    """The first. Below those that systems give to whoever asks for any, and apart from a test beside this one."""
-    bases = range(20_000 + os.getpid() % 1000 * 5, 32_000, 5)
-    return next(first for first in bases if all(is_free(first + number) for number in range(5)))
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    told = {"LOG_FORMAT": "json", "METRICS_PORT": str(five_free_ports())}
+    told = {"LOG_FORMAT": "json", "METRICS_PORT": str(free_ports(5))}
     with service(tmp_path_factory.mktemp("data"), MODEL="spleeter-2stems", DEVICE="cpu", **told) as started:
         yield started
 
