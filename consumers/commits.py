@@ -1,16 +1,16 @@
 """When what is done is committed: several at once where they come quickly, each for itself where work is long.
 
 A commit holds for all before it in its partition, and costs a round trip to the engine: more than most handlers do.
-So it may come a moment late, while there is more to do. What was not committed when a process is killed is done once
-more, as ever; it is that of a moment now.
+So it may come a moment late, while there is more to do, and so may the events that tell of what was done: they are
+published before it. What was not committed when a process is killed is done once more, as ever; it is that of a moment
+now.
 """
 
 import logging
 from collections.abc import Callable
 
-from consumers.retries import Place
 from demixer.errors import Transient
-from demixer.ports import Message, Subscription
+from demixer.ports import Message, Place, Subscription
 
 LATE_SECONDS = 0.2  # at most, after the first that waits; what a killed process did in it is done again
 ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
@@ -19,10 +19,17 @@ log = logging.getLogger(__name__)
 
 
 class Commits:
-    """Of the messages of one loop. `clock` in seconds; `together` is whether they may come late."""
+    """Of the messages of one loop. `publish` tells what they did; `clock` in seconds; `together`: late will do."""
 
-    def __init__(self, subscription: Subscription, clock: Callable[[], float], *, together: bool) -> None:
-        self._subscription, self._clock, self._together = subscription, clock, together
+    def __init__(
+        self,
+        subscription: Subscription,
+        publish: Callable[[], object],
+        clock: Callable[[], float],
+        *,
+        together: bool,
+    ) -> None:
+        self._subscription, self._publish, self._clock, self._together = subscription, publish, clock, together
         self._waiting: dict[Place, Message] = {}  # the last that is done
         self._due = self._rest_until = 0.0
 
@@ -32,7 +39,7 @@ class Commits:
 
     def holds(self, message: Message) -> bool:
         """Whether one of its partition waits: what comes after the last commit would come again."""
-        return _place(message) in self._waiting
+        return message.place in self._waiting
 
     def done(self, message: Message) -> None:
         """Now or soon. Raises `Transient` where it is now."""
@@ -40,12 +47,12 @@ class Commits:
             self.now(message)
             return
         self._due = self._due if self._waiting else self._clock() + LATE_SECONDS
-        self._waiting[_place(message)] = message
+        self._waiting[message.place] = message
 
     def now(self, message: Message) -> None:
         """With all before it. Raises `Transient`."""
-        self._subscription.commit(message)
-        self._waiting.pop(_place(message), None)
+        self._publish()
+        self._commit(message)
 
     def make(self, *, early: bool = False) -> None:
         """Those that are due, or `early` all that wait. An engine that is busy is asked again a little later."""
@@ -53,12 +60,14 @@ class Commits:
         if now < self._rest_until or not (early or now >= self._due):
             return
         try:
+            if self._waiting:
+                self._publish()
             for message in list(self._waiting.values()):
-                self.now(message)
+                self._commit(message)
         except Transient as error:
             self._rest_until = now + ENGINE_SECONDS
             log.warning("commits have to wait for %.1f s: %s", ENGINE_SECONDS, error)
 
-
-def _place(message: Message) -> Place:
-    return message.topic, message.partition
+    def _commit(self, message: Message) -> None:
+        self._subscription.commit(message)
+        self._waiting.pop(message.place, None)

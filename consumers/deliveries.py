@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from demixer.ports import Message
+from demixer.ports import Message, Place
 
 CRASHES = 5  # by an error in our own code, which the next try will most likely meet again
 DEATHS = 20  # without a word: killed from outside, which may have nothing to do with the message
@@ -41,19 +41,22 @@ class Deliveries:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[tuple[str, int], int] = {}  # by topic and partition
+        self._files: dict[Place, int] = {}
+        self._in_hand: dict[Place, Records] = {}  # as written, until the end of the message that was written down
         folder.mkdir(parents=True, exist_ok=True)
 
     def began(self, message: Message) -> Record:
         """Call before work starts. Returns what happened to this message before; until `ended` it counts as a death."""
         records = self._read(message)
         before = records.get(message.offset, NOTHING)
-        self._write(message, _with(records, message.offset, Record(before.crashes, before.deaths + 1)))
+        after = _with(records, message.offset, Record(before.crashes, before.deaths + 1))
+        self._write(message, after)
+        self._in_hand[message.place] = after
         return before
 
     def ended(self, message: Message, *, crashed: bool = False) -> None:
         """The work came to an end that we know of; `crashed` if that was an error nobody foresaw."""
-        records = self._read(message)
+        records = self._in_hand.pop(message.place, {})
         before = records.get(message.offset, NOTHING)
         after = Record(before.crashes + crashed, max(0, before.deaths - 1))
         self._write(message, _with(records, message.offset, after))
@@ -75,7 +78,7 @@ class Deliveries:
             os.pwrite(self._file(message), f"{line}\n".encode(), 0)
 
     def _file(self, message: Message) -> int:
-        place = message.topic, message.partition
+        place = message.place
         if place not in self._files:
             path = self._folder / f"{message.topic}-{message.partition}.json"
             self._files[place] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -7,12 +7,12 @@ from consumers import dead_letters, metrics, watch
 from consumers.commits import ENGINE_SECONDS, Commits
 from consumers.consumer import Consumer, Context, failure_of
 from consumers.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
-from consumers.retries import Place, Retries
+from consumers.retries import Retries
 from demixer import logs
 from demixer.domain import Event
 from demixer.errors import Transient
 from demixer.house import House
-from demixer.ports import Message
+from demixer.ports import Message, Place
 
 DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
 
@@ -55,17 +55,16 @@ class Endings:
                 return None
 
     def _commit(self, message: Message, outcome: str, commit: Callable[[Message], None]) -> float | None:
-        self._house.flush()
         try:
             commit(message)
         except Transient as error:
             return self._again(message, ENGINE_SECONDS, error)
-        self._retries.forget((message.topic, message.partition))
+        self._retries.forget(message.place)
         metrics.ended(self._consumer.name, message, outcome)
         return None
 
     def _try_again(self, message: Message, error: Transient, event: Event) -> float | None:
-        seconds = self._retries.next_wait((message.topic, message.partition), message.offset)
+        seconds = self._retries.next_wait(message.place, message.offset)
         return self._reject(message, error, event) if seconds is None else self._again(message, seconds, error)
 
     def _again(self, message: Message, seconds: float, error: Transient) -> float:
@@ -90,7 +89,7 @@ class Endings:
 
     def _write(self, message: Message, error: Exception) -> None:
         """Once in a process, however often giving up has to be tried."""
-        place = message.topic, message.partition
+        place = message.place
         if self._written.get(place) == message.offset:
             return
         letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())

@@ -22,10 +22,10 @@ from consumers.deliveries import Deliveries
 from consumers.endings import Endings, name_of
 from consumers.executors import Executor, Inline, Threads
 from consumers.outcomes import Outcome, Rejected, attempt, readable, unasked
-from consumers.retries import Place, Retries
+from consumers.retries import Retries
 from demixer.errors import DemixerError, Transient
 from demixer.house import House
-from demixer.ports import Message
+from demixer.ports import Message, Place
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of one while a retry is due
@@ -76,7 +76,7 @@ class Loop:
         self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
         self._executor = executor or (Threads(consumer.at_once, consumer.name) if consumer.at_once else Inline())
-        self._commits = Commits(self._subscription, clock, together=self._executor.immediate)
+        self._commits = Commits(self._subscription, house.flush, clock, together=self._executor.immediate)
         self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
         self._clock, self._patience = clock, patience
         self._desk = _Desk()
@@ -149,19 +149,19 @@ class Loop:
             self._start(message)
         else:
             self._subscription.pause(message)
-            self._desk.waiting[_place(message)] = message
+            self._desk.waiting[message.place] = message
 
     def _start_waiting(self) -> None:
         """The oldest first, whatever partition it came from: first come, first served. Never two of one partition."""
         for message in sorted(self._desk.waiting.values(), key=lambda message: message.time):
             if len(self._desk.running) + bool(self._helping) >= self._executor.places:
                 return
-            if _place(message) not in self._desk.running:
+            if message.place not in self._desk.running:
                 self._start_if_ours(message)
 
     def _start_if_ours(self, message: Message) -> None:
         ours = self._subscription.owns(message)
-        del self._desk.waiting[_place(message)]
+        del self._desk.waiting[message.place]
         if ours:
             self._start(message)
         else:
@@ -177,9 +177,9 @@ class Loop:
         context = Context(self._house, self._stopping.is_set, self._member)
         handle = self._consumer.handle
         future = self._executor.submit(lambda: attempt(message.value, lambda event: handle(event, context)))
-        self._desk.running[_place(message)] = _Job(message, future)
+        self._desk.running[message.place] = _Job(message, future)
         if future.done():
-            self._settle(self._desk.running[_place(message)])
+            self._settle(self._desk.running[message.place])
 
     def _settle_all(self) -> None:
         self._settle_help()
@@ -190,7 +190,7 @@ class Loop:
     def _settle(self, job: _Job) -> None:
         """Raises what the handler raised."""
         ours = self._subscription.owns(job.message)
-        del self._desk.running[_place(job.message)]
+        del self._desk.running[job.message.place]
         outcome = self._outcome(job)
         if ours:
             self._act_on(job.message, outcome)
@@ -213,7 +213,7 @@ class Loop:
         else:
             self._commits.make(early=True)  # what is done before it need not come again with it
             self._subscription.pause(message)
-            self._desk.resting[_place(message)] = self._clock() + seconds, message
+            self._desk.resting[message.place] = self._clock() + seconds, message
 
     def _go_on(self, message: Message) -> None:
         if not self._commits.holds(message):  # never paused, then
@@ -249,7 +249,3 @@ class Loop:
         self._commits.make(early=True)
         self._subscription.close()
         self._consumer.close()
-
-
-def _place(message: Message) -> Place:
-    return message.topic, message.partition

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
@@ -56,8 +58,8 @@ _speed = Histogram(
 def handling(consumer: str, event: Event, age: float) -> Iterator[None]:
     """`age` in seconds."""
     kind = _known(event.type)
-    _age.labels(consumer, kind).observe(max(0.0, age))
-    with _in_hand.labels(consumer).track_inprogress(), _seconds.labels(consumer, kind).time():
+    _child(_age, consumer, kind).observe(max(0.0, age))
+    with _child(_in_hand, consumer).track_inprogress(), _child(_seconds, consumer, kind).time():
         yield
     if "code" in event.data:
         code = event.data["code"]
@@ -65,7 +67,7 @@ def handling(consumer: str, event: Event, age: float) -> Iterator[None]:
 
 
 def ended(consumer: str, message: Message, outcome: str) -> None:
-    _messages.labels(consumer, _known(message.headers.get("type", "")), outcome).inc()
+    _child(_messages, consumer, _known(message.headers.get("type", "")), outcome).inc()
 
 
 def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
@@ -76,6 +78,12 @@ def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
 def told() -> tuple[str, bytes]:
     """The media type, and what Prometheus reads."""
     return CONTENT_TYPE, exposition(REGISTRY)
+
+
+@cache
+def _child(metric: Any, *labels: str) -> Any:
+    """Of a bounded number of labels; looking one up takes longer than counting."""
+    return metric.labels(*labels)
 
 
 def _known(kind: str) -> str:

@@ -3,11 +3,11 @@
 import random
 from collections.abc import Callable
 
+from demixer.ports import Place
+
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
 DOUBLINGS = 16  # beyond the longest wait; more would be a number that is too large for a float
-
-Place = tuple[str, int]  # topic, partition
 
 
 class Retries:

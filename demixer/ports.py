@@ -19,6 +19,9 @@ from demixer.domain import Event, Person, Separation, SeparationState, Song, Upl
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
+Place = tuple[str, int]  # topic, by its plain name, and partition
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Something to publish: bytes under a key. Records with the same key keep their order."""
@@ -36,6 +39,10 @@ class Message(Record):
     partition: int
     offset: int
     time: datetime
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
 
 
 class Subscription(Protocol):

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from demixer.domain import Event
 from demixer.errors import BadEvent
@@ -63,8 +63,14 @@ def _from_envelope(envelope: dict[str, Any]) -> Event:
 def _check(event_type: str, version: int, data: object) -> None:
     try:
         validator(event_type, version).validate(data)
-    except ValidationError as error:
-        raise BadEvent(type=event_type, version=version, reason=f"{error.json_path}: {error.message}"[:500]) from error
+    except ValueError as error:  # it does not fit, or is nothing that JSON can carry
+        raise BadEvent(type=event_type, version=version, reason=_reason(error)[:500]) from error
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return f"{'.'.join(map(str, error.instance_path)) or 'data'}: {error.message}"
 
 
 @cache

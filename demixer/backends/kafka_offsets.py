@@ -6,8 +6,8 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
 
 from demixer.backends.kafka_client import ANSWER_SECONDS, Cluster, Trouble, translated, translation
+from demixer.ports import Place
 
-Place = tuple[str, int]  # topic, by its plain name, and partition
 Places = Mapping[Place, int]  # with an offset each
 
 

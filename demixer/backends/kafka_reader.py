@@ -12,8 +12,7 @@ from confluent_kafka import Message as Raw
 
 from demixer.backends.kafka_client import Cluster, Trouble
 from demixer.backends.kafka_lines import Line, oldest
-from demixer.backends.kafka_offsets import Place
-from demixer.ports import Message
+from demixer.ports import Message, Place
 
 BATCH = 100  # messages taken over from librdkafka at once
 
@@ -45,15 +44,15 @@ class Reader(ABC):
         return message
 
     def pause(self, message: Message) -> None:
-        if line := self._lines.get(place(message)):
+        if line := self._lines.get(message.place):
             line.paused = True
 
     def resume(self, message: Message) -> None:
-        if line := self._lines.get(place(message)):
+        if line := self._lines.get(message.place):
             line.paused = False
 
     def owns(self, message: Message) -> bool:
-        return place(message) in self._lines
+        return message.place in self._lines
 
     @property
     def closed(self) -> bool:
@@ -100,7 +99,7 @@ class Reader(ABC):
         error = raw.error()
         if error is not None:
             self._note(error, raw)
-        elif line := self._lines.get(place(message := _message(self._cluster, raw))):
+        elif line := self._lines.get((message := _message(self._cluster, raw)).place):
             line.put(message)
 
     def _note(self, error: KafkaError, raw: Raw) -> None:
@@ -117,10 +116,6 @@ class Reader(ABC):
     def _partition(self, place: Place, offset: int = OFFSET_INVALID) -> TopicPartition:
         topic, number = place
         return TopicPartition(self._cluster.name(topic), number, offset)
-
-
-def place(message: Message) -> Place:
-    return message.topic, message.partition
 
 
 def raw_place(cluster: Cluster, raw: Raw) -> Place:

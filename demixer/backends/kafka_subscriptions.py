@@ -11,10 +11,10 @@ from confluent_kafka import Message as Raw
 from demixer.backends import kafka_reader
 from demixer.backends.kafka_client import ANSWER_SECONDS, Cluster, Trouble, translated
 from demixer.backends.kafka_lines import Line
-from demixer.backends.kafka_offsets import Offsets, Place, place_of
-from demixer.backends.kafka_reader import Reader, place, raw_place
+from demixer.backends.kafka_offsets import Offsets, place_of
+from demixer.backends.kafka_reader import Reader, raw_place
 from demixer.errors import Transient
-from demixer.ports import Message
+from demixer.ports import Message, Place
 
 LOOK_SECONDS = 0.05  # of one poll while something is expected
 FIRST_STEP_SECONDS = 0.0005  # of the wait for the answer to a commit, which takes a millisecond
@@ -113,10 +113,10 @@ class Membership(Reader):
         return super().poll(timeout)
 
     def commit(self, message: Message) -> None:
-        line = self._lines.get(place(message))
+        line = self._lines.get(message.place)
         if line is None or not self._alive() or not line.covers(message.offset):
             return
-        error = self._committed(self._partition(place(message), message.offset + 1))
+        error = self._committed(self._partition(message.place, message.offset + 1))
         if error is None:
             line.done(message.offset)
         else:
@@ -124,7 +124,7 @@ class Membership(Reader):
 
     def resume(self, message: Message) -> None:
         super().resume(message)
-        if line := self._lines.get(place(message)):
+        if line := self._lines.get(message.place):
             line.rewind()
 
     def owns(self, message: Message) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from demixer.backends import sqlite_groups as groups
 from demixer.backends.sqlite import Database
-from demixer.backends.sqlite_groups import Member, Place
+from demixer.backends.sqlite_groups import Member
 from demixer.backends.sqlite_subscriptions import Browser, Membership
-from demixer.ports import Record
+from demixer.ports import Place, Record
 
 MIGRATIONS = (
     """

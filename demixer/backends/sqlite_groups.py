@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from demixer.ports import Place
+
 BEAT_SECONDS = 2.0
 LIFE_SECONDS = 13.0  # plus one beat until the others notice: within the 15 s that the port promises
 
@@ -29,8 +31,6 @@ CREATE TABLE offsets (
     PRIMARY KEY (in_group, topic, partition)
 ) WITHOUT ROWID;
 """
-
-Place = tuple[str, int]  # topic, partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from demixer.backends import sqlite_groups as groups
 from demixer.backends.sqlite import Database
-from demixer.backends.sqlite_groups import Member, Place
-from demixer.ports import Message
+from demixer.backends.sqlite_groups import Member
+from demixer.ports import Message, Place
 
 LOOK_SECONDS = 0.025  # between two looks for something new: what a waiting consumer adds to the latency of an event
 
@@ -32,10 +32,10 @@ class Reader(ABC):
             timeout -= LOOK_SECONDS
 
     def pause(self, message: Message) -> None:
-        self._paused.add(_place(message))
+        self._paused.add(message.place)
 
     def resume(self, message: Message) -> None:
-        self._paused.discard(_place(message))
+        self._paused.discard(message.place)
         self._quiet = None
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Browser(Reader):
         pass
 
     def owns(self, message: Message) -> bool:
-        return _place(message) in self._positions
+        return message.place in self._positions
 
     def close(self) -> None:
         self._positions = {}
@@ -95,20 +95,20 @@ class Membership(Reader):
         self._closed = False
 
     def commit(self, message: Message) -> None:
-        place = _place(message)
+        place = message.place
         with self._database.write() as connection:
             if groups.commit(connection, self._me, place, message.offset + 1):
                 self._committed[place] = groups.next_offset(connection, self._me.group, place)
 
     def resume(self, message: Message) -> None:
         super().resume(message)
-        place = _place(message)
+        place = message.place
         if place in self._positions:
             self._positions[place] = self._committed[place]
 
     def owns(self, message: Message) -> bool:
         with self._database.snapshot() as connection:
-            return groups.holds(connection, self._me, _place(message))
+            return groups.holds(connection, self._me, message.place)
 
     def close(self) -> None:
         if not self._closed:
@@ -148,10 +148,6 @@ class Membership(Reader):
             for place, position in self._positions.items()
             if place not in self._paused and position == self._committed[place]
         }
-
-
-def _place(message: Message) -> Place:
-    return message.topic, message.partition
 
 
 def _message(row: sqlite3.Row) -> Message:

@@ -16,12 +16,16 @@ class Log:
 
     def __init__(self) -> None:
         self.committed: list[tuple[int, int]] = []  # partition, offset
+        self.published_before: list[int] = []  # how many commits had been made when the effects were told
         self.busy = False
 
     def commit(self, message: Message) -> None:
         if self.busy:
             raise Transient
         self.committed.append((message.partition, message.offset))
+
+    def publish(self) -> None:
+        self.published_before.append(len(self.committed))
 
 
 class Seconds:
@@ -38,7 +42,7 @@ def message(partition: int, offset: int) -> Message:
 
 def commits(*, together: bool = True) -> tuple[Commits, Log, Seconds]:
     log, clock = Log(), Seconds()
-    return Commits(log, clock, together=together), log, clock  # type: ignore[arg-type]
+    return Commits(log, log.publish, clock, together=together), log, clock  # type: ignore[arg-type]
 
 
 def test_long_work_is_committed_at_once() -> None:
@@ -61,6 +65,19 @@ def test_what_is_quick_is_committed_together_a_moment_late() -> None:
     made.make()
     assert log.committed == [(0, 2), (1, 2)]
     assert not made
+
+
+def test_what_was_done_is_told_before_it_is_committed_once_for_all_that_wait() -> None:
+    made, log, clock = commits()
+    for offset in range(3):
+        made.done(message(0, offset))
+        made.done(message(1, offset))
+    made.make()
+    assert log.published_before == []
+    clock.now += LATE_SECONDS
+    made.make()
+    made.now(message(0, 3))
+    assert log.published_before == [0, 2]
 
 
 def test_nothing_waits_while_there_is_nothing_to_do() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, meta
 
 from demixer import facts
 from demixer.domain import Comparison, Event, Failure, Finding, Heard, Match, Separation, Song, Tags, Upload
@@ -110,7 +110,7 @@ def test_no_type_is_in_two_topics() -> None:
 @pytest.mark.parametrize("path", SCHEMAS, ids=named)
 def test_every_schema_is_one_and_says_what_it_is(path: Path) -> None:
     schema = json.loads(path.read_text())
-    Draft202012Validator.check_schema(schema)
+    meta.validate(schema)
     assert schema["title"] == f"{path.parent.name} {path.stem}"
     assert schema["description"]
 
@@ -193,6 +193,7 @@ def changed(**changes: Any) -> bytes:
         changed(data={"upload_id": "", "attempt": 1}),
         changed(data={"upload_id": "u", "attempt": 0}),
         changed(data={"upload_id": "u", "attempt": "1"}),
+        changed(data={"upload_id": "u", "attempt": float("nan")}),
         b"[" * 100_000,
     ],
 )
