@@ -11,18 +11,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.audio.fingerprint import (
-    ITEM_SECONDS,
-    SHIFT_SECONDS,
-    SILENCE,
-    Fingerprint,
-    Items,
-)
+from demixer.audio.fingerprint import ITEM_SECONDS, SHIFT_SECONDS, SILENCE, Fingerprint, Items
+from demixer.audio.offsets import keys_of
 
-TOP_BITS = 20  # what must agree for two items to vote for an offset
-MOST_REPEATS = 8  # a loop's keys vote for every offset alike
-MOST_PAIRS = 1 << 22  # of equal keys: what is all alike says nothing, and takes time
-PEAKS = 5
+PEAKS = 5  # offsets that are looked at, and those beside them
 WINDOW = 64  # items, 7.9 s
 MIN_ITEMS = 200  # 27 s
 MIN_VARIETY = 80  # different top 16 bits: tones, noise and silence have fewer
@@ -87,31 +79,31 @@ _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
 
 def _in_phase(song: Fingerprint, file: Fingerprint, shift: float) -> Likeness:
-    offsets, votes = _likely_offsets(song.items, file.items)
-    if not offsets:
+    votes = keys_of(file).votes(song.items)
+    peaks = [_aligned(song.items, file.items, offset) for offset in votes.likeliest(PEAKS)]
+    if not peaks:
         return NOTHING_IN_COMMON
-    near = {offset + step for offset in offsets for step in (-1, 0, 1)}
-    candidates = [_aligned(song.items, file.items, offset) for offset in sorted(near, key=abs)]
-    best = max(candidates, key=lambda one: len(one.errors) * (0.5 - one.error_rate))
-    aligned = max(votes.get(best.offset + step, 0) for step in (-1, 0, 1))
+    best = _likest([one for peak in [_likest(peaks)] for one in (peak, *_beside(peak))])
     found = Likeness(
         bit_error_rate=best.error_rate,
         overlap=len(best.errors) / max(1, min(len(song.items), len(file.items))),
         offset=shift - best.offset * ITEM_SECONDS,
     )
-    if best.variety < MIN_VARIETY or aligned < MIN_VOTES * best.variety:
+    variety = best.variety
+    if variety < MIN_VARIETY or votes.near(best.offset) < MIN_VOTES * variety:
         return found
     strictness = min(1.0, _by_chance(song.items, file.items) / USUAL_CHANCE)
     found = replace(found, coverage=best.coverage(strictness))
-    return replace(found, kind=_kind(found, best, candidates, strictness))
+    return replace(found, kind=_kind(found, best, peaks, strictness))
 
 
-def _kind(found: Likeness, best: "_Alignment", candidates: "Sequence[_Alignment]", strictness: float) -> Kind:
+def _kind(found: Likeness, best: "_Alignment", peaks: "Sequence[_Alignment]", strictness: float) -> Kind:
     """`strictness`: 0 to 1, the share of the usual error rates that is allowed."""
     long_enough = len(best.errors) >= MIN_ITEMS
     if long_enough and found.bit_error_rate <= MAX_ERROR_RATE * strictness and found.coverage >= MIN_COVERAGE:
         whole = best.missing <= MAX_MISSING and best.extra <= MAX_EXTRA
         return Kind.SAME if whole else Kind.EDIT
+    candidates = [one for peak in peaks for one in (peak, *_beside(peak))]
     if _explained(candidates, EDIT_WINDOW_ERROR_RATE * strictness) >= EDIT_COVERAGE:
         return Kind.EDIT
     alike = found.overlap >= 0.5 and found.bit_error_rate <= VERSION_ERROR_RATE * strictness
@@ -134,7 +126,7 @@ class _Alignment:
 
     @property
     def error_rate(self) -> float:
-        return float(self.errors.mean()) / 32 if len(self.errors) else 1.0
+        return int(self.errors.sum()) / 32 / len(self.errors) if len(self.errors) else 1.0
 
     def coverage(self, strictness: float) -> float:
         """Share of windows that agree: a verse cut out or replaced shows here, not in the mean."""
@@ -179,31 +171,6 @@ def _sounding(items: Items) -> float:
     return float((items != SILENCE).sum()) * ITEM_SECONDS
 
 
-def _likely_offsets(song: Items, file: Items) -> tuple[list[int], dict[int, int]]:
-    """The offsets that most pairs of equal keys agree on, and how many pairs each offset has."""
-    song_at, song_keys = _telling_keys(song)
-    file_at, file_keys = _telling_keys(file)
-    left = np.searchsorted(file_keys, song_keys, side="left")
-    count = np.searchsorted(file_keys, song_keys, side="right") - left
-    if count.sum() > MOST_PAIRS:
-        return [], {}
-    nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    offsets = np.repeat(song_at, count) - file_at[np.repeat(left, count) + nth]
-    values, votes = np.unique(offsets, return_counts=True)
-    top = np.argsort(-votes, kind="stable")[:PEAKS]
-    return [int(value) for value in values[top]], dict(zip(values.tolist(), votes.tolist(), strict=True))
-
-
-def _telling_keys(items: Items) -> tuple[NDArray[np.intp], Items]:
-    """Positions and top bits of the items that say something about where they are, in the order of these bits."""
-    order = np.argsort(items)
-    keys = items[order] >> np.uint32(32 - TOP_BITS)
-    begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    repeats = np.diff(begins, append=len(keys))
-    telling = (np.repeat(repeats, repeats) <= MOST_REPEATS) & (items[order] != SILENCE)
-    return order[telling], keys[telling]
-
-
 def _by_chance(song: Items, file: Items) -> float:
     """The bit error rate to expect of items that have nothing to do with each other: noises are much alike anywhere."""
     ours, theirs = _set_bits(song), _set_bits(file)
@@ -221,3 +188,11 @@ def _aligned(song: Items, file: Items, offset: int) -> _Alignment:
     length = max(0, min(len(song) - left, len(file) - right))
     errors = np.bitwise_count(song[left : left + length] ^ file[right : right + length])
     return _Alignment(song, file, offset, errors)
+
+
+def _beside(one: _Alignment) -> list[_Alignment]:
+    return [_aligned(one.song, one.file, one.offset + step) for step in (-1, 1)]
+
+
+def _likest(alignments: Sequence[_Alignment]) -> _Alignment:
+    return max(alignments, key=lambda one: len(one.errors) * (0.5 - one.error_rate))
