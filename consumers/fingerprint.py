@@ -1,6 +1,7 @@
 """`fingerprint`: a received file is decoded once, and its tags and cover are read; or it is refused, with why."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -45,8 +46,10 @@ def handle(event: Event, context: Context) -> None:
 
 def listen(house: House, upload: Upload, path: Path) -> Heard:
     """Raises `Refused` as `demixer.audio.examine.examine` does."""
-    found = examine(path, max_minutes=house.settings.max_minutes)
-    said = tags.read(path, upload.filename)
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(tags.read, path, upload.filename)
+        found = examine(path, max_minutes=house.settings.max_minutes)
+    said = reading.result()
     phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
     return Heard(
         duration=found.duration_s,
