@@ -7,7 +7,7 @@ SERVED := kafka_ mongo elastic_ s3_
 CHROMAPRINT := web/static/packages/chromaprint/dist/chromaprint.wasm
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast test-engines test-compose secrets lint format translations docs benchmarks clean
+.PHONY: help install run check test test-fast test-engines test-contracts test-compose secrets lint format translations docs benchmarks clean
 
 help: ## print this
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,8 +48,13 @@ test-engines: $(VENV)/installed-dev ## the web, consumers and end-to-end suites 
 test-fast: $(VENV)/installed-dev ## the inner loop: what takes seconds and needs no server
 	$(PYTEST) -n 2 -m "not slow" $(SERVED:%=--ignore-glob='tests/contract/test_%*.py')
 
-test-compose: $(VENV)/installed-dev ## the same on the real engines of docker-compose.yml; needs Docker
-	docker/test-compose $(MAKE) test-engines
+test-contracts: $(VENV)/installed-dev ## the contracts, and what has engines of its own: where TEST_KAFKA and the like name some, on those
+	$(PYTEST) -n 2 -m "not slow" tests/contract
+	$(PYTEST) -m slow tests/contract
+	$(PYTEST) -m own_servers tests/e2e
+
+test-compose: $(VENV)/installed-dev ## both on the real engines of docker-compose.yml; needs Docker
+	docker/test-compose $(MAKE) test-engines test-contracts
 
 secrets: ## make the passwords of docker-compose.yml, once, into docker/secrets
 	@docker/make-secrets

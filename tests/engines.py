@@ -2,13 +2,14 @@
 
 Every folder is an installation of its own. On servers that means namespaces of its own, found again by the folder, so
 that a house may be closed and opened again. Databases are kept and emptied between tests: making their indexes takes
-longer.
+longer. Topics are deleted.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from demixer.backends.kafka_client import cluster_of
 from tests import servers
 
 QUICK_GROUPS = "session.timeout.ms=3000&heartbeat.interval.ms=300&fetch.wait.max.ms=50"  # so that tests need not wait
@@ -37,6 +38,7 @@ class Servers:
         for folder in self._urls.keys() - before:
             urls = self._urls.pop(folder)
             _empty(urls["catalogue_url"])
+            _delete_topics(urls["events_url"])
             self._emptied.append(urls["catalogue_url"])
 
     def _new(self) -> dict[str, str]:
@@ -86,3 +88,14 @@ def _empty(url: str) -> None:
         for name in database.list_collection_names():
             if name != "migrations":
                 database[name].delete_many({})
+
+
+def _delete_topics(url: str) -> None:
+    """Brokers keep something in memory, and open files, for every partition there is; a test makes up to 26."""
+    from confluent_kafka.admin import AdminClient
+
+    cluster = cluster_of(url)
+    admin = AdminClient({"bootstrap.servers": cluster.properties["bootstrap.servers"]})
+    names = [name for name in admin.list_topics(timeout=10).topics if name.startswith(cluster.name(""))]
+    for deleted in admin.delete_topics(names).values() if names else ():
+        deleted.result(10)

@@ -14,12 +14,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import yaml
 
 from consumers import registry
 from demixer import settings
+from tests.contract.kafka_worlds import IMPATIENT
+from tests.engines import QUICK_GROUPS
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -105,6 +108,12 @@ def test_no_service_has_more_rights_than_it_needs(name: str) -> None:
     assert "privileged" not in service
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_starts_as_the_user_it_runs_as(name: str) -> None:
+    """An image that starts as root to change to another user would need rights that it does not have here."""
+    assert re.fullmatch(r"[1-9]\d*:\d+", ENGINES[name]["user"])
+
+
 def test_engines_are_on_a_network_without_a_way_out_and_only_the_web_is_published() -> None:
     assert COMPOSE["networks"]["engines"] == {"internal": True}
     assert {name for name, service in ENGINES.items() if service["networks"] != ["engines"]} == set()
@@ -163,6 +172,13 @@ def test_an_override_changes_only_services_that_are_there(path: Path) -> None:
     assert set(override.get("networks", ())) <= set(COMPOSE["networks"])
 
 
+def test_the_brokers_of_the_tests_take_members_as_impatient_as_the_tests_are() -> None:
+    kafka = yaml.safe_load((DOCKER / "compose.test.yml").read_text())["services"]["kafka"]["environment"]
+    least = int(kafka["KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS"])
+    for options in (QUICK_GROUPS, IMPATIENT):
+        assert least <= int(dict(parse_qsl(options))["session.timeout.ms"])
+
+
 # --- docker/make-secrets --------------------------------------------------------------------------------------------
 
 
@@ -181,6 +197,7 @@ def test_secrets_are_random_ours_alone_and_made_once(tmp_path: Path) -> None:
     before = {path.name: path.read_text() for path in one.iterdir()}
     assert all(before[path.name] != path.read_text() for path in two.iterdir())
     assert oct(one.stat().st_mode & 0o777) == "0o700"
+    assert {oct(path.stat().st_mode & 0o777) for path in one.iterdir()} == {"0o444"}  # engines have users of their own
     make_secrets(tmp_path / "one")
     assert {path.name: path.read_text() for path in one.iterdir()} == before
 

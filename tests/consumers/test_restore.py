@@ -1,0 +1,226 @@
+"""What docs/operations.md says of backing up and restoring: a copy made while the service runs, and all else lost."""
+
+import hashlib
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from consumers import fingerprint, index, match, separate, sweep
+from consumers.consumer import Consumer
+from demixer import cli, facts, fingerprinting, separations, uploads
+from demixer.audio.separation.separate import Made
+from demixer.domain import Failure, Separation, Status, Upload
+from demixer.house import House
+from schemas.topics import all_topics
+from tests import audio_samples, music
+from tests.consumers.driving import drained, letters
+from tests.consumers.test_replay import found, song_file
+from tests.houses import START, Clock, a_person, house_in
+from tests.ways import MODEL, STEMS, bytes_of, now, sent, separation_of, song_of, without_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.embedded]
+DATABASES = ("catalogue.db", "accounts.db")
+INDEX, LOG = "catalogue-fingerprints.db", "events.db"
+SMOOTH = np.full(64, 1 / 64)  # below 700 Hz, about
+MINUTES = 3  # until what was open is announced again
+Ways = Mapping[str, Upload]
+Run = Callable[..., tuple[int, str]]
+
+
+class LowAndHigh:
+    """A separation into what is low and what is high: sound, so that other files can be compared with it."""
+
+    def separate(self, source: Path, folder: Path, model: str, **_: Callable[..., object]) -> Made:
+        whole = music.decoded(source)
+        low = np.stack([np.convolve(side, SMOOTH, mode="same") for side in whole]).astype(np.float32)
+        for stem, sound in zip(STEMS, (low, whole - low), strict=True):
+            audio_samples.write(folder / f"{stem.name}.flac", sound)
+            for other in ("mp3", "json"):
+                (folder / f"{stem.name}.{other}").write_bytes(b"")
+        return Made(model=model, parameters=model, device="CPU", duration=9.0, gain=1.0, stems=STEMS)
+
+    def close(self) -> None:
+        pass
+
+
+def everybody(house: House) -> Sequence[Consumer]:
+    worker = separate.consumer(house, LowAndHigh(), wait=lambda seconds: None)
+    return fingerprint.consumer(house), match.consumer(house, lambda: MODEL), worker, index.consumer(house)
+
+
+def go_on(house: House, clock: Clock, minutes: int = MINUTES) -> None:
+    """Everybody, with sweep, for so long."""
+    timer = sweep.timer(house, clock.monotonic)
+    for _ in range(minutes * 4):
+        timer._run_once()
+        drained(house, clock, *everybody(house))
+        clock.advance(15)
+
+
+def statuses(house: House, ways: Ways) -> dict[str, Status]:
+    return {name: uploads.view(house, now(house, upload)).status for name, upload in ways.items()}
+
+
+# --- the service that is lost -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The clock goes on; `copy` is what is left. `ways` are the uploads that the copy of the catalogue knows."""
+
+    clock: Clock
+    copy: Path
+    ways: Ways
+    token: str
+    long: Sequence[bytes]  # files of the song that was ready: another one than was sent, and the one of `twin`
+    late: bytes  # of a song that came when the catalogue had been copied
+    stem: bytes
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    folder, clock = tmp_path_factory.mktemp("lost"), Clock()
+    with house_in(folder / "data", clock) as house:
+        lost = backed_up(house, clock, folder)
+    shutil.rmtree(folder / "data")
+    return lost
+
+
+def backed_up(house: House, clock: Clock, folder: Path) -> Lost:
+    """The catalogue was copied with an upload at every step, the files when all of those had been ready for a while."""
+    a_person(house)
+    token = house.accounts.create_token("ana@example.com", START)
+    copy, ways, late = folder / "copy", live(house, clock, folder), song_file(folder, 8)
+    back_up(house, copy, *DATABASES, INDEX)
+    sent(house, "zoe", late)
+    go_on(house, clock)
+    assert set(statuses(house, ways).values()) == {Status.READY}
+    assert now(house, ways["twin"]).song_id == now(house, ways["ready"]).song_id
+    shutil.copytree(house.settings.data_dir / "files", copy / "files")
+    back_up(house, copy, LOG)
+    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(house, ways["ready"])
+    return Lost(clock=clock, copy=copy, ways=ways, token=token, long=long, late=late, stem=stem)
+
+
+def live(house: House, clock: Clock, folder: Path) -> Ways:
+    """An upload that is ready, and one at each step on the way there; `twin` is another file of the one that is."""
+    ways = {"ready": sent(house, data=long_file(folder / "long.flac"))}
+    drained(house, clock, *everybody(house))
+    for seed, name in enumerate(("running", "queued"), 2):
+        ways[name] = sent(house, data=song_file(folder, seed))
+    drained(house, clock, *everybody(house)[:2])
+    assert separations.begin(house, facts.separation_requested(separation(house, ways["running"])), "CPU", "gone-1")
+    ways["fingerprinted"] = sent(house, data=song_file(folder, 4))
+    drained(house, clock, *everybody(house)[:1])
+    for seed, name in enumerate(("fingerprinting", "received"), 5):
+        ways[name] = sent(house, data=song_file(folder, seed))
+    fingerprinting.begin(house, facts.upload_received(ways["fingerprinting"]))
+    ways["twin"] = sent(house, data=long_file(folder / "long.mp3"))
+    ways["untold"] = sent(without_log(house), data=song_file(folder, 7))
+    return ways
+
+
+def separation(house: House, upload: Upload) -> Separation:
+    return separation_of(house, song_of(house, now(house, upload).song_id).separation_id)
+
+
+def stem_of(house: House, upload: Upload) -> bytes:
+    return bytes_of(house, f"{separation(house, upload).folder}/vocals.flac")
+
+
+def long_file(path: Path) -> bytes:
+    """Long enough that its sound is recognised in other formats."""
+    sound = audio_samples.music(40.0, seed=1)
+    return audio_samples.write(path, sound, "-metadata", "title=Long song").read_bytes()
+
+
+def back_up(house: House, copy: Path, *names: str) -> None:
+    """`sqlite3 NAME ".backup COPY"`, of each, while the house is open."""
+    copy.mkdir(exist_ok=True)
+    for name in names:
+        source, target = sqlite3.connect(house.settings.data_dir / name), sqlite3.connect(copy / name)
+        with closing(source), closing(target):
+            source.backup(target)
+
+
+# --- the one that is restored -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`demixer` on the restored folder: exit code and output."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODEL", MODEL)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = cli.run_command(arguments)
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def put_back(lost: Lost, folder: Path, *left_out: str) -> None:
+    shutil.copytree(lost.copy, folder / "data", ignore=shutil.ignore_patterns(*left_out))
+
+
+@pytest.mark.parametrize("log", ["empty", "newer", "read from its beginning"])
+def test_what_was_ready_is_there_and_what_was_open_ends(lost: Lost, run: Run, tmp_path: Path, log: str) -> None:
+    put_back(lost, tmp_path, *([LOG] if log == "empty" else []))
+    assert run("topics", "create")[0] == 0
+    assert run("reindex") == (0, "The search index holds 1 songs.\n")
+    code, out = run("check")
+    assert (code, "the newest song is found by its fingerprint" in out) == (0, True), out
+    with house_in(tmp_path / "data", lost.clock) as house:
+        what_was_ready_is_there(house, lost)
+        if log == "read from its beginning":
+            drained(house, lost.clock, *(replace(each, name=f"{each.name}-again") for each in everybody(house)))
+        go_on(house, lost.clock)
+        what_was_open_has_ended(house, lost)
+        what_came_too_late_is_sent_again(house, lost)
+        assert [letters(house, topic) for topic in all_topics()] == [[]] * len(all_topics())
+
+
+def what_was_ready_is_there(house: House, lost: Lost) -> None:
+    ana, ready = house.accounts.by_token(lost.token), lost.ways["ready"]
+    assert ana is not None
+    assert ana.email == "ana@example.com"
+    assert found(house, "long") == [now(house, ready).song_id]
+    assert stem_of(house, ready) == lost.stem
+    assert statuses(house, lost.ways)["ready"] is Status.READY
+    again = sent(house, "berta", lost.long[0])
+    drained(house, lost.clock, *everybody(house))
+    assert uploads.view(house, now(house, again)).matched
+    assert now(house, again).song_id == now(house, ready).song_id
+
+
+def what_was_open_has_ended(house: House, lost: Lost) -> None:
+    """The file of one was thrown away, for its song was here, before the files were copied."""
+    assert statuses(house, lost.ways) == {name: Status.FAILED if name == "twin" else Status.READY for name in lost.ways}
+    assert now(house, lost.ways["twin"]).failure == Failure("file-gone")
+    for name in lost.ways.keys() - {"twin"}:
+        assert stem_of(house, lost.ways[name])
+
+
+def what_came_too_late_is_sent_again(house: House, lost: Lost) -> None:
+    assert house.catalogue.songs.by_file(hashlib.sha256(lost.late).hexdigest()) is None
+    again = {"late": sent(house, "zoe", lost.late), "twin": sent(house, "ana", lost.long[1])}
+    drained(house, lost.clock, *everybody(house))
+    assert statuses(house, again) == {"late": Status.READY, "twin": Status.READY}
+    assert now(house, again["twin"]).song_id == now(house, lost.ways["ready"]).song_id
+
+
+def test_a_copy_without_the_fingerprint_index_is_told_of_and_mended(lost: Lost, run: Run, tmp_path: Path) -> None:
+    put_back(lost, tmp_path, LOG, INDEX)
+    code, out = run("check")
+    assert (code, "demixer reindex --fingerprints" in out) == (1, True)
+    assert run("reindex", "--fingerprints")[0] == 0
+    assert run("check")[0] == 0
+    with house_in(tmp_path / "data", lost.clock) as house:
+        what_was_ready_is_there(house, lost)
