@@ -14,6 +14,8 @@ from tests.audio_samples import Samples
 from tests.consumers.bringing import SIXTEEN, Catalogue, song
 from tests.houses import Clock, house_in
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def catalogue(house: House, clock: Clock, tmp_path: Path) -> Catalogue:

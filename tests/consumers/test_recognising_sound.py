@@ -18,6 +18,8 @@ from tests.houses import Clock
 from tests.unit.audio.test_mix import Parts, mixed, parts_of
 from tests.ways import MODEL, now, sent
 
+pytestmark = pytest.mark.thorough
+
 
 class KnowsTheParts:
     """A separation that finds exactly what the song was made of."""
