@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from demixer.errors import ConfigurationError, Transient
 
@@ -31,15 +31,24 @@ DEFAULTS = {
     "enable.metrics.push": "false",  # unasked; and clients run in circles where a broker answers it badly
     "topic.metadata.refresh.interval.ms": "60000",  # how long until partitions that were added are seen
 }
+DURABLE = {"enable.idempotence": "true", "acks": "all"}  # what is published: once, in order, by all in-sync replicas
 OURS = ("static.membership", "replication.factor")
 RESERVED = (
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
     "group.instance.id",
+    "group.protocol",
     "enable.auto.commit",
+    "auto.commit.enable",
     "partition.assignment.strategy",
     "auto.offset.reset",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "transactional.id",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
 )
 SECRET = re.compile(r"password|secret|\.pem$|oauthbearer\.config")
 
@@ -182,10 +191,11 @@ def _choice(options: Mapping[str, str], name: str, choices: Mapping[str, bool], 
 
 
 def _try_out(cluster: Cluster) -> None:
-    """librdkafka checks names and values, and reads certificates, when a client is made; this one has no brokers."""
-    properties = cluster.properties_with({}, Trouble("settings"), group_id="check", bootstrap_servers="")
+    """librdkafka checks names and values, and reads certificates, when a client is made; these have no brokers."""
+    properties = cluster.properties_with({}, Trouble("settings"), bootstrap_servers="")
     try:
-        Consumer(properties).close()
+        Consumer({**properties, "group.id": "check"}).close()
+        Producer({**properties, **DURABLE})
     except (KafkaException, ValueError, TypeError) as error:
         what = error.args[0]
         raise _wrong(what.str() if isinstance(what, KafkaError) else str(what)) from error

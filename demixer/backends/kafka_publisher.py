@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from demixer.backends.kafka_client import ANSWER_SECONDS, Cluster, Trouble
+from demixer.backends.kafka_client import ANSWER_SECONDS, DURABLE, Cluster, Trouble
 from demixer.errors import DemixerError, Transient
 from demixer.ports import Record
 
@@ -106,8 +106,8 @@ class _Outlet:
         with self._lock:
             if self._served is None:
                 timeout = str(round(ANSWER_SECONDS * 1000))
-                fixed = {"enable_idempotence": "true", "acks": "all", "message_timeout_ms": timeout}
-                self._served = _Served(Producer(self._cluster.properties_with(PROPERTIES, self._trouble, **fixed)))
+                properties = self._cluster.properties_with(PROPERTIES, self._trouble, message_timeout_ms=timeout)
+                self._served = _Served(Producer({**properties, **DURABLE}))
             return self._served
 
     def _drop(self, served: "_Served") -> None:

@@ -1,3 +1,4 @@
+import itertools
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +9,15 @@ from consumers import index, match
 from consumers.consumer import Consumer
 from demixer import facts, fingerprinting, songs, uploads
 from demixer.audio.separation import models
-from demixer.domain import Event, Failure, Status, Tags, UploadState
+from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, UploadState
 from demixer.errors import StorageFull
 from demixer.house import House
 from search.elastic import ElasticSearch
 from tests import servers
 from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
+from tests.consumers.killing import killed
 from tests.houses import Clock, published
-from tests.ways import MODEL, fingerprint_event, fingerprinted, heard, matched, now, sent, separated, song_of
+from tests.ways import MODEL, fingerprint_event, fingerprinted, heard, keys, matched, now, sent, separated, song_of
 
 
 def matcher(house: House) -> Consumer:
@@ -144,3 +146,80 @@ def test_nonsense_in_a_topic_stops_nobody(house: House, clock: Clock, topic: str
     drained(house, clock, matcher(house), index.consumer(house))
     assert now(house, upload).state is UploadState.JOINED
     assert [letter.value for letter in letters(house, topic)] == [b"nonsense"]
+
+
+# --- killed in the middle -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.embedded
+def test_killed_after_any_step_of_a_new_song_the_next_match_completes_it_once(house: House, clock: Clock) -> None:
+    for after in itertools.count(1):
+        upload = sent(house, data=f"song {after}".encode())
+        fingerprinted(house, upload, heard(after))
+        was_killed = killed(house, matcher(house), clock, after=after)
+        drained(house, clock, matcher(house))
+        joined = now(house, upload)
+        assert (joined.state, joined.match) == (UploadState.JOINED, None)
+        assert house.catalogue.songs.by_file(upload.sha256) == song_of(house, joined.song_id)
+        assert house.fingerprints.candidates([heard(after).fingerprint]) == [joined.song_id]
+        assert told(house, joined.song_id) == ["separation.requested"]
+        if not was_killed:
+            break
+    assert after > 10
+
+
+@pytest.mark.embedded
+def test_killed_after_any_step_of_a_known_song_the_next_match_completes_it_once(house: House, clock: Clock) -> None:
+    song_id = matched(house, sent(house), heard()).song_id
+    for after in itertools.count(1):
+        upload = sent(house, "berta", f"copy {after}".encode())
+        fingerprinted(house, upload, heard())
+        was_killed = killed(house, matcher(house), clock, after=after)
+        drained(house, clock, matcher(house))
+        joined = now(house, upload)
+        assert (joined.state, joined.song_id, joined.match) == (UploadState.JOINED, song_id, Match.RECORDING)
+        assert told(house, song_id) == ["separation.requested", *["song.matched"] * after]
+        assert song_of(house, song_id).audio in keys(house)
+        if not was_killed:
+            break
+    assert after > 5
+
+
+@pytest.mark.embedded
+def test_killed_after_any_step_of_a_withdrawal_the_next_match_completes_it(house: House, clock: Clock) -> None:
+    for after in itertools.count(1):
+        upload = matched(house, sent(house, data=f"song {after}".encode()), heard(after))
+        uploads.cancel(house, "ana", upload.id)
+        was_killed = killed(house, matcher(house), clock, after=after)
+        drained(house, clock, matcher(house))
+        assert song_of(house, upload.song_id).removed
+        (separation,) = house.catalogue.separations.of_song(upload.song_id or "")
+        assert separation.state is SeparationState.CANCELLED
+        assert (keys(house), house.fingerprints.candidates([heard(after).fingerprint])) == (set(), [])
+        assert told(house, upload.song_id) == ["separation.requested", "song.removed"]
+        if not was_killed:
+            break
+    assert after > 5
+
+
+@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("removed", [False, True])
+def test_killed_after_any_step_the_next_index_completes_it(
+    house: House, clock: Clock, tmp_path: Path, after: int, removed: bool
+) -> None:
+    song_id = matched(house, sent(house), heard(title="Falcon")).song_id or ""
+    separated(house, tmp_path / "stems", song_id)
+    if removed:
+        drained(house, clock, index.consumer(house))
+        gone = replace(song_of(house, song_id), removed=True)
+        house.catalogue.songs.save(gone, [facts.song_removed(gone)])
+        house.flush()
+    assert killed(house, index.consumer(house), clock, after=after)
+    drained(house, clock, index.consumer(house))
+    assert found(house, "falcon") == ([] if removed else [song_id])
+
+
+def told(house: House, song_id: str | None) -> list[str]:
+    """What was published of a song, each once: the same event may come again."""
+    events = {event.id: event for event in published(house, "separations", "songs")}.values()
+    return [event.type for event in events if event.data["song_id"] == song_id]

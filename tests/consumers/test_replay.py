@@ -15,6 +15,7 @@ from demixer.house import House
 from demixer.ports import SearchIndex
 from schemas.topics import all_topics
 from tests import audio_samples, engines
+from tests.consumers import resetting
 from tests.consumers.driving import drained, letters
 from tests.consumers.test_separate import FakeWorker
 from tests.houses import Clock, published
@@ -88,7 +89,10 @@ def test_a_group_that_was_reset_to_the_beginning_goes_through_everything_and_cha
     ended = [uploads.view(lived, now(lived, upload)).status for upload in before.uploads]
     assert sorted(ended) == [Status.CANCELLED, Status.FAILED, *[Status.READY] * 4]
     assert (len(before.songs), len(before.separations), before.dead) == (3, 3, 0)
-    again = [replace(consumer, name=f"{consumer.name}-again") for consumer in everybody(lived)]
+    again = everybody(lived)
+    for consumer in again:
+        resetting.to_the_beginning(lived, consumer)
+        assert sum(lived.events.lag(consumer.name).values()) == len(published(lived, *consumer.topics)) > 0
     drained(lived, clock, *again)
     for consumer in again:
         assert set(lived.events.lag(consumer.name).values()) == {0}

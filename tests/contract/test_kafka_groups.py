@@ -1,17 +1,21 @@
 """What only Kafka does: members known by their name, and fetching held back for a partition that nobody empties."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from demixer.backends.kafka_events import KafkaEvents
 from demixer.backends.kafka_lines import FULL
+from demixer.backends.kafka_subscriptions import Membership
 from demixer.ports import Message
-from tests.contract.events import numbers, received, records, shared
+from tests.contract.events import PATIENCE, received, records, shared
 from tests.contract.kafka_worlds import IMPATIENT, PlayedCluster, four, with_options
 from tests.servers import Engine
 
-STATIC = "session.timeout.ms=3000&heartbeat.interval.ms=500&max.poll.interval.ms=10000"
+# The played cluster waits 3 s for all who join, and gives the partitions of one that leaves to others after 2.5.
+STATIC = "session.timeout.ms=3500&heartbeat.interval.ms=200&max.poll.interval.ms=10000"
+AWAY_SECONDS = 3.0
 
 pytestmark = pytest.mark.slow
 
@@ -51,12 +55,53 @@ def everything(log: KafkaEvents) -> list[Message]:
     return list(iter(lambda: browser.poll(0), None))
 
 
-def test_a_member_that_left_is_expected_back_and_then_replaced(played: KafkaEvents) -> None:
-    played.publish(records("many", 20))
-    a = played.subscribe(["many"], group="g", member="a")
-    b = played.subscribe(["many"], group="g", member="b")
-    for message in received(a, 20):
-        a.commit(message)
+def done(count: int, *members: Membership) -> list[set[int]]:
+    """`members` get and commit `count` messages together: of which partitions, each."""
+    messages = shared(count, *members)
+    for member, mine in zip(members, messages, strict=True):
+        for message in mine:
+            member.commit(message)
+    return [{message.partition for message in mine} for mine in messages]
+
+
+def two_members(log: KafkaEvents) -> tuple[Membership, Membership]:
+    """Who have joined, and have two partitions each."""
+    a, b = (log.subscribe(["many"], group="g", member=name) for name in ("a", "b"))
+    deadline = time.monotonic() + PATIENCE
+    while (len(a._lines), len(b._lines)) != (2, 2):
+        assert time.monotonic() < deadline, "they do not share"
+        assert (a.poll(0.01), b.poll(0.01)) == (None, None)
+    return a, b
+
+
+def polled_for(seconds: float, member: Membership) -> list[Message]:
+    found: list[Message] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        message = member.poll(0.05)
+        found.extend([message] if message else [])
+    return found
+
+
+def test_a_member_that_left_finds_its_partitions_waiting_when_it_comes_back(played: KafkaEvents) -> None:
+    a, b = two_members(played)
+    played.publish(records("many", 40))
+    mine, theirs = done(40, a, b)
+    assert (len(mine), len(mine | theirs)) == (2, 4)
     a.close()
-    played.publish(records("many", 20))
-    assert sorted(numbers(shared(20, b)[0])) == list(range(20))
+    played.publish(records("many", 40))
+    meanwhile = polled_for(AWAY_SECONDS, b)
+    assert {message.partition for message in meanwhile} == theirs
+    back = played.subscribe(["many"], group="g", member="a")
+    assert done(40 - len(meanwhile), back, b) == [mine, set()]
+    played.publish(records("many", 40))
+    assert done(40, back, b) == [mine, theirs]
+
+
+def test_a_member_that_stays_away_is_replaced(played: KafkaEvents) -> None:
+    a, b = two_members(played)
+    played.publish(records("many", 40))
+    assert all(done(40, a, b))
+    a.close()
+    played.publish(records("many", 40))
+    assert done(40, b) == [{0, 1, 2, 3}]

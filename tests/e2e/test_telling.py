@@ -33,12 +33,16 @@ def upload(running: Service) -> dict[str, Any]:
 
 def lines(running: Service, process: str) -> list[dict[str, Any]]:
     text = (running.data_dir / "logs" / f"{process}.log").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
+
+
+def lines_about(running: Service, process: str, name: str, one: str) -> list[dict[str, Any]]:
+    return [line for line in lines(running, process) if line.get(name) == one]
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_process_tells_of_the_upload_in_json(running: Service, upload: dict[str, Any], process: str) -> None:
-    told = [line for line in lines(running, process) if line.get("upload") == upload["id"]]
+    told = lines_about(running, process, "upload", upload["id"])
     assert told
     if process != "web":
         assert {line["consumer"] for line in told} == {process}
@@ -67,3 +71,13 @@ def test_the_numbers_of_every_process_can_be_read(running: Service, upload: dict
     web = numbers(first)
     assert 'route="/api/v1/uploads",status="202"} 1.0' in web
     assert 'demixer_consumer_lag{group="separate",topic="separations"} 0.0' in web
+
+
+def test_index_tells_of_an_upload_that_joined_a_song(running: Service, upload: dict[str, Any]) -> None:
+    """One that brings a song is found there by its song."""
+    berta = running.person("berta@example.org")
+    joined = berta.ended(berta.upload(music.stem_file())["id"])
+    assert joined["song_id"] == upload["song_id"]
+    for name, one in (("upload", joined["id"]), ("song", upload["song_id"])):
+        told = partial(lines_about, running, "index", name, one)
+        assert {line["consumer"] for line in wait_for(f"index tells of {name}", told, seconds=60)} == {"index"}

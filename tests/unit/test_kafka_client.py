@@ -1,11 +1,12 @@
 """What `EVENTS_URL` means for Kafka. Nothing here connects to anything."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from demixer import backends
-from demixer.backends.kafka_client import Trouble, cluster_of
+from demixer.backends.kafka_client import RESERVED, Trouble, cluster_of
 from demixer.errors import ConfigurationError
 
 
@@ -65,6 +66,10 @@ def test_the_query_sets_librdkafkas_properties_and_ours() -> None:
         ("one/x?static.membership=maybe", "static.membership"),
         ("one/x?replication.factor=0", "replication.factor"),
         ("one/x?group.id=mine", "group.id"),
+        ("one/x?acks=0", "acks"),
+        ("one/x?enable.idempotence=false", "enable.idempotence"),
+        ("one/x?max.in.flight=6", "max.in.flight"),
+        ("one/x?retries=0", "retries"),
         ("one/x?sasl.password=secret", "sasl.password"),
         ("one/x?novalue", "kafka://"),
         ("one/a b", "prefix"),
@@ -79,6 +84,12 @@ def test_what_is_wrong_is_told_without_the_password(rest: str, told: str) -> Non
     assert raised.value.params["variable"] == "EVENTS_URL"
     assert told in str(raised.value)
     assert "correct-horse" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_the_promises_rest_on_is_not_to_be_set(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"EVENTS_URL: {re.escape(name)} is not yours to set"):
+        backends.open_events(f"kafka://one/x?{name}=0")
 
 
 def test_opening_needs_no_broker(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
+import time
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from demixer.backends.kafka_client import ANSWER_SECONDS
-from demixer.backends.kafka_publisher import LATE_SECONDS, REST_SECONDS, Circuit
+from demixer.backends import kafka_publisher
+from demixer.backends.kafka_client import ANSWER_SECONDS, cluster_of
+from demixer.backends.kafka_publisher import LATE_SECONDS, REST_SECONDS, Circuit, Publisher
 from demixer.errors import Transient
+from demixer.ports import Record
 
 
 class Seconds:
@@ -55,3 +61,49 @@ def test_whoever_tries_and_never_reports_is_not_waited_for_for_ever() -> None:
     assert raised.value.params["reason"] == "down"
     clock.now += REST_SECONDS
     assert tries(circuit)
+
+
+class PlayedProducer:
+    """Notes what it was made with, and acknowledges everything at once."""
+
+    def __init__(self, properties: dict[str, Any]) -> None:
+        self.properties = properties
+
+    def produce(self, topic: str, *, on_delivery: Any, **record: Any) -> None:
+        on_delivery(None, None)
+
+    def poll(self, timeout: float) -> None:
+        time.sleep(0.01)
+
+    def purge(self) -> None:
+        pass
+
+    def flush(self, timeout: float) -> None:
+        pass
+
+
+@pytest.fixture
+def producers(monkeypatch: pytest.MonkeyPatch) -> list[PlayedProducer]:
+    made: list[PlayedProducer] = []
+
+    def make(properties: dict[str, Any]) -> PlayedProducer:
+        made.append(PlayedProducer(properties))
+        return made[-1]
+
+    monkeypatch.setattr(kafka_publisher, "Producer", make)
+    return made
+
+
+@pytest.mark.parametrize("said", [{}, {"acks": "0", "enable.idempotence": "false", "message.timeout.ms": "0"}])
+def test_what_is_published_is_acknowledged_by_all_and_stored_once_whatever_is_said(
+    producers: list[PlayedProducer], said: dict[str, str]
+) -> None:
+    cluster = cluster_of("kafka://one/x")
+    publisher = Publisher(replace(cluster, properties={**cluster.properties, **said}))
+    for _ in range(2):
+        publisher.publish([Record(topic="t", key="k", value=b"")], lambda: None)
+    publisher.close()
+    (producer,) = producers
+    assert producer.properties["acks"] == "all"
+    assert producer.properties["enable.idempotence"] == "true"
+    assert producer.properties["message.timeout.ms"] == str(int(ANSWER_SECONDS * 1000))

@@ -1,0 +1,45 @@
+"""What an operator's tools do to a consumer group that no member is in."""
+
+import time
+
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaException, TopicPartition
+
+from consumers.consumer import Consumer
+from demixer.backends.kafka_client import Trouble
+from demixer.backends.kafka_events import KafkaEvents
+from demixer.backends.kafka_offsets import Offsets
+from demixer.backends.sqlite_events import SqliteEvents
+from demixer.house import House
+
+EMPTY_WITHIN = 10.0  # seconds: brokers that know members by their name wait for one that left
+
+
+def to_the_beginning(house: House, consumer: Consumer) -> None:
+    """Everything in its topics is before the group again."""
+    if isinstance(house.events, KafkaEvents):
+        _on_kafka(house.events, consumer)
+    else:
+        assert isinstance(house.events, SqliteEvents)
+        with house.events._database.write() as connection:
+            connection.execute("UPDATE offsets SET next = 0 WHERE in_group = ?", (consumer.name,))
+
+
+def _on_kafka(events: KafkaEvents, consumer: Consumer) -> None:
+    cluster = events._cluster
+    client = Client(cluster.properties_with({}, Trouble("resetting"), group_id=cluster.name(consumer.name)))
+    places = [place for place in Offsets(cluster, client).places() if place[0] in consumer.topics]
+    _commit(client, [TopicPartition(cluster.name(topic), number, 0) for topic, number in places])
+    client.close()
+
+
+def _commit(client: Client, offsets: list[TopicPartition]) -> None:
+    deadline = time.monotonic() + EMPTY_WITHIN
+    while True:
+        try:
+            client.commit(offsets=offsets, asynchronous=False)
+            return
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

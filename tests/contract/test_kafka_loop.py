@@ -1,0 +1,118 @@
+"""The consumers' loop on Kafka: long work is in hand while another member joins."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from consumers.consumer import Consumer
+from consumers.executors import Threads
+from consumers.loop import Loop
+from demixer import domain
+from demixer.backends.kafka_subscriptions import Membership
+from demixer.house import House
+from tests.consumers.driving import publish_bytes
+from tests.consumers.test_loop import an_event
+from tests.contract.events import PATIENCE
+from tests.contract.kafka_worlds import IMPATIENT, with_options
+from tests.houses import house_in
+from tests.servers import Engine
+
+TOO_LONG = 4.5  # seconds: a member that polls no more is given up after 4
+SONGS = {f"song {number}" for number in range(16)}
+
+Commits = list[tuple[Membership, int]]  # who, and of which partition
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def house(kafka: Engine, tmp_path: Path) -> Iterator[House]:
+    with house_in(tmp_path, events_url=with_options(kafka.fresh(), IMPATIENT)) as opened:
+        for song in sorted(SONGS):
+            publish_bytes(opened, "uploads", an_event(subject=song), key=song)
+        yield opened
+
+
+@pytest.fixture
+def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
+    """Those that the brokers have taken."""
+    noted: Commits = []
+    committed = Membership._committed
+
+    def note(member: Membership, partition: Any) -> Any:
+        error = committed(member, partition)
+        if error is None and partition.offset > 0:
+            noted.append((member, partition.partition))
+        return error
+
+    monkeypatch.setattr(Membership, "_committed", note)
+    return noted
+
+
+class LongWork:
+    """A member that has a song of each of its partitions in hand, until all may end."""
+
+    def __init__(self, house: House, member: str, may_end: Event) -> None:
+        self.begun: list[str] = []
+        self.done: list[str] = []
+        self._may_end = may_end
+        consumer = Consumer(name="test", topics=("uploads",), handle=self._handle)
+        self.loop = Loop(house, consumer, member=member, executor=Threads(4, "test"))
+
+    def _handle(self, event: domain.Event, context: object) -> None:
+        self.begun.append(event.subject)
+        assert self._may_end.wait(2 * PATIENCE)
+        self.done.append(event.subject)
+
+    def in_hand(self, *, ours: bool) -> dict[int, str]:
+        """By partition: those of partitions that are still this member's, or that are not any more."""
+        messages = [job.message for job in self.loop._desk.running.values()]
+        return {each.partition: each.key for each in messages if self.loop._subscription.owns(each) is ours}
+
+    def committed(self, commits: Commits) -> set[int]:
+        return {partition for member, partition in commits if member is self.loop._subscription}
+
+
+@contextmanager
+def running(loop: Loop) -> Iterator[None]:
+    with ThreadPoolExecutor(1) as thread:
+        run = thread.submit(loop.run)
+        try:
+            yield
+        finally:
+            loop.stop()
+    run.result()
+
+
+def until(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.05)
+
+
+def test_who_joins_beside_long_work_gets_half_of_it_and_each_message_is_committed_by_who_has_it_then(
+    house: House, commits: Commits
+) -> None:
+    may_end = Event()
+    one, two = (LongWork(house, member, may_end) for member in ("one", "two"))
+    with running(one.loop):
+        until("a song of each partition is in hand", lambda: len(one.begun) == 4)
+        too_long = time.monotonic() + TOO_LONG
+        with running(two.loop):
+            until("half of them moved", lambda: len(two.begun) == 2)
+            until("a member that does not poll were gone", lambda: time.monotonic() > too_long)
+            kept, moved = one.in_hand(ours=True), one.in_hand(ours=False)
+            assert (len(kept), len(moved), commits) == (2, 2, [])
+            may_end.set()
+            until("nothing is left", lambda: house.events.lag("test") == {"uploads": 0})
+    assert {*kept.values(), *moved.values()} <= set(one.done), "work in hand is finished"
+    assert set(moved.values()) == set(two.begun[:2]), "it comes to its new owner, too"
+    assert {*one.done, *two.done} == SONGS
+    assert (one.committed(commits), two.committed(commits)) == (set(kept), set(moved))
