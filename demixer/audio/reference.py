@@ -80,7 +80,8 @@ def _pcm(path: Path, *output: str) -> bytes:
 def _encoded(together: NDArray[np.int16], target: Path) -> Path:
     rate, channels = str(RATE), str(together.shape[1])
     source = ("-f", "s16le", "-ar", rate, "-ac", channels, "-i", "pipe:0")
-    output = ("-map_metadata", "-1", "-c:a", "flac", "-f", "flac", f"file:{target.absolute()}")
+    how = ("-map_metadata", "-1", "-c:a", "flac", "-compression_level", "1")  # 3 % larger, read a fifth faster
+    output = (*how, "-f", "flac", f"file:{target.absolute()}")
     with sandbox.Child(ffmpeg.encoding(*source, *output), limits=_LIMITS) as child:
         child.write(together.data.cast("B") if together.flags.c_contiguous else together.tobytes())
         outcome = child.finish()
