@@ -10,12 +10,13 @@ How well this tells mixes apart was measured: docs/recognition.md.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demixer.audio import alignment
+from demixer.audio.additions import Additions
 from demixer.audio.alignment import Alignment, Sound, Spectrum
 from demixer.audio.factors import Cells
 from demixer.audio.leftover import Left
@@ -77,17 +78,18 @@ def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], 
     """`theirs`: as `Reference.sounds`, of the same length as `ours`."""
     mixture = spectrum(_shaped(theirs[0], ours))
     heard = _shifted(spectrum(ours), mixture)
-    with ThreadPoolExecutor(1) as beside:  # what is left of the file takes about as long as what explains it
-        leaving = beside.submit(Left.of, heard, mixture)
-        explained = Cells.of([heard, spectrum(theirs[0])], [spectrum(stem) for stem in theirs[1:]]) if names else None
-    left = leaving.result()
+    with ThreadPoolExecutor(1) as beside:  # what stands out takes about as long to find as what is explained
+        adding = beside.submit(Additions.of, heard, mixture)
+        left = Left.of(heard, mixture)
+        explained = _explained(heard, theirs) if names else None
+    added = adding.result().much
     if left.unlike:
-        return Mix(same=False, added=left.added)
+        return Mix(same=False, added=added)
     if explained is None:
-        alike = left.added < 1 and left.whole < ALONE
-        return Mix(same=alike, sure=alike, alignment=found, added=left.added)
-    cells, own = explained
-    return _judged(names, cells, own, found, left)
+        alike = added < 1 and left.whole < ALONE
+        return Mix(same=alike, sure=alike, alignment=found, added=added)
+    judged = _judged(names, *explained, nothing_added=added < 1 and not left.added_briefly)
+    return replace(judged, alignment=found, added=added)
 
 
 def _shaped(mixture: Sound, heard: Sound) -> Sound:
@@ -126,24 +128,22 @@ def _shifted(heard: Spectrum, mixture: Spectrum) -> Spectrum:
     return shifted
 
 
-def _judged(names: tuple[str, ...], cells: Cells, own: Cells, found: Alignment, left: Left) -> Mix:
+def _explained(heard: Spectrum, theirs: NDArray[np.float32]) -> tuple[Cells, Cells]:
+    """The file, and the song's own mixture, by the stems."""
+    cells, own = Cells.of([heard, spectrum(theirs[0])], [spectrum(stem) for stem in theirs[1:]])
+    return cells, own
+
+
+def _judged(names: tuple[str, ...], cells: Cells, own: Cells, *, nothing_added: bool) -> Mix:
     """`own`: the song's mixture as its stems explain it."""
     factors, telling = _factors(cells, own, AUDIBLE)
     known = [(name, factor) for name, factor, tells in zip(names, factors, telling, strict=True) if tells]
     without = tuple(name for name, factor in known if factor < GONE)
     changed = {name: _decibels(factor) for name, factor in known if factor >= GONE and _uneven(factor)}
     paused = () if without or changed else _paused(names, cells, own)
-    same = not (without or changed or paused or left.added_briefly) and left.added < 1
+    same = nothing_added and not (without or changed or paused)
     sure = not same or float(own.shares()[telling].sum()) >= TOLD
-    return Mix(
-        same=same and sure,
-        sure=sure,
-        alignment=found,
-        without=without,
-        paused=paused,
-        changed=changed,
-        added=left.added,
-    )
+    return Mix(same=same and sure, sure=sure, without=without, paused=paused, changed=changed)
 
 
 def _factors(cells: Cells, own: Cells, audible: float) -> tuple[Numbers, NDArray[np.bool_]]:
