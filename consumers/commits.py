@@ -57,11 +57,12 @@ class Commits:
     def make(self, *, early: bool = False) -> None:
         """Those that are due, or `early` all that wait. An engine that is busy is asked again a little later."""
         now = self._clock()
-        if now < self._rest_until or not (early or now >= self._due):
+        if not self._waiting or not (early or now >= self._due):
+            return
+        self._publish()
+        if now < self._rest_until:
             return
         try:
-            if self._waiting:
-                self._publish()
             for message in list(self._waiting.values()):
                 self._commit(message)
         except Transient as error:

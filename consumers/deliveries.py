@@ -54,9 +54,13 @@ class Deliveries:
         self._in_hand[message.place] = after
         return before
 
-    def ended(self, message: Message, *, crashed: bool = False) -> None:
-        """The work came to an end that we know of; `crashed` if that was an error nobody foresaw."""
-        records = self._in_hand.pop(message.place, {})
+    def ended(self, message: Message, *, crashed: bool = False, ours: bool = True) -> None:
+        """The work came to an end that we know of; `crashed` if that was an error nobody foresaw.
+
+        A partition that is not `ours` any more has another writer, who may have noted something.
+        """
+        noted = self._in_hand.pop(message.place, {})
+        records = noted if ours else self._read(message)
         before = records.get(message.offset, NOTHING)
         after = Record(before.crashes + crashed, max(0, before.deaths - 1))
         self._write(message, _with(records, message.offset, after))

@@ -1,7 +1,6 @@
 """`fingerprint`: a received file is decoded once, and its tags and cover are read; or it is refused, with why."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumers.consumer import Consumer, Context, failure_of
+from consumers.executors import Threads
 from demixer import comparison, fingerprinting, scratch
 from demixer.audio import likeness, tags
 from demixer.audio.examine import examine
@@ -46,10 +46,11 @@ def handle(event: Event, context: Context) -> None:
 
 def listen(house: House, upload: Upload, path: Path) -> Heard:
     """Raises `Refused` as `demixer.audio.examine.examine` does."""
-    with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(tags.read, path, upload.filename)
+    reading = Threads(1, "tags").submit(lambda: tags.read(path, upload.filename))
+    try:
         found = examine(path, max_minutes=house.settings.max_minutes)
-    said = reading.result()
+    finally:
+        said = reading.result()  # it has the file open
     phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
     return Heard(
         duration=found.duration_s,

@@ -191,7 +191,7 @@ class Loop:
         """Raises what the handler raised."""
         ours = self._subscription.owns(job.message)
         del self._desk.running[job.message.place]
-        outcome = self._outcome(job)
+        outcome = self._outcome(job, ours=ours)
         if ours:
             self._act_on(job.message, outcome)
         else:
@@ -199,9 +199,9 @@ class Loop:
             metrics.ended(self.name, job.message, "elsewhere")
             self._subscription.resume(job.message)
 
-    def _outcome(self, job: _Job) -> Outcome:
+    def _outcome(self, job: _Job, *, ours: bool) -> Outcome:
         crashed = job.future.exception() is not None
-        self._deliveries.ended(job.message, crashed=crashed)
+        self._deliveries.ended(job.message, crashed=crashed, ours=ours)
         if crashed:
             log.error("%s: %s was too much", self.name, name_of(job.message))
         return job.future.result()
@@ -246,6 +246,8 @@ class Loop:
         for job in self._desk.running.values():
             self._deliveries.ended(job.message)
         self._deliveries.close()
-        self._commits.make(early=True)
-        self._subscription.close()
-        self._consumer.close()
+        try:
+            self._commits.make(early=True)
+        finally:
+            self._subscription.close()
+            self._consumer.close()

@@ -1,7 +1,7 @@
 """Ports for servers that tests start, stop and start again.
 
 They lie below those that systems give to whoever opens a connection (from 32768 on Linux), so that nobody takes one
-while its server is down. None is given twice, neither here nor to the tests beside these.
+while its server is down. None is given twice here, nor to the tests that run beside these in one run.
 """
 
 import os

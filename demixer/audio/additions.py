@@ -22,7 +22,8 @@ STEADY = 0.8  # how much of it turns by one angle from frame to frame: all of a 
 LOST = 4.0  # power: a note 6 dB below the song is lost
 # Of the energy, what may stand out in bursts and in notes, and how many times more for each part of the song that is
 # lost: what somebody adds takes nothing. Set between what 120 songs gave of either kind: docs/recognition.md.
-ALLOWED, FOR_LOST = np.array((10**-2.9, 10**-3.65)), np.array((20.0, 1.0))
+ALLOWED, FOR_LOST = np.array((10**-2.85, 10**-3.65)), np.array((8.0, 1.0))
+MOST_LOST = 10**-2.5  # that counts: stereo AAC at 32 kbit/s loses 10**-2.6 at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +46,7 @@ class Additions:
     @property
     def much(self) -> float:
         """Beside what may stand out: 1 and more was added."""
-        return float((self.beyond / (ALLOWED + FOR_LOST * self.lost)).max())
+        return float((self.beyond / (ALLOWED + FOR_LOST * min(self.lost, MOST_LOST))).max())
 
 
 def _as_loud(mixture: Spectrum, heard: Spectrum) -> Spectrum:

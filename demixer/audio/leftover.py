@@ -13,6 +13,7 @@ LOUDER = 16.0  # power: a bin 12 dB above what the song has there did not come f
 BRIEFLY = 10**-1.4  # of the energy, in any 4 s: codecs add 10**-2.2 at most, a voice at -6 dB 10**-1.05
 UNLIKE = 0.5  # of the energy of any 4 s that the song does not explain: something else plays there
 FOREIGN = 0.8  # the same where it is quiet, and noise may be as loud as the song
+MUTE = 10**-3  # of what the song has in a moment: no codec keeps so little, 10**-1.3 is the least that was seen
 QUIET = 0.05  # of the mean energy
 HARDLY_THERE = 0.005  # of the mean energy: a stretch below it says nothing
 
@@ -46,11 +47,19 @@ class Left:
 
     @property
     def unlike(self) -> bool:
-        """Somewhere, for 4 s, something else plays: an edit."""
+        """Somewhere, for 4 s, something else plays, or for a moment nothing: an edit."""
         shares, levels = _shares(self.unexplained, self.energy, BRIEF), self._levels(BRIEF)
         loud, there = levels.max(axis=0) > QUIET, levels.min(axis=0) > HARDLY_THERE
         strange = (shares > UNLIKE) & loud | (shares > FOREIGN) & there
-        return not loud.any() or bool(strange.any())
+        return not loud.any() or bool(strange.any()) or self._muted
+
+    @property
+    def _muted(self) -> bool:
+        """Between its first and its last loud moment; fades do that only before and after."""
+        energy, song = self._levels(1)
+        loud = np.flatnonzero(energy > QUIET)
+        muted = (song > QUIET) & (energy < MUTE * song)
+        return bool(muted[loud.min(initial=0) : loud.max(initial=0)].any())
 
     def _levels(self, length: int) -> Numbers:
         """Of each stretch of the file, and of the song, beside the mean; shape (2, stretches)."""

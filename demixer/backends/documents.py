@@ -64,4 +64,4 @@ def _revive_plain(hint: Any, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if hint is bytes:
         return value if isinstance(value, bytes) else base64.b64decode(value)  # some engines store bytes as they are
-    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum | float) else value
+    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum | float | int) else value

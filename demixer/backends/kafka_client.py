@@ -31,6 +31,11 @@ DEFAULTS = {
     "enable.metrics.push": "false",  # unasked; and clients run in circles where a broker answers it badly
     "topic.metadata.refresh.interval.ms": "60000",  # how long until partitions that were added are seen
 }
+TIMES = {
+    "session.timeout.ms": "10000",  # a process that ended loses its partitions after that
+    "heartbeat.interval.ms": "3000",
+    "max.poll.interval.ms": "60000",  # one that lives but stopped polling
+}
 DURABLE = {"enable.idempotence": "true", "acks": "all"}  # what is published: once, in order, by all in-sync replicas
 OURS = ("static.membership", "replication.factor")
 RESERVED = (
@@ -192,10 +197,10 @@ def _choice(options: Mapping[str, str], name: str, choices: Mapping[str, bool], 
 
 def _try_out(cluster: Cluster) -> None:
     """librdkafka checks names and values, and reads certificates, when a client is made; these have no brokers."""
-    properties = cluster.properties_with({}, Trouble("settings"), bootstrap_servers="")
+    trouble, late = Trouble("settings"), str(round(ANSWER_SECONDS * 1000))
     try:
-        Consumer({**properties, "group.id": "check"}).close()
-        Producer({**properties, **DURABLE})
+        Consumer(cluster.properties_with(TIMES, trouble, group_id="check", bootstrap_servers="")).close()
+        Producer({**cluster.properties_with({}, trouble, message_timeout_ms=late, bootstrap_servers=""), **DURABLE})
     except (KafkaException, ValueError, TypeError) as error:
         what = error.args[0]
         raise _wrong(what.str() if isinstance(what, KafkaError) else str(what)) from error

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as Raw
 
 from demixer.backends import kafka_reader
-from demixer.backends.kafka_client import ANSWER_SECONDS, Cluster, Trouble, translated
+from demixer.backends.kafka_client import ANSWER_SECONDS, TIMES, Cluster, Trouble, translated
 from demixer.backends.kafka_lines import Line
 from demixer.backends.kafka_offsets import Offsets, place_of
 from demixer.backends.kafka_reader import Reader, raw_place
@@ -22,12 +22,7 @@ LOSS_SECONDS = 2.0  # until a member that was silent hears what it has lost; lib
 REJOIN_SECONDS = 10.0  # without a partition after all were lost, until a member begins anew
 BROWSE_SECONDS = 10.0  # for what was there when browsing began, from brokers that answered a moment ago
 
-GROUP = {
-    **kafka_reader.PROPERTIES,
-    "session.timeout.ms": "10000",  # a process that ended loses its partitions after that
-    "heartbeat.interval.ms": "3000",
-    "max.poll.interval.ms": "60000",  # one that lives but stopped polling
-}
+GROUP = {**kafka_reader.PROPERTIES, **TIMES}
 FIXED = {"enable_auto_commit": "false", "auto_offset_reset": "earliest"}
 STRATEGY = "cooperative-sticky"  # a rebalance stops only the partitions that move
 

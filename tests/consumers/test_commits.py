@@ -100,6 +100,28 @@ def test_a_busy_engine_is_asked_again_later_and_loses_nothing() -> None:
     assert log.committed == [(0, 1)]
 
 
+def test_what_was_done_is_told_although_commits_have_to_wait() -> None:
+    made, log, clock = commits()
+    made.done(message(0, 1))
+    log.busy = True
+    made.make(early=True)
+    made.done(message(0, 2))
+    clock.now += LATE_SECONDS
+    made.make()
+    assert log.published_before == [0, 0]
+    assert log.committed == []
+
+
+def test_who_ends_work_of_a_partition_that_went_elsewhere_leaves_what_its_new_owner_noted(tmp_path: Path) -> None:
+    before, now = Deliveries(tmp_path), Deliveries(tmp_path)
+    before.began(message(0, 5))
+    now.began(message(0, 9))
+    before.ended(message(0, 5), ours=False)
+    now.close()
+    assert Deliveries(tmp_path).began(message(0, 9)).deaths == 1
+    before.close()
+
+
 def test_what_ended_badly_is_remembered_though_others_come_before_it_again(tmp_path: Path) -> None:
     killed = Deliveries(tmp_path)
     killed.began(message(0, 7))

@@ -181,6 +181,22 @@ def test_a_few_seconds_of_something_else_are_no_mix_of_it(at: int, long: Referen
     assert not mix.compare(heard, long, 0).same
 
 
+@pytest.mark.parametrize(("begin", "seconds"), [(20, 20.0), (65, 10.0), (41, 4.0), (90, 1.2)])
+def test_a_file_that_is_silent_where_the_song_sounds_is_no_copy_of_it(
+    begin: int, seconds: float, long: Reference
+) -> None:
+    heard = long.mixture.copy()
+    heard[begin * RATE : round((begin + seconds) * RATE)] = 0
+    assert not mix.compare(heard, long, 0).same
+
+
+@pytest.mark.parametrize("silent", [0, 8])
+def test_a_fade_out_is_the_same_and_so_is_silence_after_it(silent: int, long: Reference) -> None:
+    level = np.clip((len(long.mixture) / RATE - silent - np.arange(len(long.mixture)) / RATE) / 20, 0, 1)
+    found = mix.compare((long.mixture * level).astype(np.float32), long, 0)
+    assert found.same, found
+
+
 def test_a_quiet_beginning_of_another_song_is_no_mix_of_it(long: Reference) -> None:
     """At -20 dB; the prints of 16 s of 120 may differ."""
     level = np.where(np.arange(long.sounds.shape[1]) < 16 * RATE, 0.1, 1)
