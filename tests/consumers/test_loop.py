@@ -296,6 +296,23 @@ def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(h
     assert (recorder.seen, recorder.given_up) == ([], [(upload.id, "internal")])
 
 
+def test_whoever_cannot_tell_what_was_done_leaves_the_group_all_the_same(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, recorder = loop_of(house, Recorder().consumer(), clock), Recorder()
+    steps(loop, 1)
+
+    def crash(*, early: bool) -> None:
+        raise Crash
+
+    monkeypatch.setattr(loop._commits, "make", crash)
+    with pytest.raises(Crash):
+        loop._leave()
+    some_uploads(house, 1)
+    steps(loop_of(house, recorder.consumer(), clock, member="two"))
+    assert len(recorder.seen) == 1
+
+
 @pytest.mark.embedded
 def test_an_orderly_stop_does_not_count_against_a_message(house: House, clock: Clock) -> None:
     some_uploads(house, 1)

@@ -92,5 +92,15 @@ def test_what_the_promises_rest_on_is_not_to_be_set(name: str) -> None:
         backends.open_events(f"kafka://one/x?{name}=0")
 
 
+@pytest.mark.parametrize("pair", ["linger.ms=6000", "session.timeout.ms=70000"])
+def test_what_does_not_fit_our_own_settings_is_told_at_once(pair: str) -> None:
+    with pytest.raises(ConfigurationError, match="EVENTS_URL"):
+        backends.open_events(f"kafka://one/x?{pair}")
+
+
+def test_a_poll_interval_that_fits_our_session_is_taken() -> None:
+    backends.open_events("kafka://one/x?max.poll.interval.ms=20000").close()
+
+
 def test_opening_needs_no_broker(tmp_path: Path) -> None:
     backends.open_events("kafka://127.0.0.1:1/x").close()

@@ -1,0 +1,14 @@
+from bson.int64 import Int64
+
+from demixer.backends.documents import from_document, to_document
+from demixer.domain import Upload
+from demixer.facts import upload_received
+from schemas import codec
+from tests.unit.test_schemas import upload
+
+
+def test_whole_numbers_are_plain_whatever_the_engine_keeps_them_as() -> None:
+    document = {**to_document(upload()), "attempt": Int64(2), "size": Int64(7)}
+    revived = from_document(Upload, document)
+    assert (type(revived.attempt), type(revived.size)) == (int, int)
+    assert codec.decode(codec.encode(upload_received(revived))).data["attempt"] == 2
