@@ -21,6 +21,8 @@ _VERSION = 1
 _MOST_ITEMS = 1 << 20  # 36 hours
 
 _ONE_KEY_IN = 16  # "C16": about 110 keys in a song of 4 minutes
+_OF_SHORT_ONE_IN = 4
+_SHORT = 64  # keys, of two minutes: of fewer too few are left when an encoder has changed nine of ten
 ITEM_SECONDS = 1365 / 11_025  # a third of a frame of 4096 samples
 SHIFT_SAMPLES = 683  # at 11,025 Hz, half an item: a file printed a second time without them meets any other half way
 SHIFT_SECONDS = SHIFT_SAMPLES / 11_025
@@ -52,14 +54,20 @@ class Fingerprint:
 
 
 def sample_keys(fingerprint: Fingerprint) -> Items:
-    """What to look a song up by: distinct items chosen by their value alone, so that any cut keeps its keys."""
-    items = fingerprint.items
-    chosen = items[(mixed(items) % _ONE_KEY_IN == 0) & (items != SILENCE)]  # chosen before they are sorted: a sixteenth
-    return np.unique(chosen)
+    """What to look a song up by: distinct items chosen by their value alone, so that any cut keeps its keys.
+
+    One in sixteen, or of a short or dull song one in four, among which those are.
+    """
+    keys = _sampled(fingerprint.items, _ONE_KEY_IN)
+    return keys if len(keys) >= _SHORT else _sampled(fingerprint.items, _OF_SHORT_ONE_IN)
+
+
+def _sampled(items: Items, one_in: int) -> Items:
+    return np.unique(items[(mixed(items) % one_in == 0) & (items != SILENCE)])  # chosen before they are sorted
 
 
 def mixed(values: Items) -> Items:
-    """All 32 bits of each spread over all 32 bits: the hash that `sample_keys` samples by, 0 mod 16 for its keys.
+    """All 32 bits of each spread over all 32 bits: the hash that `sample_keys` samples by.
 
     The finalizer of MurmurHash3 (Appleby, public domain).
     """

@@ -57,9 +57,9 @@ class Left:
     def _muted(self) -> bool:
         """Between its first and its last loud moment; fades do that only before and after."""
         energy, song = self._levels(1)
-        loud = np.flatnonzero(energy > QUIET)
-        muted = (song > QUIET) & (energy < MUTE * song)
-        return bool(muted[loud.min(initial=0) : loud.max(initial=0)].any())
+        muted, loud = (song > QUIET) & (energy < MUTE * song), energy > QUIET
+        begun, goes_on = np.logical_or.accumulate(loud), np.logical_or.accumulate(loud[::-1])[::-1]
+        return bool((muted & begun & goes_on).any())
 
     def _levels(self, length: int) -> Numbers:
         """Of each stretch of the file, and of the song, beside the mean; shape (2, stretches)."""

@@ -1,6 +1,7 @@
 """How both fingerprint indexes choose among songs: each key that a song shares with what is looked up is a vote.
 
-Sampling by content ("keep a value whose hash is 0 mod 16") picks the same keys of a recording wherever a file begins.
+Sampling by content ("keep a value whose hash is 0 mod 16", of short songs 0 mod 4) picks the same keys of a recording
+wherever a file begins.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ Keys = NDArray[np.uint32]
 Places = NDArray[np.uint32]  # below 2 to the power of 28
 
 COMMON = 5_000  # songs that share a key before it says nothing: silence, a drum machine
-FEW_KEYS = 16  # a song of half a minute gives about that many; one vote has to do then
+FEW_KEYS = 16  # a few seconds of music give about that many; one vote has to do then
 VOTES = 2
 MOST_KEYS = 1_024  # of a print, about 35 minutes of music: what a longer one, or a hostile one, can cost is bounded
 
@@ -29,8 +30,8 @@ def keys_of(fingerprint: bytes) -> Keys:
 
 
 def places_of(fingerprint: bytes) -> Places:
-    """Its keys as evenly spread numbers of 28 bits: their hashes without the four bits that are 0; none meet."""
-    return mixed(keys_of(fingerprint)) >> np.uint32(4)
+    """Its keys as evenly spread numbers of 28 bits: their hashes without the four bits that choose them."""
+    return np.unique(mixed(keys_of(fingerprint)) >> np.uint32(4))
 
 
 def needed(keys: int) -> int:

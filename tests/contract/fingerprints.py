@@ -72,7 +72,7 @@ class FingerprintIndexContract:
         index.add("short", stored(short))
         assert index.candidates([stored(short)]) == ["short"]
         assert index.candidates([stored(np.concatenate([items(2), _one_key_of(short)]))]) == []
-        assert index.candidates([stored(np.concatenate([items(3, 50), _one_key_of(short)]))]) == ["short"]
+        assert index.candidates([stored(np.concatenate([items(3, 30), _one_key_of(short)]))]) == ["short"]
 
     def test_of_two_phases_the_better_one_counts(self, index: FingerprintIndex) -> None:
         index.add("song", stored(items(1)))
@@ -204,6 +204,7 @@ class FingerprintIndexContract:
 
 
 def _one_key_of(some: Items) -> Items:
-    from demixer.audio.fingerprint import sample_keys
+    from demixer.audio.fingerprint import mixed, sample_keys
 
-    return sample_keys(Fingerprint(some, 1.0))[:1]
+    keys = sample_keys(Fingerprint(some, 1.0))
+    return keys[mixed(keys) % 16 == 0][:1]  # of those that a long song has, too

@@ -51,6 +51,14 @@ def test_keys_are_chosen_by_value_alone() -> None:
     assert np.array_equal(sample_keys(Fingerprint(song[::-1].copy(), 500)), keys)
 
 
+def test_a_short_song_has_four_times_as_many_keys_with_those_of_a_long_one_among_them() -> None:
+    song = items(4_000)
+    short = sample_keys(Fingerprint(song[:500], 62))
+    assert len(short) == pytest.approx(500 / 4, rel=0.25)
+    of_both = np.intersect1d(short, sample_keys(Fingerprint(song, 500)))
+    assert len(of_both) == pytest.approx(500 / 16, rel=0.4)
+
+
 def test_it_survives_storage_and_is_small(original: Fingerprint) -> None:
     for stored in (original, Fingerprint(items(0), 0.0), Fingerprint(items(1), 5.5)):
         back = Fingerprint.from_bytes(stored.to_bytes())
