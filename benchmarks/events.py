@@ -109,6 +109,10 @@ def at_once(client: Client, message: Message) -> None:
     client.commit(message=message, asynchronous=False)
 
 
+def unanswered(client: Client, message: Message) -> None:
+    client.commit(message=message, asynchronous=True)
+
+
 def now_and_then() -> Commit:
     """As ours: what was handed out up to now, when the last commit was a while ago."""
     last = 0.0
@@ -141,6 +145,7 @@ def client_of(url: str, *, auto: bool) -> Iterator[Client]:
 LOOPS: Mapping[str, Callable[[House, int], float]] = {
     "ours": ours,
     "bare, a commit after each (baseline)": bare(at_once),
+    "bare, a commit after each, its answer not heard": bare(unanswered),
     "bare, checked by our schemas, commits as ours": bare(now_and_then(), codec.decode),
     "bare, commits as ours": bare(now_and_then()),
     "bare, auto-commit": bare(never, auto=True),
