@@ -207,4 +207,5 @@ def _one_key_of(some: Items) -> Items:
     from demixer.audio.fingerprint import mixed, sample_keys
 
     keys = sample_keys(Fingerprint(some, 1.0))
-    return keys[mixed(keys) % 16 == 0][:1]  # of those that a long song has, too
+    of_long_songs: Items = keys[mixed(keys) % 16 == 0]
+    return of_long_songs[:1]
