@@ -55,8 +55,8 @@ def overlapping(first: Sound, second: NDArray[np.float32], lag: int) -> tuple[So
 
 def fraction(first: Spectrum, second: Spectrum, frequencies: NDArray[np.floating]) -> float:
     """Samples that `first` still comes later than `second`, between -1 and 1, by the slope of the phase."""
-    clear = (frequencies > CLEAR[0]) & (frequencies < CLEAR[1])
-    crossed = (first[:, clear] * second[:, clear].conj()).sum(axis=0)
+    clear = slice(*np.searchsorted(frequencies, CLEAR))
+    crossed = np.einsum("tf,tf->f", first[:, clear], second[:, clear].conj())
     crossed = crossed / np.sqrt(np.abs(crossed) + 1e-12)
     turns = np.exp(2j * np.pi * np.outer(FRACTIONS, frequencies[clear]) / RATE)
     return float(FRACTIONS[np.argmax((turns @ crossed).real)])

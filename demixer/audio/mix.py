@@ -124,7 +124,8 @@ def _with_ends(before: Numbers, after: Numbers, top: float) -> tuple[Numbers, Nu
 def _shifted(heard: Spectrum, mixture: Spectrum) -> Spectrum:
     """Earlier by the fraction of a sample that it comes late."""
     late = alignment.fraction(heard, mixture, FREQUENCIES)
-    shifted: Spectrum = (heard * np.exp(2j * np.pi * FREQUENCIES * late / RATE)).astype(np.complex64)
+    turn = np.exp(2j * np.pi * FREQUENCIES * late / RATE).astype(np.complex64)
+    shifted: Spectrum = heard * turn
     return shifted
 
 
