@@ -1,4 +1,4 @@
-"""What stands out of a file above the song that it should be: a voice, an instrument, another song under it.
+"""What stands out of a file above the song that it should be, or of the song above the file: a voice, another song.
 
 It shows in bursts and in notes. What an encoder adds is noise; and one that adds much takes much as well.
 """
@@ -24,6 +24,7 @@ LOST = 4.0  # power: a note 6 dB below the song is lost
 # lost: what somebody adds takes nothing. Set between what 120 songs gave of either kind: docs/recognition.md.
 ALLOWED, FOR_LOST = np.array((10**-2.85, 10**-3.65)), np.array((8.0, 1.0))
 MOST_LOST = 10**-2.5  # that counts: stereo AAC at 32 kbit/s loses 10**-2.6 at most
+LACKING = 10**-3  # of the song's energy, in notes that a file lacks: encoders take less of what is steady
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,12 @@ class Additions:
     def much(self) -> float:
         """Beside what may stand out: 1 and more was added."""
         return float((self.beyond / (ALLOWED + FOR_LOST * min(self.lost, MOST_LOST))).max())
+
+
+def between(heard: Spectrum, mixture: Spectrum) -> float:
+    """Beside what may stand out of either above the other. 1 and more: one of them has something that was added."""
+    more, less = Additions.of(heard, mixture), Additions.of(_as_loud(mixture, heard), heard)
+    return max(more.much, float(less.beyond[1]) / LACKING)
 
 
 def _as_loud(mixture: Spectrum, heard: Spectrum) -> Spectrum:

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.audio import alignment
-from demixer.audio.additions import Additions
+from demixer.audio import additions, alignment
 from demixer.audio.alignment import Alignment, Sound, Spectrum
 from demixer.audio.factors import Cells
 from demixer.audio.leftover import Left
@@ -50,7 +49,7 @@ class Mix:
     without: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()  # stems that are gone for a while
     changed: dict[str, float] = field(default_factory=dict)
-    added: float = 0.0  # what stands out above the song, beside what may: 1 and more was added
+    added: float = 0.0  # what stands out above the song, or of it above the file, beside what may: 1 and more was added
 
 
 STRANGE = Mix(same=False)  # not the same recording after all
@@ -79,10 +78,10 @@ def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], 
     mixture = spectrum(_shaped(theirs[0], ours))
     heard = _shifted(spectrum(ours), mixture)
     with ThreadPoolExecutor(1) as beside:  # what stands out takes about as long to find as what is explained
-        adding = beside.submit(Additions.of, heard, mixture)
+        adding = beside.submit(additions.between, heard, mixture)
         left = Left.of(heard, mixture)
         explained = _explained(heard, theirs) if names else None
-    added = adding.result().much
+    added = adding.result()
     if left.unlike:
         return Mix(same=False, added=added)
     if explained is None:

@@ -121,6 +121,14 @@ def test_something_added_is_another_mix(level: float, compared: Callable[..., Mi
     assert not compared(song + other.astype(np.float32)).same
 
 
+def test_a_song_that_has_something_below_it_is_not_what_a_file_without_that_is(known: Reference) -> None:
+    other = music(SECONDS, seed=23).mean(axis=0)[::4][: len(known.mixture)]
+    below = other * 10 ** (-12 / 20) * _loudness(known.mixture) / _loudness(other)
+    with_it = Reference(known.names, np.stack([known.mixture + below, *known.sounds[1:-1], known.sounds[-1] + below]))
+    assert not mix.compare(known.mixture, with_it, 0).same
+    assert mix.compare(with_it.mixture, with_it, 0).same
+
+
 @pytest.mark.parametrize("codec", [("mp3", "-b:a", "32k"), ("opus", "-c:a", "libopus", "-b:a", "32k")])
 def test_what_a_codec_adds_is_far_from_something_added(
     codec: tuple[str, ...], compared: Callable[..., Mix], song: Samples
