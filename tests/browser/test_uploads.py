@@ -110,6 +110,19 @@ def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: Ho
     expect(sender.get_by_text("Nothing sent yet")).to_be_visible()
 
 
+def test_a_row_that_changes_while_the_question_stands_is_deleted_all_the_same(
+    sender: Page, house: House, file: Path
+) -> None:
+    send(sender, file)
+    fingerprinting.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
+    house.flush()
+    row = sender.locator("[data-upload]")
+    row.get_by_role("button", name=re.compile("Delete")).click()
+    row.evaluate("row => row.replaceWith(row.cloneNode(true))")  # as news of it does
+    sender.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
 def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
     fingerprinting.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)

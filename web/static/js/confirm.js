@@ -19,7 +19,15 @@ function ask(dialog, form) {
   dialog.showModal();
 }
 
-function send(form) {
+/** A row that was replaced while the question stood has the same form again, if it still has one. */
+function current(form) {
+  const same = `form[action="${CSS.escape(form.getAttribute("action"))}"]`;
+  return form.isConnected ? form : document.querySelector(same);
+}
+
+function send(asked) {
+  const form = current(asked);
+  if (!form) return;
   form.dataset.confirmed = "yes";
   form.requestSubmit();
   delete form.dataset.confirmed;
