@@ -36,9 +36,8 @@ class Additions:
 
     @classmethod
     def of(cls, heard: Spectrum, mixture: Spectrum) -> "Additions":
-        """Both of the same shape."""
-        song = _as_loud(mixture, heard)
-        file = heard[: len(song)]
+        """`mixture`: as loud as `heard`, which may be a few frames longer."""
+        song, file = mixture, heard[: len(mixture)]
         found = np.sum([_in_band(file[:, band], song[:, band]) for band in BANDS], axis=0)
         energy = power_of(file[:, BANDS[0].start : BANDS[-1].stop]).sum(dtype=np.float64)
         bursts, notes, lost, expected = found
@@ -52,7 +51,8 @@ class Additions:
 
 def between(heard: Spectrum, mixture: Spectrum) -> float:
     """Beside what may stand out of either above the other. 1 and more: one of them has something that was added."""
-    more, less = Additions.of(heard, mixture), Additions.of(_as_loud(mixture, heard), heard)
+    song = _as_loud(mixture, heard)
+    more, less = Additions.of(heard, song), Additions.of(song, _as_loud(heard, song))
     return max(more.much, float(less.beyond[1]) / LACKING)
 
 

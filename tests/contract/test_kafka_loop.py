@@ -1,7 +1,7 @@
 """The consumers' loop on Kafka: long work is in hand while another member joins."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.consumers.driving import publish_bytes
 from tests.consumers.test_loop import an_event
 from tests.contract.events import PATIENCE
 from tests.contract.kafka_worlds import IMPATIENT, with_options
+from tests.e2e.service import wait_for
 from tests.houses import house_in
 from tests.servers import Engine
 
@@ -90,28 +91,21 @@ def running(loop: Loop) -> Iterator[None]:
     run.result()
 
 
-def until(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)
-
-
 def test_who_joins_beside_long_work_gets_half_of_it_and_each_message_is_committed_by_who_has_it_then(
     house: House, commits: Commits
 ) -> None:
     may_end = Event()
     one, two = (LongWork(house, member, may_end) for member in ("one", "two"))
     with running(one.loop):
-        until("a song of each partition is in hand", lambda: len(one.begun) == 4)
+        wait_for("a song of each partition is in hand", lambda: len(one.begun) == 4, seconds=PATIENCE)
         too_long = time.monotonic() + TOO_LONG
         with running(two.loop):
-            until("half of them moved", lambda: len(two.begun) == 2)
-            until("a member that does not poll were gone", lambda: time.monotonic() > too_long)
+            wait_for("half of them moved", lambda: len(two.begun) == 2, seconds=PATIENCE)
+            wait_for("a member that does not poll were gone", lambda: time.monotonic() > too_long, seconds=PATIENCE)
             kept, moved = one.in_hand(ours=True), one.in_hand(ours=False)
             assert (len(kept), len(moved), commits) == (2, 2, [])
             may_end.set()
-            until("nothing is left", lambda: house.events.lag("test") == {"uploads": 0})
+            wait_for("nothing is left", lambda: house.events.lag("test") == {"uploads": 0}, seconds=PATIENCE)
     assert {*kept.values(), *moved.values()} <= set(one.done), "work in hand is finished"
     assert set(moved.values()) == set(two.begun[:2]), "it comes to its new owner, too"
     assert {*one.done, *two.done} == SONGS
