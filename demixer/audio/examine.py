@@ -23,7 +23,7 @@ _ERRORS_EVERYWHERE = 69  # ffmpeg's exit code when more than two thirds of the f
 # Decoded once, resampled once: what is printed and what is compared come from the same samples.
 _FILTERS = ";".join(
     (
-        "[0:a:0]asplit[wide][narrow]",
+        f"[0:a:0]{ffmpeg.LARGE_FRAMES},asplit[wide][narrow]",
         f"[wide]{TO_STEREO.format(format='s16', rate=SAMPLE_RATE)}[pcm]",
         f"[narrow]{reference.TO_MONO},asplit=3[first][second][sound]",
         "[first]aformat=s16[print]",
