@@ -15,7 +15,8 @@ from web.paging import Page
 
 
 def upload(view: UploadView) -> dict[str, Any]:
-    song_id = view.song.id if view.song else None
+    """`links.waits_for`: the song whose stems will tell whether this is the same mix, as long as it waits for them."""
+    song_id, waits_for = view.song.id if view.song else None, view.upload.waits_for
     return {
         "id": view.upload.id,
         "status": view.status.value,
@@ -32,7 +33,8 @@ def upload(view: UploadView) -> dict[str, Any]:
         "seconds_left": view.separation.seconds_left if view.separation else None,
         "links": {
             "self": url_for("api.upload", upload_id=view.upload.id, _external=True),
-            "song": url_for("api.song", song_id=song_id, _external=True) if song_id else None,
+            "song": _song_url(song_id) if song_id else None,
+            "waits_for": _song_url(waits_for) if waits_for and view.upload.open else None,
         },
     }
 
@@ -101,10 +103,14 @@ def _summary(item: Song | SongDocument, **tags: object) -> dict[str, Any]:
         "plays": item.plays,
         "cover": url_for("songs.cover", song_id=item.id, _external=True) if item.cover else None,
         "links": {
-            "self": url_for("api.song", song_id=item.id, _external=True),
+            "self": _song_url(item.id),
             "page": url_for("songs.show", song_id=item.id, _external=True),
         },
     }
+
+
+def _song_url(song_id: str) -> str:
+    return url_for("api.song", song_id=song_id, _external=True)
 
 
 def _stem_urls(song_id: str, name: str) -> dict[str, str]:

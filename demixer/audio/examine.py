@@ -52,7 +52,7 @@ class Examination:
 
 
 def examine(path: Path, *, max_minutes: float, min_seconds: float = 5.0) -> Examination:
-    """Decode once: true duration, loudness, fingerprints and sound. About 0.15 s and 1.3 MB a minute of music.
+    """Decode once: true duration, loudness, fingerprints and sound. About 0.1 s and 1.3 MB a minute of music.
 
     Raises `Refused`: "not-audio", "no-sound", "damaged-audio", "too-short" (min_seconds), "too-long" (max_minutes; as
     soon as the limit is passed), "silent", "took-too-long"; `Transient` when the decoder was killed.

@@ -1,11 +1,12 @@
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from flask import Flask
 
-from demixer.domain import Match, Person
+from demixer.domain import Match, Person, UploadState
 from demixer.house import House
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
 
@@ -66,6 +67,16 @@ def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: Ho
     body = api.get(f"/uploads/{upload_id}").json
     assert (body["status"], body["progress"], body["matched"], body["song_id"]) == ("ready", 1.0, True, song.id)
     assert body["links"]["song"] == f"http://localhost/api/v1/songs/{song.id}"
+    assert body["links"]["waits_for"] is None
+
+
+def test_one_that_waits_for_the_stems_of_another_song_says_of_which(api: Api, ana: Person, house: House) -> None:
+    song, sent = a_song(house, ana), house.catalogue.uploads.get(api.send().json["id"])
+    assert sent
+    house.catalogue.uploads.save(replace(sent, state=UploadState.FINGERPRINTED, waits_for=song.id))
+    body = api.get(f"/uploads/{sent.id}").json
+    assert (body["status"], body["song_id"]) == ("fingerprinting", None)
+    assert body["links"]["waits_for"] == f"http://localhost/api/v1/songs/{song.id}"
 
 
 def test_a_new_one_has_a_place_in_the_queue(api: Api, ana: Person, house: House) -> None:
