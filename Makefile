@@ -46,7 +46,7 @@ test-engines: $(VENV)/installed-dev ## the web, consumers and end-to-end suites 
 	$(PYTEST) -m slow --engines=servers tests/web tests/consumers tests/e2e
 
 test-fast: $(VENV)/installed-dev ## the inner loop: what takes seconds and needs no server
-	$(PYTEST) -n 2 -m "not slow and not thorough" $(SERVED:%=--ignore-glob='tests/contract/test_%*.py')
+	$(PYTEST) -n 3 -m "not slow and not thorough" $(SERVED:%=--ignore-glob='tests/contract/test_%*.py')
 
 test-contracts: $(VENV)/installed-dev ## the contracts, and what has engines of its own: where TEST_KAFKA and the like name some, on those
 	$(PYTEST) -n 2 -m "not slow" tests/contract

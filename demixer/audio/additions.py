@@ -3,6 +3,7 @@
 It shows in bursts and in notes. What an encoder adds is noise; and one that adds much takes much as well.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ LOST = 4.0  # power: a note 6 dB below the song is lost
 # lost: what somebody adds takes nothing. Set between what 120 songs gave of either kind: docs/recognition.md.
 ALLOWED, FOR_LOST = np.array((10**-2.85, 10**-3.65)), np.array((8.0, 1.0))
 MOST_LOST = 10**-2.5  # that counts: stereo AAC at 32 kbit/s loses 10**-2.6 at most
-LACKING = 10**-3  # of the song's energy, in notes that a file lacks: encoders take less of what is steady
+LACKING, FOR_ADDED = 10**-3.3, 8.0  # the same for notes that the file lacks: an encoder that takes them adds much
+CUT = 10**-2  # power: above the last bin in which a file has so much of the song, its treble was cut off
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +37,10 @@ class Additions:
     lost: float
 
     @classmethod
-    def of(cls, heard: Spectrum, mixture: Spectrum) -> "Additions":
-        """`mixture`: as loud as `heard`, which may be a few frames longer."""
-        song, file = mixture, heard[: len(mixture)]
-        found = np.sum([_in_band(file[:, band], song[:, band]) for band in BANDS], axis=0)
-        energy = power_of(file[:, BANDS[0].start : BANDS[-1].stop]).sum(dtype=np.float64)
+    def of(cls, heard: Spectrum, mixture: Spectrum, bands: Sequence[slice] = BANDS) -> "Additions":
+        """`mixture`: as long and as loud as `heard`."""
+        found = np.sum([_in_band(heard[:, band], mixture[:, band]) for band in bands], axis=0)
+        energy = power_of(heard[:, BANDS[0].start : BANDS[-1].stop]).sum(dtype=np.float64)
         bursts, notes, lost, expected = found
         return cls(np.array([bursts, notes]) / max(energy, 1e-12), float(lost / max(expected, 1e-12)))
 
@@ -52,8 +53,16 @@ class Additions:
 def between(heard: Spectrum, mixture: Spectrum) -> float:
     """Beside what may stand out of either above the other. 1 and more: one of them has something that was added."""
     song = _as_loud(mixture, heard)
-    more, less = Additions.of(heard, song), Additions.of(song, _as_loud(heard, song))
-    return max(more.much, float(less.beyond[1]) / LACKING)
+    file = heard[: len(song)]
+    more, less = Additions.of(file, song), Additions.of(song, _as_loud(file, song), _below_cutoff(file, song))
+    return max(more.much, float(less.beyond[1]) / (LACKING + FOR_ADDED * less.lost))
+
+
+def _below_cutoff(heard: Spectrum, mixture: Spectrum) -> list[slice]:
+    """The bands of what the file has: one of 8,000 Hz lacks all notes above 4."""
+    ours, theirs = (power_of(one).sum(axis=0) for one in (heard, mixture))
+    end = 1 + int(np.flatnonzero(ours >= CUT * theirs).max(initial=BANDS[0].start))
+    return [slice(band.start, min(band.stop, end)) for band in BANDS if band.start < end]
 
 
 def _as_loud(mixture: Spectrum, heard: Spectrum) -> Spectrum:

@@ -21,7 +21,7 @@ from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, song_of
 MINUTES = 20  # MAX_MINUTES
 SONGS = 5_000
 CANDIDATES = 50
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.thorough]
 
 
 class Counted:

@@ -75,6 +75,7 @@ def test_votes_are_those_of_the_rarest_keys_where_there_are_too_many(
     assert index.candidates([stored(np.concatenate([items(1), items(2)]))])[0] == "rare"
 
 
+@pytest.mark.thorough
 def test_half_a_hop_apart_a_recording_is_found_by_its_second_phase(index: SqliteFingerprints, tmp_path: Path) -> None:
     def printed(start: float) -> bytes:
         path = write(tmp_path / f"{start}.wav", music(60), "-af", f"atrim=start={start}")

@@ -227,6 +227,7 @@ def _stop_after(patch: pytest.MonkeyPatch, table: str) -> None:
     patch.setattr(migration_files, "_copy", stopping_copy)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("files_there", [1, 25])
 def test_kill_9_in_the_middle_and_the_same_command_again(
     migrate: Run, made: dict[str, str], tmp_path: Path, files_there: int

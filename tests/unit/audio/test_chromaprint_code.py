@@ -37,6 +37,7 @@ def test_it_is_what_chromaprint_writes(sound: Callable[[float], Samples], second
     assert encoded(printed(samples)) == chromaprint(samples, "base64").decode().strip()
 
 
+@pytest.mark.thorough
 def test_the_print_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whole() -> None:
     samples = music(130.0)
     items = printed(samples)

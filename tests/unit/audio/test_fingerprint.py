@@ -35,6 +35,7 @@ def test_it_has_eight_items_a_second(original: Fingerprint) -> None:
     assert original.duration == SECONDS
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("suffix", "bitrate"), [("mp3", "64k"), ("opus", "48k"), ("m4a", "96k")])
 def test_another_encoding_is_found_by_its_keys(suffix: str, bitrate: str, folder: Path, original: Fingerprint) -> None:
     other = taken(write(folder / f"keys-{bitrate}.{suffix}", music(SECONDS), "-b:a", bitrate))

@@ -44,6 +44,7 @@ def noisy(song: Items, share: float, seed: int = 9) -> Items:
     return song ^ np.packbits(flips, axis=1).view(">u4").astype(np.uint32)[:, 0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("suffix", "options"),
     [

@@ -48,6 +48,7 @@ def test_the_stems_sum_to_the_mixture(tmp_path: Path, engine: Engine, frames: in
     np.testing.assert_allclose(stems.sum(axis=0), samples, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_segments_join_as_one_transform_over_the_whole_song_would(tmp_path: Path, engine: Engine) -> None:
     assert isinstance(engine, SpleeterEngine)
     samples = noise(SEGMENT + 4567)
