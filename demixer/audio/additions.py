@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from demixer.audio.alignment import Spectrum
 from demixer.audio.factors import CELL
-from demixer.audio.spectra import BANDS, Numbers, power_of
+from demixer.audio.spectra import BANDS, Numbers, below_cutoff, power_of
 
 Powers = NDArray[np.float32]
 
@@ -26,7 +26,6 @@ LOST = 4.0  # power: a note 6 dB below the song is lost
 ALLOWED, FOR_LOST = np.array((10**-2.85, 10**-3.65)), np.array((8.0, 1.0))
 MOST_LOST = 10**-2.5  # that counts: stereo AAC at 32 kbit/s loses 10**-2.6 at most
 LACKING, FOR_ADDED = 10**-3.3, 8.0  # the same for notes that the file lacks: an encoder that takes them adds much
-CUT = 10**-2  # power: above the last bin in which a file has so much of the song, its treble was cut off
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +53,8 @@ def between(heard: Spectrum, mixture: Spectrum) -> float:
     """Beside what may stand out of either above the other. 1 and more: one of them has something that was added."""
     song = _as_loud(mixture, heard)
     file = heard[: len(song)]
-    more, less = Additions.of(file, song), Additions.of(song, _as_loud(file, song), _below_cutoff(file, song))
+    more, less = Additions.of(file, song), Additions.of(song, _as_loud(file, song), below_cutoff(file, song))
     return max(more.much, float(less.beyond[1]) / (LACKING + FOR_ADDED * less.lost))
-
-
-def _below_cutoff(heard: Spectrum, mixture: Spectrum) -> list[slice]:
-    """The bands of what the file has: one of 8,000 Hz lacks all notes above 4."""
-    ours, theirs = (power_of(one).sum(axis=0) for one in (heard, mixture))
-    end = 1 + int(np.flatnonzero(ours >= CUT * theirs).max(initial=BANDS[0].start))
-    return [slice(band.start, min(band.stop, end)) for band in BANDS if band.start < end]
 
 
 def _as_loud(mixture: Spectrum, heard: Spectrum) -> Spectrum:

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.audio import additions, alignment
+from demixer.audio import additions, alignment, leftover
 from demixer.audio.alignment import Alignment, Sound, Spectrum
 from demixer.audio.factors import Cells
 from demixer.audio.leftover import Left
 from demixer.audio.reference import RATE, Reference
-from demixer.audio.spectra import FREQUENCIES, Numbers, spectrum
+from demixer.audio.spectra import FREQUENCIES, Numbers, below_cutoff, spectrum
 
 LONGEST = 10 * 60 * RATE  # samples that are looked at together: a bound on memory (0.5 GB)
 
@@ -79,7 +79,7 @@ def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], 
     heard = _shifted(spectrum(ours), mixture)
     with ThreadPoolExecutor(1) as beside:  # what stands out takes about as long to find as what is explained
         adding = beside.submit(additions.between, heard, mixture)
-        left = Left.of(heard, mixture)
+        left, lacking = Left.of(heard, mixture), Left.of(mixture, heard, below_cutoff(heard, mixture))
         explained = _explained(heard, theirs) if names else None
     added = adding.result()
     if left.unlike:
@@ -87,7 +87,7 @@ def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], 
     if explained is None:
         alike = added < 1 and left.whole < ALONE
         return Mix(same=alike, sure=alike, alignment=found, added=added)
-    judged = _judged(names, *explained, nothing_added=added < 1 and not left.added_briefly)
+    judged = _judged(names, *explained, nothing_added=added < 1 and not leftover.added(left, lacking))
     return replace(judged, alignment=found, added=added)
 
 

@@ -16,6 +16,8 @@ FREQUENCIES = np.fft.rfftfreq(FRAME, 1 / RATE)
 FREQUENCIES = FREQUENCIES[: int(np.searchsorted(FREQUENCIES, EDGES[-1]))]
 BANDS = tuple(slice(*np.searchsorted(FREQUENCIES, edges)) for edges in pairwise(EDGES))
 
+CUT = 0.3  # power: above the last bin in which a file has so much of its song, its treble was cut off
+
 BLOCK = 256  # frames transformed at a time: twice as fast as all, for they stay in the processor's cache
 
 _WINDOW = np.hanning(FRAME + 1)[:FRAME].astype(np.float32)
@@ -31,6 +33,20 @@ def spectrum(sound: Sound) -> Spectrum:
         block = np.fft.rfft(frames[at : at + BLOCK] * _WINDOW, axis=1)
         spectrum[at : at + BLOCK] = block[:, : len(FREQUENCIES)]
     return spectrum
+
+
+def below_cutoff(heard: Spectrum, mixture: Spectrum) -> list[slice]:
+    """The bands of what the file has of the song: one of 8,000 Hz lacks all above 4 kHz, and that says nothing."""
+    ours, theirs = (_balance(one) for one in (heard, mixture))
+    end = 1 + int(np.flatnonzero(ours >= CUT * theirs).max(initial=BANDS[0].start))
+    return [slice(band.start, min(band.stop, end)) for band in BANDS if band.start < end]
+
+
+def _balance(spectrum: Spectrum) -> NDArray[np.float32]:
+    """Of the energy in the bands, the share of each bin."""
+    power = power_of(spectrum).sum(axis=0)
+    balance: NDArray[np.float32] = power / max(float(power[BANDS[0].start :].sum()), 1e-12)
+    return balance
 
 
 def power_of(spectrum: Spectrum) -> NDArray[np.float32]:
