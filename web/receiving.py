@@ -4,7 +4,7 @@ import io
 from typing import IO, Any, cast
 
 from flask import Request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from demixer.domain import require
@@ -67,9 +67,14 @@ class StreamingRequest(Request):
             super()._load_form_data()
         except BaseException as error:
             self._forget_form()
-            if isinstance(error, ValueError):
+            if isinstance(error, ValueError) or self._is_of_a_field(error):
                 raise BadRequest from error
             raise
+
+    def _is_of_a_field(self, error: BaseException) -> bool:
+        """A file whose name breaks its header passes for a field, and that for too large."""
+        length, most = self.content_length, self.max_content_length
+        return isinstance(error, RequestEntityTooLarge) and bool(length and most and length <= most)
 
     def close(self) -> None:
         super().close()

@@ -118,6 +118,7 @@ def test_what_was_found_has_room(sender: Page, file: Path, known: Song, size: tu
     assert link.evaluate("each => each.offsetWidth") > 280
     assert sender.locator("[data-anyway]").evaluate("each => each.offsetHeight") < 45
     expect(sender.get_by_text("Without vocals, or mixed differently?")).to_be_visible()
+    expect(sender.get_by_text("Nothing sent yet")).to_be_hidden()
 
 
 def test_it_is_sent_when_the_person_wants_it_sent(sender: Page, file: Path, known: Song) -> None:

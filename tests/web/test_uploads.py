@@ -140,11 +140,19 @@ def test_a_body_without_a_length_is_counted(browser: Browser, ana: Person, house
     assert house.catalogue.uploads.of_person(ana.id, limit=1) == []
 
 
-def test_a_broken_connection_leaves_nothing(browser: Browser, ana: Person, house: House) -> None:
-    body = _multipart_head() + b"half a so"
+BROKEN = {
+    "it breaks off": lambda head: head + b"half a so",
+    "a line break in the file's name, which makes it a huge field": lambda head: (
+        head.replace(b'"a.wav"', b'"a\r\nb.wav"') + b"x" * (MEGABYTE * 3 // 4) + b"\r\n--frontier--\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_body_leaves_nothing(how: str, browser: Browser, ana: Person, house: House) -> None:
     response = browser.client.post(
         "/uploads",
-        data=body,
+        data=BROKEN[how](_multipart_head()),
         headers={"X-CSRFToken": browser.token(), "Accept": "application/json"},
         content_type="multipart/form-data; boundary=frontier",
     )
