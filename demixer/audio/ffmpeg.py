@@ -17,9 +17,6 @@ DECODERS = ",".join(
         "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be",
     )
 )
-# Put before all filters. ffmpeg's parts are threads that hand each other one frame at a time, and those of an MP3 have
-# 1,152 samples: with larger ones a decode that is printed twice takes half as long, and gives the same samples.
-LARGE_FRAMES = "asetnsamples=n=16384:p=0"
 _UNTRUSTED = (
     *("-protocol_whitelist", "fd", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
     *("-max_streams", "64", "-i", "fd:"),

@@ -20,7 +20,7 @@ MOST_STEMS = 7  # FLAC has eight channels at most
 TO_MONO = f"aresample={RATE}:osf=flt:ochl=mono"
 # Half as loud, so that what was clipped does not overshoot full scale when its rate is lowered, and is clipped again.
 QUIETER = "volume=0.5"
-MONO = ("-af", f"{ffmpeg.LARGE_FRAMES},{TO_MONO},{QUIETER}")
+MONO = ("-af", f"{TO_MONO},{QUIETER}")
 _SCALE = 32768
 _LIMITS = sandbox.Limits(wait=120.0, cpu=240)
 

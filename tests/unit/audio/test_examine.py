@@ -13,6 +13,7 @@ from demixer.audio import ffmpeg as ffmpeg_module
 from demixer.audio import sandbox
 from demixer.audio.examine import Examination, examine
 from demixer.audio.probe import probe
+from demixer.audio.reference import RATE
 from demixer.errors import Refused, Transient
 from tests.audio_samples import FORMATS, SAMPLE_RATE, ffmpeg, music, silence, tone, write
 from tests.processes import left_running
@@ -43,6 +44,18 @@ def test_it_reads_every_format(suffix: str, tmp_path: Path) -> None:
     assert (found.info.channels, found.info.has_video) == (2, False)
     assert found.info.sample_rate in (44_100, 48_000)
     assert found.fingerprint.duration == found.duration_s
+
+
+def test_a_song_whose_format_changes_on_the_way_loses_nothing(tmp_path: Path) -> None:
+    """Mono after stereo, and another sample rate: as MP3s that were put after each other, or off the radio."""
+    bare = ("-write_xing", "0", "-id3v2_version", "0")
+    stereo = write(tmp_path / "stereo.mp3", tone(7.1), *bare)
+    mono = write(tmp_path / "mono.mp3", tone(5.3), *bare, "-ac", "1", "-ar", "48000")
+    both = tmp_path / "both.mp3"
+    both.write_bytes(stereo.read_bytes() + mono.read_bytes() + stereo.read_bytes())
+    found, alone = examined(both), [examined(one).duration_s for one in (stereo, mono, stereo)]
+    assert found.duration_s == pytest.approx(sum(alone), abs=0.005)
+    assert len(found.sound) / RATE == pytest.approx(found.duration_s, abs=0.01)
 
 
 def test_it_reads_the_sound_of_a_video(tmp_path: Path, song: Path) -> None:
