@@ -82,6 +82,7 @@ def song_file(folder: Path, seed: int) -> bytes:
     return audio_samples.write(folder / f"{seed}.flac", sound, "-metadata", f"title=Song {seed}").read_bytes()
 
 
+@pytest.mark.thorough
 def test_a_group_that_was_reset_to_the_beginning_goes_through_everything_and_changes_nothing(
     lived: House, clock: Clock
 ) -> None:
@@ -106,6 +107,7 @@ def empty(tmp_path: Path) -> Iterator[SearchIndex]:
         yield search
 
 
+@pytest.mark.thorough
 def test_a_full_replay_fills_a_search_index_that_is_empty(lived: House, clock: Clock, empty: SearchIndex) -> None:
     before = found(lived, "song")
     assert len(before) == 3

@@ -92,12 +92,14 @@ def test_a_semitone_up_is_not_the_same_recording(folder: Path, original: Phases)
     assert not compare(original[0], other).sure
 
 
+@pytest.mark.thorough
 def test_different_songs_are_different(folder: Path, original: Phases) -> None:
     others = [taken(write(folder / f"seed-{seed}.flac", music(SECONDS, seed=seed))) for seed in (2, 3, 4)]
     assert not any(compare(original[0], other).same for other in others)
     assert min(compare(original[0], other).bit_error_rate for other in others) > 0.25
 
 
+@pytest.mark.thorough
 def test_tones_and_silence_match_nothing(folder: Path) -> None:
     noise = (np.random.default_rng(2).standard_normal((2, SECONDS * 44_100)) * 0.1).astype(np.float32)
     ticking = np.concatenate([silence(SECONDS - 1), tone(1)], axis=1)
@@ -146,6 +148,7 @@ def test_a_replaced_verse_shows_although_the_mean_is_low() -> None:
     assert not found.sure
 
 
+@pytest.mark.thorough
 def test_noises_are_as_much_alike_as_any_two_of_their_kind_which_is_nothing(folder: Path) -> None:
     """The prints of two white noises differ in 18 % of their bits, wherever one lies on the other."""
     random = np.random.default_rng(4)

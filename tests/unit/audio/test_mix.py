@@ -106,6 +106,7 @@ def test_a_stem_that_is_gone_is_named(
     assert (found.same, found.without) == (False, (gone,))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", [("wav",), ("mp3", "-b:a", "32k")])
 def test_a_louder_melody_is_another_mix(
     codec: tuple[str, ...], compared: Callable[..., Mix], parts: Parts, song: Samples
@@ -260,6 +261,7 @@ def test_upside_down_is_the_same(compared: Callable[..., Mix], song: Samples) ->
     assert compared(-song, "-b:a", "64k", suffix="mp3").same
 
 
+@pytest.mark.thorough
 def test_a_long_song_is_heard_to_its_end_piece_by_piece(
     compared: Callable[..., Mix], parts: Parts, song: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +270,7 @@ def test_a_long_song_is_heard_to_its_end_piece_by_piece(
     assert compared(song - during(parts["drums"], 20, 40)).without == ("drums",)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("late", [0.0123, 5.0, -3.0])
 def test_where_it_begins_is_known_within_a_millisecond(
     late: float, compared: Callable[..., Mix], song: Samples
@@ -284,6 +287,7 @@ def test_faster_is_not_the_same(compared: Callable[..., Mix], song: Samples) -> 
     assert not compared(song, "-af", "asetrate=44321,aresample=44100").same
 
 
+@pytest.mark.thorough
 def test_without_stems_only_a_copy_without_loss_is_sure(
     compared: Callable[..., Mix], parts: Parts, song: Samples
 ) -> None:

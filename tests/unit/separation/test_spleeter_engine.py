@@ -33,6 +33,7 @@ def sdr(reference: Samples, estimate: Samples) -> float:
     return float(10 * np.log10(np.sum(reference**2) / np.sum((reference - estimate) ** 2)))
 
 
+@pytest.mark.thorough
 def test_the_vocals_of_a_real_song_come_out_10_db_above_the_mixture(tmp_path: Path, engine: Engine) -> None:
     mixture, *parts = (music.decoded(falcon(), stream=number) for number in range(5))
     vocals, accompaniment = separated(tmp_path, engine, mixture)
