@@ -22,7 +22,6 @@ export class Rows {
     if (!html) before?.remove();
     else if (before) this.#replace(before, elementOf(html));
     else if (isNew) this.list.prepend(elementOf(html));
-    this.#showEmptiness();
   }
 
   /** All rows of the polling fall-back. */
@@ -53,11 +52,6 @@ export class Rows {
       announce(error.message);
       location.assign(this.list.dataset.page); // the server knows better than this page does
     }
-  }
-
-  #showEmptiness() {
-    const empty = document.querySelector("[data-no-uploads]");
-    if (empty) empty.hidden = this.list.children.length > 0;
   }
 }
 

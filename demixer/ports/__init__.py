@@ -1,0 +1,39 @@
+"""The interfaces of the engines, and what each promises. Six methods a port at most, `close` apart.
+
+Common to all: domain objects go in and come out, absence is `None`, an engine's own error is raised as one of
+`demixer.errors` with the original as its cause (`Transient` when trying again may help). Every method may be called
+from any thread, and from several processes at once. `close` may be called twice.
+
+Both sides of a port (embedded and distributed) pass the same contract tests, in `tests/contract/`.
+"""
+
+from demixer.ports.accounts import MIN_PASSWORD, Accounts
+from demixer.ports.catalogue import Catalogue, Libraries, Outbox, Separations, Songs, Uploads
+from demixer.ports.events import EventLog, Message, Place, Record, Subscription
+from demixer.ports.files import Files, FileWriter, Links
+from demixer.ports.fingerprints import FingerprintIndex
+from demixer.ports.search import Marks, SearchIndex, SearchPage, SongDocument
+
+__all__ = [
+    "MIN_PASSWORD",
+    "Accounts",
+    "Catalogue",
+    "EventLog",
+    "FileWriter",
+    "Files",
+    "FingerprintIndex",
+    "Libraries",
+    "Links",
+    "Marks",
+    "Message",
+    "Outbox",
+    "Place",
+    "Record",
+    "SearchIndex",
+    "SearchPage",
+    "Separations",
+    "SongDocument",
+    "Songs",
+    "Subscription",
+    "Uploads",
+]

@@ -1,0 +1,28 @@
+"""The accounts of people, and their tokens."""
+
+from datetime import datetime
+from typing import Protocol
+
+from demixer.domain import Person
+
+MIN_PASSWORD = 10  # characters; forms tell it beforehand, `Accounts.create` refuses less
+
+
+class Accounts(Protocol):
+    def create(self, email: str, password: str, name: str, at: datetime) -> Person:
+        """Raises `Refused` ("email-taken", "email-invalid", "password-short"). E-mails are compared without case."""
+
+    def authenticate(self, email: str, password: str) -> Person | None:
+        """Takes as long for an unknown e-mail as for a wrong password."""
+
+    def get(self, person_id: str) -> Person | None: ...
+
+    def create_token(self, email: str, at: datetime) -> str:
+        """A new API token; only its hash is kept. Raises `NotFound("no-such-account")`."""
+
+    def by_token(self, token: str) -> Person | None: ...
+
+    def revoke_tokens(self, person_id: str) -> None:
+        """None of the person's tokens works any more. Without any, nothing happens."""
+
+    def close(self) -> None: ...

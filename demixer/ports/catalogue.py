@@ -1,0 +1,97 @@
+"""The catalogue: uploads, songs, separations, libraries, and the events that wait to be told of them.
+
+`save` is a compare-and-swap: version 0 inserts, anything else replaces exactly that version; otherwise `Conflict`.
+It returns what was stored, one version on. The events go into the outbox in the same transaction: either both are
+stored or neither. `demixer.outbox` publishes them at least once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+
+
+class Uploads(Protocol):
+    def get(self, upload_id: str) -> Upload | None: ...
+
+    def save(self, upload: Upload, events: Sequence[Event] = ()) -> Upload: ...
+
+    def of_person(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Upload]:
+        """The person's uploads that are not hidden, newest first."""
+
+    def of_song(self, song_id: str) -> Sequence[Upload]:
+        """All uploads that joined this song and are not cancelled, oldest first, hidden ones too."""
+
+    def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
+        """At most 1,000, the longest untouched first. For the sweeper."""
+
+
+class Songs(Protocol):
+    def get(self, song_id: str) -> Song | None:
+        """Also a removed one: look at `removed`."""
+
+    def save(self, song: Song, events: Sequence[Event] = ()) -> Song: ...
+
+    def by_file(self, sha256: str) -> Song | None:
+        """The song, not removed, that a file with these bytes brought or joined (`remember_file`)."""
+
+    def remember_file(self, sha256: str, song_id: str) -> None:
+        """From now on these bytes are this song. The last word counts."""
+
+    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
+        """Those that are `Song.shown`. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
+
+        `beginning`: only those whose artist, album or title begins so, without case or accents. What is left of search
+        while the search engine is down.
+        """
+
+    def played(self, song_id: str) -> None:
+        """Count one play, without touching `version`."""
+
+
+class Separations(Protocol):
+    def get(self, separation_id: str) -> Separation | None: ...
+
+    def save(self, separation: Separation, events: Sequence[Event] = ()) -> Separation: ...
+
+    def of_song(self, song_id: str) -> Sequence[Separation]:
+        """Oldest first."""
+
+    def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
+        """In the order they were asked for: the queue."""
+
+    def place(self, separation: Separation) -> int:
+        """Its place among those requested and not begun: 1 is next."""
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        """How many are requested and not begun, and when the first of them was asked for."""
+
+
+class Libraries(Protocol):
+    def add(self, person_id: str, song_id: str, at: datetime) -> None: ...
+
+    def remove(self, person_id: str, song_id: str) -> None: ...
+
+    def songs(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
+        """The songs a person keeps, not removed, the last kept first; those that were merged too, as they are."""
+
+    def has(self, person_id: str, song_id: str) -> bool: ...
+
+
+class Outbox(Protocol):
+    def pending(self, limit: int = 100) -> Sequence[Event]:
+        """Events saved beside a change and not published yet, in the order they were saved."""
+
+    def done(self, event_ids: Sequence[str]) -> None:
+        """They were published. Unknown ids are ignored."""
+
+
+class Catalogue(Protocol):
+    uploads: Uploads
+    songs: Songs
+    separations: Separations
+    libraries: Libraries
+    outbox: Outbox
+
+    def close(self) -> None: ...

@@ -1,0 +1,64 @@
+"""The search index over artist, album and title."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from demixer.domain import Song
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SongDocument:
+    """What the search index knows of a song: a copy, derived from the catalogue, good enough to draw a result row."""
+
+    id: str
+    artist: str
+    album: str
+    title: str
+    year: int | None
+    duration: float  # seconds
+    cover: bool
+    plays: int
+    revision: int  # Song.version: an older revision never replaces a newer one
+
+    @classmethod
+    def of(cls, song: Song) -> "SongDocument":
+        return cls(
+            id=song.id,
+            artist=song.tags.artist,
+            album=song.tags.album,
+            title=song.tags.title,
+            year=song.tags.year,
+            duration=song.duration,
+            cover=bool(song.cover),
+            plays=song.plays,
+            revision=song.version,
+        )
+
+
+Marks = Mapping[str, Sequence[tuple[int, int]]]  # of "artist", "album", "title": from where to where it was found
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    songs: Sequence[SongDocument]
+    total: int  # exact up to 1,000, then "at least"
+    marks: Mapping[str, Marks] = field(default_factory=dict)  # by song
+
+
+class SearchIndex(Protocol):
+    def put(self, documents: Sequence[SongDocument]) -> None: ...
+
+    def remove(self, song_ids: Sequence[str]) -> None: ...
+
+    def search(self, query: str, *, limit: int, offset: int = 0) -> SearchPage:
+        """Every word of `query` must be found in artist, album or title: without case or accents, its first letters are
+        enough, and a typo in a word of four letters or more is forgiven. An exact hit comes before a forgiven one.
+
+        `marks` tell whole words, one after the other.
+        """
+
+    def rebuild(self, documents: Iterable[SongDocument]) -> int:
+        """Replace everything, at once for those who search meanwhile. Returns how many."""
+
+    def close(self) -> None: ...
