@@ -86,12 +86,20 @@ def reference_of(house: House, song: Song) -> Reference | None:
         return None
 
 
-def _with_stems(house: House, song: Song, separation: Separation) -> Reference:
-    """Made now where the separation is older than this program: that takes seconds, once."""
+def _with_stems(house: House, song: Song, separation: Separation) -> Reference | None:
+    """Made now where it was damaged, or the separation is older than this program: that takes seconds, once."""
     key = f"{separation.folder}/{reference.FILE}"
     names = [stem.name for stem in separation.stems]
-    if house.files.size(key) is None:
+    known = _read(house, key, names)
+    if known is None:
         _make(house, song, separation, key, names)
+        known = _read(house, key, names)
+    return known
+
+
+def _read(house: House, key: str, names: Sequence[str]) -> Reference | None:
+    if house.files.size(key) is None:
+        return None
     with house.files.local(key) as path:
         return reference.read(path, names)
 

@@ -51,7 +51,9 @@ def _outcomes(song: Song, kinds: Sequence[Kind]) -> Iterator[Outcome]:
 
 
 def reference_of(song: Song) -> Reference:
-    return reference.read(song.folder / reference.FILE, song.stems)
+    known = reference.read(song.folder / reference.FILE, song.stems)
+    assert known is not None, f"{song.folder} has a damaged reference: remove it"
+    return known
 
 
 def _outcome(song: Song, kind: Kind, file: Heard, known: Reference, like: Likeness) -> Outcome:

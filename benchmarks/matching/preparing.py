@@ -47,7 +47,9 @@ def read(work: Path, folder: Path) -> Song:
 
 def _keep(folder: Path, stems: tuple[str, ...]) -> None:
     fingerprint = examine(folder / "song.flac", max_minutes=20).fingerprint.to_bytes()
-    sounds = reference.read(folder / reference.FILE, stems).sounds.astype(np.float64)
+    known = reference.read(folder / reference.FILE, stems)
+    assert known is not None, f"{folder} has a damaged reference: remove it"
+    sounds = known.sounds.astype(np.float64)
     energies = (sounds**2).mean(axis=1)
     shares = dict(zip(stems, (energies[1:] / max(energies[0], 1e-12)).tolist(), strict=True))
     (folder / "song.json").write_text(json.dumps({"print": fingerprint.hex(), "shares": shares}))

@@ -14,7 +14,10 @@ ROUNDS = 12  # of the alternating least squares; they settle within six
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """For each moment and band: the inner products of the stems with each other and with the file, and its energy."""
+    """For each moment and band: the inner products of the stems with each other and with the file, and its energy.
+
+    Of a whole song, or of each of many `whiles`, by one more axis in front of all.
+    """
 
     stems: Numbers  # shape (cells, stems, stems)
     common: Numbers  # shape (cells, stems)
@@ -38,38 +41,54 @@ class Cells:
         sounding = (energy > 1e-6 * energy.max()) & (np.trace(products, axis1=1, axis2=2) > 0)
         return cls(products[sounding], common[sounding], energy[sounding], at[sounding], size)
 
-    def during(self, first: int, count: int) -> "Cells":
-        """Those of `count` times `CELL` frames from the `first` on."""
-        then = (self.at >= first) & (self.at < first + count)
-        return Cells(self.stems[then], self.common[then], self.energy[then], self.at[then], self.size)
+    def whiles(self, count: int, length: int) -> "Cells":
+        """The cells of each of `count` whiles, one axis more in front: `length` times `CELL` frames from the first, the
+        second and so on. Shorter ones are filled up with silence."""
+        members = [np.flatnonzero((self.at >= first) & (self.at < first + length)) for first in range(count)]
+        index = np.full((count, max(map(len, members))), len(self.energy))
+        for row, member in zip(index, members, strict=True):
+            row[: len(member)] = member
+        stems, common, energy = (
+            np.append(one, np.zeros((1, *one.shape[1:])), axis=0)[index]
+            for one in (self.stems, self.common, self.energy)
+        )
+        return Cells(stems, common, energy, np.append(self.at, -1)[index], self.size)
 
     def factors(self) -> tuple[Numbers, Numbers]:
         """One factor a stem, and its standard error: alternating least squares with one gain a cell.
 
         A cell counts by how well it is explained, but none for more than one that is explained to 20 dB.
         """
-        factors = np.ones(self.common.shape[1])
+        stems = self.common.shape[-1]
+        factors = np.ones((*self.common.shape[:-2], stems))
         for _ in range(ROUNDS):
             gains, weights = self._gains(factors)
-            normal = np.einsum("c,cij->ij", weights * gains**2, self.stems)
-            normal += (1e-9 * np.trace(normal) + 1e-12) * np.eye(len(normal))
-            factors = np.linalg.solve(normal, (weights * gains) @ self.common)
-            scale = np.sqrt(np.mean(factors**2)) + 1e-12
+            normal = np.einsum("...c,...cij->...ij", weights * gains**2, self.stems)
+            normal += (1e-9 * np.trace(normal, axis1=-2, axis2=-1) + 1e-12)[..., None, None] * np.eye(stems)
+            explained = np.einsum("...c,...ci->...i", weights * gains, self.common)
+            factors = np.linalg.solve(normal, explained[..., None])[..., 0]
+            scale = np.sqrt(np.mean(factors**2, axis=-1, keepdims=True)) + 1e-12
             factors = factors / scale
-        return factors, np.sqrt(np.diag(np.linalg.inv(normal))) / scale
+        return factors, np.sqrt(np.diagonal(np.linalg.inv(normal), axis1=-2, axis2=-1)) / scale
 
     def shares(self) -> Numbers:
         """Of each stem, in the energy of all cells."""
-        energies = np.einsum("cii->i", self.stems)
-        shares: Numbers = energies / max(energies.sum(), 1e-12)
+        energies = np.einsum("...cii->...i", self.stems)
+        shares: Numbers = energies / np.maximum(energies.sum(axis=-1, keepdims=True), 1e-12)
         return shares
 
+    @property
+    def mean_energy(self) -> Numbers:
+        """Of the cells that are not filled up; of each while."""
+        mean: Numbers = self.energy.sum(axis=-1) / np.maximum((self.energy > 0).sum(axis=-1), 1)
+        return mean
+
     def _gains(self, factors: Numbers) -> tuple[Numbers, Numbers]:
-        explained = self.common @ factors
-        power = np.maximum(np.einsum("i,cij,j->c", factors, self.stems, factors), 1e-12)
+        explained = np.einsum("...ci,...i->...c", self.common, factors)
+        power = np.maximum(np.einsum("...i,...cij,...j->...c", factors, self.stems, factors), 1e-12)
         gains = np.maximum(explained / power, 0)
         rest = np.maximum(self.energy - 2 * gains * explained + gains**2 * power, 0)
-        return gains, (gains > 0) / ((rest + 0.01 * self.energy) / self.size)
+        return gains, (gains > 0) / np.maximum((rest + 0.01 * self.energy) / self.size, 1e-30)
 
 
 def _products(

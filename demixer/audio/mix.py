@@ -75,19 +75,21 @@ def compare(heard: Sound, reference: Reference, near: int) -> Mix:
 
 def _compared(ours: Sound, theirs: NDArray[np.float32], names: tuple[str, ...], found: Alignment) -> Mix:
     """`theirs`: as `Reference.sounds`, of the same length as `ours`."""
-    mixture = spectrum(_shaped(theirs[0], ours))
-    heard = _shifted(spectrum(ours), mixture)
-    with ThreadPoolExecutor(1) as beside:  # what stands out takes about as long to find as what is explained
+    with ThreadPoolExecutor(1) as beside:  # it and we have about as much to do
+        known = beside.submit(lambda: [spectrum(sound) for sound in theirs] if names else [])
+        mixture = spectrum(_shaped(theirs[0], ours))
+        heard = _shifted(spectrum(ours), mixture)
         adding = beside.submit(additions.between, heard, mixture)
         left, lacking = Left.of(heard, mixture), Left.of(mixture, heard, below_cutoff(heard, mixture))
-        explained = _explained(heard, theirs) if names else None
+        judged = _judged(names, heard, *known.result()) if names and not left.unlike else None
     added = adding.result()
     if left.unlike:
         return Mix(same=False, added=added)
-    if explained is None:
+    if judged is None:
         alike = added < 1 and left.whole < ALONE
         return Mix(same=alike, sure=alike, alignment=found, added=added)
-    judged = _judged(names, *explained, nothing_added=added < 1 and not leftover.added(left, lacking))
+    if added >= 1 or leftover.added(left, lacking):
+        judged = replace(judged, same=False, sure=True)
     return replace(judged, alignment=found, added=added)
 
 
@@ -128,55 +130,53 @@ def _shifted(heard: Spectrum, mixture: Spectrum) -> Spectrum:
     return shifted
 
 
-def _explained(heard: Spectrum, theirs: NDArray[np.float32]) -> tuple[Cells, Cells]:
-    """The file, and the song's own mixture, by the stems."""
-    cells, own = Cells.of([heard, spectrum(theirs[0])], [spectrum(stem) for stem in theirs[1:]])
-    return cells, own
-
-
-def _judged(names: tuple[str, ...], cells: Cells, own: Cells, *, nothing_added: bool) -> Mix:
-    """`own`: the song's mixture as its stems explain it."""
+def _judged(names: tuple[str, ...], heard: Spectrum, mixture: Spectrum, *stems: Spectrum) -> Mix:
+    """The file by the stems, and the song's own mixture by them."""
+    cells, own = Cells.of([heard, mixture], [*stems])
     factors, telling = _factors(cells, own, AUDIBLE)
     known = [(name, factor) for name, factor, tells in zip(names, factors, telling, strict=True) if tells]
     without = tuple(name for name, factor in known if factor < GONE)
     changed = {name: _decibels(factor) for name, factor in known if factor >= GONE and _uneven(factor)}
     paused = () if without or changed else _paused(names, cells, own)
-    same = nothing_added and not (without or changed or paused)
+    same = not (without or changed or paused)
     sure = not same or float(own.shares()[telling].sum()) >= TOLD
     return Mix(same=same and sure, sure=sure, without=without, paused=paused, changed=changed)
 
 
 def _factors(cells: Cells, own: Cells, audible: float) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Of each stem, beside that of most of the energy; and whether it tells anything.
+    """Of each stem, beside that of most of the energy; and whether it tells anything. Shapes (stems,), or of each while
+    (whiles, stems).
 
     Where a model was poor, the factors of the song's own mixture are not all 1.
     """
-    (factors, errors), (before, _) = cells.factors(), own.factors()
-    telling = (own.shares() > audible) & (errors < SURE * np.abs(before))
+    (factors, errors), (before, _), shares = cells.factors(), own.factors(), own.shares()
+    telling = (shares > audible) & (errors < SURE * np.abs(before))
     factors = factors / np.where(telling, before, 1.0)
-    usual = _usual(factors[telling], own.shares()[telling]) if telling.any() else 1.0
-    return factors / usual, telling
+    return factors / _usual(factors, np.where(telling, shares, 0.0)), telling
 
 
 def _paused(names: tuple[str, ...], cells: Cells, own: Cells) -> tuple[str, ...]:
     """Stems that sound in the song for a while in which they are gone from the file."""
-    paused = np.zeros(len(names), dtype=np.bool_)
-    for first in range(int(own.at.max(initial=0)) + 2 - WHILE):
-        song, file = own.during(first, WHILE), cells.during(first, WHILE)
-        if len(file.energy) and song.energy.mean() > QUIET * own.energy.mean():
-            factors, telling = _factors(file, song, PRESENT)
-            paused |= telling & (factors < GONE)
+    count = int(own.at.max(initial=0)) + 2 - WHILE
+    if count < 1:
+        return ()
+    song, file = own.whiles(count, WHILE), cells.whiles(count, WHILE)
+    factors, telling = _factors(file, song, PRESENT)
+    audible = (song.mean_energy > QUIET * own.mean_energy) & (file.mean_energy > 0)
+    paused = np.any(telling & (factors < GONE) & audible[:, None], axis=0)
     return tuple(name for name, gone in zip(names, paused, strict=True) if gone)
 
 
-def _usual(factors: Numbers, shares: Numbers) -> float:
-    """The factor of most of the energy, among stems that are there."""
-    there = factors >= GONE * max(float(factors.max()), 0.0)
-    if not there.any():
-        return 1.0
-    order = np.argsort(factors[there])
-    so_far = np.cumsum(shares[there][order])
-    return float(factors[there][order][np.searchsorted(so_far, so_far[-1] / 2)])
+def _usual(factors: Numbers, shares: Numbers) -> Numbers:
+    """The factor of most of the energy, among stems that are there; shape (..., 1). A share of 0 tells nothing."""
+    loudest = np.where(shares > 0, factors, 0.0).max(axis=-1, keepdims=True)
+    there = (shares > 0) & (factors >= GONE * np.maximum(loudest, 0.0))
+    order = np.argsort(factors, axis=-1)
+    so_far = np.cumsum(np.take_along_axis(np.where(there, shares, 0.0), order, -1), axis=-1)
+    middle = (so_far >= so_far[..., -1:] / 2).argmax(axis=-1, keepdims=True)
+    usual = np.take_along_axis(np.take_along_axis(factors, order, -1), middle, -1)
+    found: Numbers = np.where(there.any(axis=-1, keepdims=True), usual, 1.0)
+    return found
 
 
 def _uneven(factor: float) -> bool:

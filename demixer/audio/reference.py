@@ -4,11 +4,13 @@ One FLAC file of `RATE` and 16 bits: the first channel is the mixture, the other
 mono. A song of four minutes and four stems takes about 10 MB, a twentieth of its stems.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from demixer.audio import ffmpeg, sandbox
@@ -22,6 +24,7 @@ TO_MONO = f"aresample={RATE}:osf=flt:ochl=mono"
 QUIETER = "volume=0.5"
 MONO = ("-af", f"{TO_MONO},{QUIETER}")
 _SCALE = 32768
+log = logging.getLogger(__name__)
 _LIMITS = sandbox.Limits(wait=120.0, cpu=240)
 
 
@@ -50,12 +53,18 @@ def write(source: Path, folder: Path, names: Sequence[str]) -> Path:
     return _encoded(together, folder / FILE)
 
 
-def read(path: Path, names: Sequence[str]) -> Reference:
-    """`names`: of the stems in the file, in their order. Raises `Transient` where the file is none."""
-    channels = 1 + min(len(names), MOST_STEMS)
-    pcm = _pcm(path, "-f", "s16le", "pipe:1")
-    sounds = np.frombuffer(pcm[: len(pcm) // (2 * channels) * 2 * channels], dtype="<i2").reshape(-1, channels)
-    return Reference(tuple(names[:MOST_STEMS]), as_float(np.ascontiguousarray(sounds.T)))
+def read(path: Path, names: Sequence[str]) -> Reference | None:
+    """`names`: of the stems in the file, in their order. None where it is damaged, or a reference of other stems.
+
+    In this process, in half of the time that a decoder of its own takes: we wrote the file.
+    """
+    try:
+        sounds, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        log.warning("a reference does not decode: %s", error)
+        return None
+    known = Reference(tuple(names[:MOST_STEMS]), np.ascontiguousarray(sounds.T))
+    return known if len(known.sounds) == 1 + len(known.names) else None
 
 
 def samples(path: Path) -> NDArray[np.int16]:

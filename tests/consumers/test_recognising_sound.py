@@ -7,9 +7,11 @@ import pytest
 
 from consumers import fingerprint, match, separate
 from demixer import duplicates, recordings, songs
+from demixer.audio import reference
 from demixer.audio.separation.separate import Made
 from demixer.domain import Kinship, Stem, Upload
 from demixer.house import House
+from demixer.keeping import keep_bytes
 from demixer.listing import every_song
 from demixer.recordings import Found
 from tests.audio_samples import write
@@ -80,6 +82,25 @@ def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
         ("drums",),
         True,
     )
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"no FLAC"])
+def test_a_reference_that_was_lost_or_damaged_is_made_anew_from_the_stems(
+    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path, damage: bytes | None
+) -> None:
+    made = files(parts, tmp_path)
+    first = sent(house, "flac", made["flac"])
+    go()
+    (separation,) = house.catalogue.separations.of_song(now(house, first).song_id or "")
+    key = f"{separation.folder}/{reference.FILE}"
+    house.files.delete(key)
+    if damage is not None:
+        keep_bytes(house.files, key, damage)
+    second = sent(house, "mp3", made["mp3"])
+    go()
+    assert now(house, second).song_id == now(house, first).song_id
+    with house.files.local(key) as path:
+        assert reference.read(path, list(parts)) is not None
 
 
 def test_two_encodings_at_once_cost_one_separation(

@@ -8,8 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from demixer.audio import mix, reference
+from demixer.audio.factors import CELL, Cells
 from demixer.audio.mix import Mix
 from demixer.audio.reference import RATE, Reference
+from demixer.audio.spectra import FREQUENCIES
 from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, write
 
 SECONDS = 40.0
@@ -48,7 +50,9 @@ def known(parts: Parts, song: Samples, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("reference")
     for name, sound in parts.items():
         write(folder / f"{name}.flac", sound)
-    return reference.read(reference.write(write(folder / "song.wav", song), folder, list(parts)), list(parts))
+    known = reference.read(reference.write(write(folder / "song.wav", song), folder, list(parts)), list(parts))
+    assert known is not None
+    return known
 
 
 @pytest.fixture
@@ -300,3 +304,23 @@ def test_without_stems_only_a_copy_without_loss_is_sure(
 @pytest.mark.parametrize("what", [silence(SECONDS), silence(0.01), music(SECONDS, seed=77)])
 def test_what_is_something_else_is_never_the_same(what: Samples, compared: Callable[..., Mix]) -> None:
     assert not compared(what).same
+
+
+def test_the_whiles_of_a_song_are_each_explained_as_if_it_were_alone() -> None:
+    rng = np.random.default_rng(5)
+    frames = 6 * CELL
+    stems = [(rng.standard_normal((frames, len(FREQUENCIES), 2)) @ [1, 1j]).astype(np.complex64) for _ in range(3)]
+    stems[2][: 2 * CELL] = 0
+    heard = (stems[0] + 0.5 * stems[1] + stems[2]).astype(np.complex64)
+    heard[4 * CELL :] = 0  # cells that are left out
+    (cells,) = Cells.of([heard], stems)
+    together, errors = cells.whiles(4, 3).factors()
+    for first in range(4):
+        (alone,) = Cells.of(
+            [heard[first * CELL : (first + 3) * CELL]], [one[first * CELL :][: 3 * CELL] for one in stems]
+        )
+        factors, error = alone.factors()
+        np.testing.assert_allclose(together[first], factors, rtol=1e-6)
+        np.testing.assert_allclose(errors[first], error, rtol=1e-6)
+        np.testing.assert_allclose(cells.whiles(4, 3).shares()[first], alone.shares(), rtol=1e-6)
+    assert cells.whiles(4, 3).mean_energy[3] == pytest.approx(cells.energy[cells.at == 3].mean())
