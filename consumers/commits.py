@@ -52,7 +52,8 @@ class Commits:
     def now(self, message: Message) -> None:
         """With all before it. Raises `Transient`."""
         self._publish()
-        self._commit(message)
+        self._subscription.commit(message)
+        self._waiting.pop(message.place, None)
 
     def make(self, *, early: bool = False) -> None:
         """Those that are due, or `early` all that wait. An engine that is busy is asked again a little later."""
@@ -63,12 +64,8 @@ class Commits:
         if now < self._rest_until:
             return
         try:
-            for message in list(self._waiting.values()):
-                self._commit(message)
+            self._subscription.commit(*self._waiting.values())
+            self._waiting.clear()
         except Transient as error:
             self._rest_until = now + ENGINE_SECONDS
             log.warning("commits have to wait for %.1f s: %s", ENGINE_SECONDS, error)
-
-    def _commit(self, message: Message) -> None:
-        self._subscription.commit(message)
-        self._waiting.pop(message.place, None)

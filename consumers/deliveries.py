@@ -1,8 +1,8 @@
 """How often a message was in hand when its process ended badly, remembered beyond that end.
 
 A message that takes its process down every time would be handed out for ever. One small file for each partition says
-which offsets are in hand and how often that ended badly, so the next process knows. Commits come a moment late, so what
-was done before such a message may be handed out ahead of it once more: the file keeps what it knows of later offsets.
+which offset is in hand and how often those that may come again ended badly, so the next process knows. Commits come a
+moment late, so what was done before such a message may be handed out ahead of it once more: later offsets are kept.
 
 Written in place, which a kill cannot tear, and without fsync: it has to survive the process, not the machine. With
 several machines each counts for itself.
@@ -12,18 +12,19 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
 
 from demixer.ports import Message, Place
 
 CRASHES = 5  # by an error in our own code, which the next try will most likely meet again
 DEATHS = 20  # without a word: killed from outside, which may have nothing to do with the message
 LONGEST = 65536  # bytes of a file
+IN_HAND = Struct("<Q")  # a file begins with the offset in hand and one, or 0; then a line of JSON, of the records
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     crashes: int = 0
     deaths: int = 0
 
@@ -33,7 +34,7 @@ class Record:
 
 
 NOTHING = Record()
-Records = Mapping[int, Record]  # by offset
+Records = Mapping[int, Record]  # by offset; in JSON {"7": [1, 0]}
 
 
 class Deliveries:
@@ -42,54 +43,73 @@ class Deliveries:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[Place, int] = {}
-        self._in_hand: dict[Place, Records] = {}  # as written, until the end of the message that was written down
+        self._clean: set[Place] = set()  # where something is in hand, and nothing ended badly
         folder.mkdir(parents=True, exist_ok=True)
 
     def began(self, message: Message) -> Record:
-        """Call before work starts. Returns what happened to this message before; until `ended` it counts as a death."""
-        records = self._read(message)
-        before = records.get(message.offset, NOTHING)
-        after = _with(records, message.offset, Record(before.crashes, before.deaths + 1))
-        self._write(message, after)
-        self._in_hand[message.place] = after
-        return before
+        """Call before work starts, or goes on with the next of its partition. Returns what happened to this message
+        before; until then, or `ended`, it counts as a death."""
+        place, offset = message.place, message.offset
+        if place in self._clean:
+            self._write(place, IN_HAND.pack(offset + 1))
+            return NOTHING
+        left, records = self._read(place)
+        if left is not None:
+            records = _with(records, left, deaths=1)
+        if not records:
+            self._clean.add(place)
+        self._note(place, offset, records)
+        return records.get(offset, NOTHING)
 
-    def ended(self, message: Message, *, crashed: bool = False, ours: bool = True) -> None:
+    def ended(self, message: Message, *, crashed: bool = False) -> None:
         """The work came to an end that we know of; `crashed` if that was an error nobody foresaw.
 
-        A partition that is not `ours` any more has another writer, who may have noted something.
+        A partition that is not ours any more has another writer, who may have something else in hand.
         """
-        noted = self._in_hand.pop(message.place, {})
-        records = noted if ours else self._read(message)
-        before = records.get(message.offset, NOTHING)
-        after = Record(before.crashes + crashed, max(0, before.deaths - 1))
-        self._write(message, _with(records, message.offset, after))
+        place, offset = message.place, message.offset
+        self._clean.discard(place)
+        in_hand, records = self._read(place)
+        if in_hand == offset:
+            self._note(place, None, _with(records, offset, crashes=int(crashed)))
 
     def close(self) -> None:
         while self._files:
             os.close(self._files.popitem()[1])
 
-    def _read(self, message: Message) -> Records:
+    def _read(self, place: Place) -> tuple[int | None, Records]:
+        """What is in hand, and the records; nothing, where it makes no sense."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            line, _, _ = os.pread(self._file(message), LONGEST, 0).partition(b"\n")
-            return {int(offset): Record(*counts) for offset, counts in json.loads(line).items()}
-        return {}
+            found = os.pread(self._file(place), LONGEST, 0)
+            following, (line, _, _) = (
+                int.from_bytes(found[: IN_HAND.size], "little"),
+                found[IN_HAND.size :].partition(b"\n"),
+            )
+            records = {int(offset): Record(*counts) for offset, counts in json.loads(line or b"{}").items()}
+            return following - 1 if following else None, records
+        return None, {}
 
-    def _write(self, message: Message, records: Records) -> None:
+    def _note(self, place: Place, in_hand: int | None, records: Records) -> None:
         """Never shortened: a file system may flush one that was (ext4, `auto_da_alloc`). The first line counts."""
-        line = json.dumps({offset: (record.crashes, record.deaths) for offset, record in records.items()})
-        with contextlib.suppress(OSError):  # a full disk: counting is not worth stopping for
-            os.pwrite(self._file(message), f"{line}\n".encode(), 0)
+        line = json.dumps(records).encode()
+        self._write(place, IN_HAND.pack(0 if in_hand is None else in_hand + 1) + line + b"\n")
 
-    def _file(self, message: Message) -> int:
-        place = message.place
+    def _write(self, place: Place, data: bytes) -> None:
+        try:  # noqa: SIM105 - once for every event, and this costs half
+            os.pwrite(self._files.get(place) or self._file(place), data, 0)
+        except OSError:  # a full disk: counting is not worth stopping for
+            pass
+
+    def _file(self, place: Place) -> int:
         if place not in self._files:
-            path = self._folder / f"{message.topic}-{message.partition}.json"
+            topic, partition = place
+            path = self._folder / f"{topic}-{partition}"
             self._files[place] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         return self._files[place]
 
 
-def _with(records: Records, offset: int, record: Record) -> Records:
+def _with(records: Records, offset: int, *, crashes: int = 0, deaths: int = 0) -> Records:
     """What came before `offset` is done; what nothing happened to is not worth a note."""
-    later = {other: known for other, known in records.items() if other > offset}
+    known = records.get(offset, NOTHING)
+    record = Record(known.crashes + crashes, known.deaths + deaths)
+    later = {other: noted for other, noted in records.items() if other > offset}
     return later if record == NOTHING else {offset: record, **later}

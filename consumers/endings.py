@@ -37,30 +37,30 @@ class Endings:
 
         Raises `BreakerOpen` after `DEAD_IN_A_ROW` dead letters, the last of them committed.
         """
-        event = outcome.event if isinstance(outcome, TryAgain | Rejected) else None
-        with logs.about(consumer=self._consumer.name, **watch.ids(event)):
-            return self._end(message, outcome)
-
-    def _end(self, message: Message, outcome: Outcome) -> float | None:
         match outcome:
             case Done():
                 self._dead_in_a_row = 0
-                return self._commit(message, "done", self._commits.done)
-            case TryAgain(error, event):
-                return self._try_again(message, error, event)
-            case Rejected(error, event):
-                return self._reject(message, error, event)
+                return self._commit(message, self._commits.done, "done", *outcome.types)
             case Interrupted():
-                metrics.ended(self._consumer.name, message, "interrupted")
+                metrics.ended(self._consumer.name, "interrupted", type_of(message))
                 return None
+            case TryAgain(_, event) | Rejected(_, event):
+                with logs.about(watch.ids(self._consumer.name, event)):
+                    return self._failed(message, outcome)
 
-    def _commit(self, message: Message, outcome: str, commit: Callable[[Message], None]) -> float | None:
+    def _failed(self, message: Message, outcome: TryAgain | Rejected) -> float | None:
+        if isinstance(outcome, TryAgain):
+            return self._try_again(message, outcome.error, outcome.event)
+        return self._reject(message, outcome.error, outcome.event)
+
+    def _commit(self, message: Message, commit: Callable[[Message], None], outcome: str, *types: str) -> float | None:
         try:
             commit(message)
         except Transient as error:
-            return self._again(message, ENGINE_SECONDS, error)
+            with logs.about(consumer=self._consumer.name):
+                return self._again(message, ENGINE_SECONDS, error)
         self._retries.forget(message.place)
-        metrics.ended(self._consumer.name, message, outcome)
+        metrics.ended(self._consumer.name, outcome, *types)
         return None
 
     def _try_again(self, message: Message, error: Transient, event: Event) -> float | None:
@@ -69,7 +69,7 @@ class Endings:
 
     def _again(self, message: Message, seconds: float, error: Transient) -> float:
         log.warning("%s: %s again in %.1f s: %s", self._consumer.name, name_of(message), seconds, error)
-        metrics.ended(self._consumer.name, message, "retry")
+        metrics.ended(self._consumer.name, "retry", type_of(message))
         return seconds
 
     def _reject(self, message: Message, error: Exception, event: Event | None) -> float | None:
@@ -83,7 +83,7 @@ class Endings:
         except Transient as busy:
             return self._again(message, ENGINE_SECONDS, busy)
         log.error("%s: %s is a dead letter: %s", self._consumer.name, name_of(message), error)
-        seconds = self._commit(message, "dead", self._commits.now)
+        seconds = self._commit(message, self._commits.now, "dead", type_of(message))
         self._count_dead()
         return seconds
 
@@ -115,4 +115,9 @@ class Endings:
 
 def name_of(message: Message) -> str:
     """For the log."""
-    return f"{message.topic}/{message.partition}/{message.offset} ({message.headers.get('type', '?')} {message.key})"
+    return f"{message.topic}/{message.partition}/{message.offset} ({type_of(message) or '?'} {message.key})"
+
+
+def type_of(message: Message) -> str:
+    """Of its event, as its headers tell: it may be no event of ours."""
+    return message.headers.get("type", "")

@@ -1,4 +1,4 @@
-"""Where a handler runs: in the loop's own thread, or beside it while the loop polls on. One interface for both."""
+"""Where a handler runs that takes long: beside the loop, which polls on."""
 
 import threading
 from collections.abc import Callable
@@ -9,28 +9,15 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """`places` is how many jobs may run at once; `immediate` says that a job is done when `submit` returns."""
+    """`places` is how many jobs may run at once."""
 
     places: int
-    immediate: bool
 
     def submit(self, job: Callable[[], T]) -> "Future[T]": ...
 
 
-class Inline:
-    places = 1
-    immediate = True
-
-    def submit(self, job: Callable[[], T]) -> "Future[T]":
-        future: Future[T] = Future()
-        _run(future, job)
-        return future
-
-
 class Threads:
     """A thread for each job. They are daemons, unlike those of `concurrent.futures`: a stop need not wait for them."""
-
-    immediate = False
 
     def __init__(self, places: int, name: str) -> None:
         self.places, self._name = places, name

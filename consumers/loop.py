@@ -11,47 +11,32 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import ParamSpec
 
 from consumers import metrics
 from consumers.commits import ENGINE_SECONDS, Commits
 from consumers.consumer import Consumer, Context
 from consumers.deliveries import Deliveries
-from consumers.endings import Endings, name_of
-from consumers.executors import Executor, Inline, Threads
-from consumers.outcomes import Outcome, Rejected, attempt, readable, unasked
+from consumers.desk import Desk
+from consumers.endings import Endings, name_of, type_of
+from consumers.executors import Executor, Threads
+from consumers.outcomes import Done, Outcome, Rejected, attempt, readable
 from consumers.retries import Retries
+from demixer.domain import Event
 from demixer.errors import DemixerError, Transient
 from demixer.house import House
 from demixer.ports import Message, Place
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of one while a retry is due
-HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
+RUN_SECONDS = 0.02  # of messages done one after the other without a look at the engine
 STUCK_SECONDS = 60.0  # without coming round: a turn takes one poll, and what a handler that is not long work takes
 STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
 
+P = ParamSpec("P")
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    message: Message
-    future: "Future[Outcome]"
-
-
-@dataclass(slots=True)
-class _Desk:
-    """What is in hand, by partition; all of these are paused, but for what is done at once."""
-
-    running: dict[Place, _Job] = field(default_factory=dict)
-    waiting: dict[Place, Message] = field(default_factory=dict)  # for a place to run
-    resting: dict[Place, tuple[float, Message]] = field(default_factory=dict)  # until their next try
-
-    def __bool__(self) -> bool:
-        return bool(self.running or self.waiting or self.resting)
 
 
 class Loop:
@@ -71,18 +56,20 @@ class Loop:
         patience: float = QUIET_SECONDS,
         retries: Retries | None = None,
     ) -> None:
-        self.name, self._member = consumer.name, member
-        self._house, self._consumer = house, consumer
+        self.name, self._consumer = consumer.name, consumer
+        self._stopping = threading.Event()
+        context = Context(house, self._stopping.is_set, member)
+        self._handle: Callable[[Event], None] = lambda event: consumer.handle(event, context)
         self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
-        self._executor = executor or (Threads(consumer.at_once, consumer.name) if consumer.at_once else Inline())
-        self._commits = Commits(self._subscription, house.flush, clock, together=self._executor.immediate)
+        self._desk = _desk_of(consumer, context, executor, clock)
+        self._commits = Commits(self._subscription, house.flush, clock, together=self._desk is None)
         self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
-        self._clock, self._patience = clock, patience
-        self._desk = _Desk()
-        self._stopping = threading.Event()
-        self._helped = self._came_round = clock()
-        self._helping: Future[None] | None = None
+        self._resting: dict[Place, tuple[float, Message]] = {}  # until their next try
+        self._clock, self._patience, self._soon = clock, patience, min(BUSY_SECONDS, patience)
+        self._came_round = clock()
+        self._doing: Message | None = None  # at once
+        metrics.in_hand(self.name, self._in_hand)
 
     def run(self) -> None:
         """Until `stop`. Raises `BreakerOpen`, and whatever the handler raises that nobody foresaw."""
@@ -101,6 +88,9 @@ class Loop:
         """May be asked from any thread."""
         return self._clock() - self._came_round > STUCK_SECONDS
 
+    def _in_hand(self) -> int:
+        return bool(self._doing) + len(self._desk.running if self._desk else ())
+
     def _run_patiently(self) -> None:
         try:
             self._run_once()
@@ -110,13 +100,39 @@ class Loop:
 
     def _run_once(self) -> None:
         self._came_round = self._clock()
-        self._wake()
-        self._settle_all()
-        message = self._next()
+        if self._resting:
+            self._wake()
+        if self._desk is None:
+            self._do_next()
+        else:
+            self._go_on_with(self._desk)
+
+    def _wake(self) -> None:
+        now = self._clock()
+        for place, (due, message) in list(self._resting.items()):
+            if due <= now:
+                del self._resting[place]
+                self._subscription.resume(message)
+
+    def _do_next(self) -> None:
+        """At once, which needs no pause of its partition; then what follows there, as long as all goes well."""
+        message, until = self._next(), self._clock() + RUN_SECONDS
+        last: Message | None = None
+        types: list[str] = []
+        try:
+            while message is not None and isinstance(outcome := self._do(message), Done):
+                last, message = message, self._subscription.following(message) if self._clock() < until else None
+                types += outcome.types
+        finally:
+            self._doing = None
+            if last is not None:
+                self._settle(last, Done(*types))
         if message is not None:
-            self._take_up(message)
-        self._start_waiting()
-        self._help_out()
+            self._settle(message, outcome)
+
+    def _do(self, message: Message) -> Outcome:
+        self._doing = message
+        return self._refusal(message) or self._noted(message, attempt, message.value, self._handle)
 
     def _next(self) -> Message | None:
         """What is here already goes before a commit that is not due."""
@@ -124,87 +140,83 @@ class Loop:
         if self._commits and (message := self._subscription.poll(0)):
             return message
         self._commits.make(early=True)
-        soon = min(BUSY_SECONDS, self._patience)
-        if self._desk.running:
-            return self._next_beside_work(soon)
-        return self._subscription.poll(soon if self._desk or self._commits else self._patience)
+        return self._subscription.poll(self._quiet)
 
-    def _next_beside_work(self, soon: float) -> Message | None:
-        """The end of a job is heard at once: others wait for what it publishes. What comes meanwhile waits `soon`."""
+    def _go_on_with(self, desk: Desk) -> None:
+        self._settle_all(desk)
+        message = self._next_beside(desk)
+        if message is not None:
+            self._subscription.pause(message)
+            desk.put(message)
+        self._start_waiting(desk)
+        if desk.idle and not self._resting:
+            desk.help_out()
+
+    def _next_beside(self, desk: Desk) -> Message | None:
+        """The end of a job is heard at once: others wait for what it publishes. What comes meanwhile waits `_soon`."""
+        self._commits.make(early=True)
+        if not desk.running:
+            return self._subscription.poll(self._quiet if desk.idle else self._soon)
         message = self._subscription.poll(0)
         if message is None:
-            wait([job.future for job in self._desk.running.values()], timeout=soon, return_when=FIRST_COMPLETED)
+            desk.wait_for_one(self._soon)
         return message
 
-    def _wake(self) -> None:
-        now = self._clock()
-        for place, (due, message) in list(self._desk.resting.items()):
-            if due <= now:
-                del self._desk.resting[place]
+    @property
+    def _quiet(self) -> float:
+        """Seconds of a poll when nothing is in hand."""
+        return self._soon if self._resting or self._commits else self._patience
+
+    def _start_waiting(self, desk: Desk) -> None:
+        while message := desk.next():
+            ours = self._subscription.owns(message)
+            desk.take(message)
+            if not ours:
                 self._subscription.resume(message)
+            elif refusal := self._refusal(message):
+                self._settle(message, refusal)
+            else:
+                desk.start(message, partial(attempt, message.value, self._handle))
 
-    def _take_up(self, message: Message) -> None:
-        """What is done at once needs no pause, which costs an engine what it has fetched beforehand."""
-        if self._executor.immediate and not self._desk.waiting:
-            self._start(message)
-        else:
-            self._subscription.pause(message)
-            self._desk.waiting[message.place] = message
+    def _settle_all(self, desk: Desk) -> None:
+        for message, result in desk.ended():
+            self._settle(message, self._noted(message, result))
 
-    def _start_waiting(self) -> None:
-        """The oldest first, whatever partition it came from: first come, first served. Never two of one partition."""
-        for message in sorted(self._desk.waiting.values(), key=lambda message: message.time):
-            if len(self._desk.running) + bool(self._helping) >= self._executor.places:
-                return
-            if message.place not in self._desk.running:
-                self._start_if_ours(message)
-
-    def _start_if_ours(self, message: Message) -> None:
-        ours = self._subscription.owns(message)
-        del self._desk.waiting[message.place]
-        if ours:
-            self._start(message)
-        else:
-            self._subscription.resume(message)
-
-    def _start(self, message: Message) -> None:
+    def _refusal(self, message: Message) -> Rejected | None:
+        """Of a message that is not even tried any more."""
         before = self._deliveries.began(message)
-        if before.hopeless:
-            self._deliveries.ended(message)
-            error = DemixerError(deaths=before.deaths, crashes=before.crashes)
-            self._act_on(message, Rejected(error, readable(message.value)))
-            return
-        context = Context(self._house, self._stopping.is_set, self._member)
-        handle = self._consumer.handle
-        future = self._executor.submit(lambda: attempt(message.value, lambda event: handle(event, context)))
-        self._desk.running[message.place] = _Job(message, future)
-        if future.done():
-            self._settle(self._desk.running[message.place])
+        if not before.hopeless:
+            return None
+        return Rejected(DemixerError(deaths=before.deaths, crashes=before.crashes), readable(message.value))
 
-    def _settle_all(self) -> None:
-        self._settle_help()
-        for job in list(self._desk.running.values()):
-            if job.future.done():
-                self._settle(job)
-
-    def _settle(self, job: _Job) -> None:
+    def _noted(self, message: Message, work: Callable[P, Outcome], *known: P.args, **more: P.kwargs) -> Outcome:
         """Raises what the handler raised."""
-        ours = self._subscription.owns(job.message)
-        del self._desk.running[job.message.place]
-        outcome = self._outcome(job, ours=ours)
-        if ours:
-            self._act_on(job.message, outcome)
-        else:
-            log.warning("%s: %s is somebody else's now", self.name, name_of(job.message))
-            metrics.ended(self.name, job.message, "elsewhere")
-            self._subscription.resume(job.message)
+        try:
+            return work(*known, **more)
+        except BaseException:
+            self._deliveries.ended(message, crashed=True)
+            log.error("%s: %s was too much", self.name, name_of(message))
+            raise
 
-    def _outcome(self, job: _Job, *, ours: bool) -> Outcome:
-        crashed = job.future.exception() is not None
-        self._deliveries.ended(job.message, crashed=crashed, ours=ours)
-        if crashed:
-            log.error("%s: %s was too much", self.name, name_of(job.message))
-        return job.future.result()
+    def _settle(self, message: Message, outcome: Outcome) -> None:
+        """Of the message, and where it is done of those right before it. What cannot be settled now comes again."""
+        self._deliveries.ended(message)
+        try:
+            ours = self._subscription.owns(message)
+        except Transient as error:
+            log.warning("%s: %s again in %.1f s: %s", self.name, name_of(message), ENGINE_SECONDS, error)
+            self._rest(message, ENGINE_SECONDS)
+        else:
+            if ours:
+                self._act_on(message, outcome)
+            else:
+                self._leave_to_others(message, outcome)
+
+    def _leave_to_others(self, message: Message, outcome: Outcome) -> None:
+        log.warning("%s: %s is somebody else's now", self.name, name_of(message))
+        types = outcome.types if isinstance(outcome, Done) else (type_of(message),)
+        metrics.ended(self.name, "elsewhere", *types)
+        self._subscription.resume(message)
 
     def _act_on(self, message: Message, outcome: Outcome) -> None:
         seconds = self._endings.of(message, outcome)
@@ -212,42 +224,40 @@ class Loop:
             self._go_on(message)
         else:
             self._commits.make(early=True)  # what is done before it need not come again with it
-            self._subscription.pause(message)
-            self._desk.resting[message.place] = self._clock() + seconds, message
+            self._rest(message, seconds)
+
+    def _rest(self, message: Message, seconds: float) -> None:
+        self._subscription.pause(message)
+        self._resting[message.place] = self._clock() + seconds, message
 
     def _go_on(self, message: Message) -> None:
         if not self._commits.holds(message):  # never paused, then
             self._subscription.resume(message)
 
-    def _help_out(self) -> None:
-        """Work in hand that has no message: what becomes of it is the consumer's own business."""
-        help_out = self._consumer.help_out
-        if help_out is None or self._desk or self._helping or self._clock() - self._helped < HELP_SECONDS:
-            return
-        self._helped = self._clock()
-        context = Context(self._house, self._stopping.is_set, self._member)
-        self._helping = self._executor.submit(lambda: unasked(lambda: help_out(context)))
-
-    def _settle_help(self) -> None:
-        """Raises what the helping raised that nobody foresaw."""
-        if self._helping is not None and self._helping.done():
-            helped, self._helping = self._helping, None
-            helped.result()
-
     def _finish(self) -> None:
         """What ends in time counts; the rest is done again by the next process."""
-        futures: list[Future[Any]] = [job.future for job in self._desk.running.values()]
-        wait([*futures, *([self._helping] if self._helping else [])], timeout=STOP_SECONDS)
-        with contextlib.suppress(Transient):  # an engine is busy: then that is done again, too
-            self._settle_all()
+        if self._desk is not None:
+            self._desk.wait_for_all(STOP_SECONDS)
+            with contextlib.suppress(Transient):  # an engine is busy: then that is done again, too
+                self._settle_all(self._desk)
 
     def _leave(self) -> None:
         self._stopping.set()
-        for job in self._desk.running.values():
-            self._deliveries.ended(job.message)
+        for message in self._desk.running if self._desk is not None else ():
+            self._deliveries.ended(message)
         self._deliveries.close()
         try:
             self._commits.make(early=True)
         finally:
             self._subscription.close()
             self._consumer.close()
+
+
+def _desk_of(
+    consumer: Consumer, context: Context, executor: Executor | None, clock: Callable[[], float]
+) -> Desk | None:
+    """None for a consumer whose work is done at once."""
+    if executor is None and not consumer.at_once:
+        return None
+    help_out = consumer.help_out and partial(consumer.help_out, context)
+    return Desk(executor or Threads(consumer.at_once, consumer.name), help_out, clock)

@@ -1,16 +1,15 @@
 """What a consumer process counts; served by `consumers.status`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter as Counts
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 from demixer.domain import Event
 from demixer.messages import MESSAGES
 from demixer.metrics import CONTENT_TYPE, exposition
-from demixer.ports import Message
 from schemas.topics import all_topics
 
 TYPES = frozenset(name for topic in all_topics().values() for name in topic.events)
@@ -54,20 +53,36 @@ _speed = Histogram(
 )
 
 
-@contextmanager
-def handling(consumer: str, event: Event, age: float) -> Iterator[None]:
-    """`age` in seconds."""
-    kind = _known(event.type)
-    _child(_age, consumer, kind).observe(max(0.0, age))
-    with _child(_in_hand, consumer).track_inprogress(), _child(_seconds, consumer, kind).time():
-        yield
+class Handling(NamedTuple):
+    """What is counted of handling the events of one type: seconds each took, and how old each was, in seconds, then."""
+
+    seconds: Histogram
+    age: Histogram
+
+
+@cache
+def handling(consumer: str, event_type: str) -> Handling:
+    """Of a bounded number of types; looking one up takes longer than counting."""
+    kind = _known(event_type)
+    return Handling(_seconds.labels(consumer, kind), _age.labels(consumer, kind))
+
+
+def handled(event: Event) -> None:
+    """Counts the failure that the event tells of, if it does."""
     if "code" in event.data:
         code = event.data["code"]
-        _failures.labels(kind, code if code in MESSAGES else OTHER).inc()
+        _failures.labels(_known(event.type), code if code in MESSAGES else OTHER).inc()
 
 
-def ended(consumer: str, message: Message, outcome: str) -> None:
-    _child(_messages, consumer, _known(message.headers.get("type", "")), outcome).inc()
+def in_hand(consumer: str, count: Callable[[], int]) -> None:
+    """`count` is asked whenever Prometheus asks."""
+    _in_hand.labels(consumer).set_function(count)
+
+
+def ended(consumer: str, outcome: str, *types: str) -> None:
+    """Messages, by the types of their events."""
+    for kind, count in Counts(types).items():
+        _messages.labels(consumer, _known(kind), outcome).inc(count)
 
 
 def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
@@ -78,12 +93,6 @@ def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
 def told() -> tuple[str, bytes]:
     """The media type, and what Prometheus reads."""
     return CONTENT_TYPE, exposition(REGISTRY)
-
-
-@cache
-def _child(metric: Any, *labels: str) -> Any:
-    """Of a bounded number of labels; looking one up takes longer than counting."""
-    return metric.labels(*labels)
 
 
 def _known(kind: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from consumers.consumer import Stopped
 from demixer.domain import Event
@@ -14,9 +15,13 @@ REJECTED = (Refused, NotFound, Forbidden, BadEvent)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Done:
-    """Its effects are stored."""
+    """Its effects are stored; with it those of the messages right before it. `types` of their events."""
+
+    __slots__ = ("types",)
+
+    def __init__(self, *types: str) -> None:
+        self.types = types
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ def attempt(value: bytes, handle: Callable[[Event], None]) -> Outcome:
         return TryAgain(error, event)
     except REJECTED as error:
         return Rejected(error, event)
-    return Done()
+    return _done(event.type)
+
+
+_done = cache(Done)
 
 
 def unasked(work: Callable[[], None]) -> None:

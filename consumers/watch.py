@@ -1,9 +1,10 @@
 """What is told of every event that a consumer handles: the ids that lines in the log carry, a line, and the counts."""
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from time import perf_counter
 
 from consumers import metrics
 from consumers.consumer import Consumer, Context
@@ -11,6 +12,7 @@ from demixer import logs
 from demixer.domain import Event
 
 SUBJECTS = {"upload": "upload_id", "song": "song_id", "separation": "separation_id"}  # as the events name them
+QUICK_SECONDS = 0.0001  # whoever needs less has stored nothing: that is counted, and not worth a line
 
 log = logging.getLogger(__name__)
 
@@ -21,20 +23,28 @@ def watched(consumer: Consumer) -> Consumer:
     return replace(consumer, handle=_handler(consumer), help_out=helped and _helper(consumer.name, helped))
 
 
-def ids(event: Event | None) -> dict[str, object]:
+def ids(consumer: str, event: Event | None) -> dict[str, object]:
     """Of what the event is about, for `demixer.logs.about`."""
     if event is None:
-        return {}
-    return {"event": event.id, **{name: event.data.get(field) for name, field in SUBJECTS.items()}}
+        return {"consumer": consumer}
+    return {"consumer": consumer, "event": event.id, **{name: event.data.get(key) for name, key in SUBJECTS.items()}}
 
 
 def _handler(consumer: Consumer) -> Callable[[Event, Context], None]:
+    name, do = consumer.name, consumer.handle
+
     def handle(event: Event, context: Context) -> None:
-        age = (context.house.now() - event.time).total_seconds()
-        began = time.monotonic()
-        with logs.about(consumer=consumer.name, **ids(event)), metrics.handling(consumer.name, event, age):
-            consumer.handle(event, context)
-            log.info("%s handled in %.3f s", event.type, time.monotonic() - began)
+        counts, began = metrics.handling(name, event.type), perf_counter()
+        counts.age.observe(max(0.0, (context.house.now() - event.time).total_seconds()))
+        with logs.about(partial(ids, name, event)):
+            try:
+                do(event, context)
+            finally:
+                seconds = perf_counter() - began
+                counts.seconds.observe(seconds)
+            if seconds >= QUICK_SECONDS:
+                log.info("%s handled in %.3f s", event.type, seconds)
+        metrics.handled(event)
 
     return handle
 

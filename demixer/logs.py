@@ -6,11 +6,9 @@ The ids belong to the work a thread is at (a context variable), so every line ha
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, TextIO
 
 TEXT, JSON = "text", "json"  # as LOG_FORMAT names them
@@ -22,33 +20,40 @@ ID_LENGTH = 100  # characters of an id that are told
 
 Ids = Mapping[str, str]  # what: its id, such as upload, song, separation, event, consumer, request
 
-_ids: ContextVar[Ids] = ContextVar("ids", default=MappingProxyType({}))
+Given = Mapping[str, object] | Callable[[], Mapping[str, object]]  # or whom to ask for them, once there is a line
+
+_given: ContextVar[tuple[Given, ...]] = ContextVar("given", default=())
 
 
-@contextmanager
-def about(**ids: object) -> Iterator[None]:
+class about:  # noqa: N801 - a context manager, as the functions of `contextlib` are
     """Within it, lines of this thread carry these ids beside those of around it; `None` and "" are left out."""
-    token = _ids.set(_with(ids))
-    try:
-        yield
-    finally:
-        _ids.reset(token)
+
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, given: Given | None = None, **ids: object) -> None:
+        self._ids = given or ids
+
+    def __enter__(self) -> None:
+        self._token = _given.set((*_given.get(), self._ids))
+
+    def __exit__(self, *about: object) -> None:
+        _given.reset(self._token)
 
 
 def note(**ids: object) -> None:
     """From here to the end of the `about` around it (or of the request), lines carry these ids, too."""
-    _ids.set(_with(ids))
+    _given.set((*_given.get(), ids))
 
 
 def begin(**ids: object) -> None:
     """New work in a thread that may have done other work before: all that was noted is forgotten."""
-    _ids.set(MappingProxyType({}))
-    note(**ids)
+    _given.set((ids,))
 
 
 def ids() -> Ids:
     """What the lines of this thread carry now: to hand it on to another thread or process."""
-    return _ids.get()
+    told = [ids() if callable(ids) else ids for ids in _given.get()]
+    return {name: _plain(value) for ids in told for name, value in ids.items() if value not in (None, "")}
 
 
 def set_up(log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -90,6 +95,5 @@ class Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def _with(more: Mapping[str, object]) -> Ids:
-    given = {name: str(value)[:ID_LENGTH].translate(CONTROL) for name, value in more.items() if value not in (None, "")}
-    return MappingProxyType({**_ids.get(), **given})
+def _plain(value: object) -> str:
+    return str(value)[:ID_LENGTH].translate(CONTROL)

@@ -6,10 +6,11 @@ A new optional field may join a version; anything else is a new version beside t
 
 import json
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+import orjson
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from demixer.domain import Event
@@ -39,7 +40,7 @@ def encode(event: Event) -> bytes:
 def decode(value: bytes) -> Event:
     """Raises `BadEvent` for anything that is no event of a type and version we know."""
     try:
-        envelope = json.loads(value)
+        envelope = orjson.loads(value)
         event = _from_envelope(envelope)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadEvent(reason=f"no CloudEvents envelope: {error!r}") from error
@@ -56,8 +57,13 @@ def _from_envelope(envelope: dict[str, Any]) -> Event:
         subject=str(envelope["subject"]),
         time=datetime.fromisoformat(envelope["time"]),
         data=envelope["data"],
-        version=int(envelope["dataschema"].rsplit("/", 1)[1]),
+        version=_version(envelope["dataschema"]),
     )
+
+
+@lru_cache
+def _version(schema: str) -> int:
+    return int(schema.rsplit("/", 1)[1])
 
 
 def _check(event_type: str, version: int, data: object) -> None:

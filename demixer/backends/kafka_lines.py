@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from demixer.ports import Message
 
-FULL = 500  # waiting messages of a partition: no more are fetched ...
-LOW = 100  # ... until so few are left
+FULL = 2000  # waiting messages of a partition: no more are fetched ...
+LOW = 500  # ... until so few are left
 
 
 class Line:

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
@@ -14,10 +14,11 @@ from demixer.backends.kafka_client import Cluster, Trouble
 from demixer.backends.kafka_lines import Line, oldest
 from demixer.ports import Message, Place
 
-BATCH = 100  # messages taken over from librdkafka at once
+BATCH = 500  # messages taken over from librdkafka at once
+NEWS_SECONDS = 0.02  # between two looks for what is new, while what has come already is handed out
 
 PROPERTIES = {
-    "queued.min.messages": "1000",  # fetched ahead; ours are small, and handling one takes longer than fetching it
+    "queued.min.messages": "20000",  # fetched ahead; ours are small, and handling one takes longer than fetching it
     "queued.max.messages.kbytes": "16384",
     "fetch.queue.backoff.ms": "20",  # after so many; by default a second, in which all of them are done
     "fetch.error.backoff.ms": "200",
@@ -34,14 +35,21 @@ class Reader(ABC):
         self._cluster, self._consumer, self._trouble = cluster, consumer, trouble
         self._lines: dict[Place, Line] = {}
         self._over = self._closed = False
+        self._looked = -NEWS_SECONDS
         self._process, self._lock = os.getpid(), threading.RLock()
 
     def poll(self, timeout: float) -> Message | None:
-        deadline = time.monotonic() + timeout
+        now = time.monotonic()
+        if now - self._looked < NEWS_SECONDS and (message := self._take()):
+            return message
         self._receive(0)
-        while (message := self._take()) is None and (left := deadline - time.monotonic()) > 0:
+        while (message := self._take()) is None and (left := now + timeout - time.monotonic()) > 0:
             self._receive(left)
         return message
+
+    def following(self, message: Message) -> Message | None:
+        line = self._lines.get(message.place)
+        return self._taken(line) if line and line.head else None
 
     def pause(self, message: Message) -> None:
         if line := self._lines.get(message.place):
@@ -94,6 +102,7 @@ class Reader(ABC):
             for raw in [first, *([] if ready else self._consumer.consume(BATCH, 0))]:
                 self._put(raw)
         self._hold_back()
+        self._looked = time.monotonic()
 
     def _put(self, raw: Raw) -> None:
         error = raw.error()
@@ -127,19 +136,37 @@ def _message(cluster: Cluster, raw: Raw) -> Message:
     _, milliseconds = raw.timestamp()
     return Message(
         topic=topic,
-        key=_bytes(raw.key()).decode(errors="replace"),
-        value=_bytes(raw.value()),
-        headers={name: _bytes(value).decode(errors="replace") for name, value in _headers(raw)},
+        key=_text(raw.key()),
+        value=raw.value() or b"",
+        headers=_Headers(raw),
         partition=partition,
         offset=raw.offset() or 0,
         time=datetime.fromtimestamp(milliseconds / 1000, UTC),
     )
 
 
-def _headers(raw: Raw) -> Iterable[tuple[str, bytes | str | None]]:
-    headers = raw.headers() or ()
-    return headers.items() if isinstance(headers, dict) else headers
+class _Headers(Mapping[str, str]):
+    """Taken apart when somebody asks, which is seldom."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+    @property
+    def _plain(self) -> dict[str, str]:
+        headers = self._raw.headers() or ()
+        return {name: _text(value) for name, value in (headers.items() if isinstance(headers, dict) else headers)}
 
 
-def _bytes(value: bytes | str | None) -> bytes:
-    return value.encode() if isinstance(value, str) else value or b""
+def _text(value: bytes | str | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""

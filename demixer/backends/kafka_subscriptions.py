@@ -56,7 +56,7 @@ class Browser(Reader):
             message = super().poll(LOOK_SECONDS)
         return message
 
-    def commit(self, message: Message) -> None:
+    def commit(self, *messages: Message) -> None:
         pass
 
     def _assign(self, topics: Sequence[str], from_start: bool) -> None:
@@ -107,15 +107,16 @@ class Membership(Reader):
             self._hear_of_losses()
         return super().poll(timeout)
 
-    def commit(self, message: Message) -> None:
-        line = self._lines.get(message.place)
-        if line is None or not self._alive() or not line.covers(message.offset):
-            return
-        error = self._committed(self._partition(message.place, message.offset + 1))
-        if error is None:
-            line.done(message.offset)
-        else:
-            self._not_committed(message, error)
+    def commit(self, *messages: Message) -> None:
+        """In one round trip."""
+        ours = [message for message in messages if self._is_open(message)] if self._alive() else []
+        errors = self._committed([self._partition(message.place, message.offset + 1) for message in ours])
+        for message, error in zip(ours, errors, strict=True):
+            if error is None and (line := self._lines.get(message.place)):
+                line.done(message.offset)
+        for message, error in zip(ours, errors, strict=True):
+            if error is not None:
+                self._not_committed(message, error)
 
     def resume(self, message: Message) -> None:
         super().resume(message)
@@ -127,6 +128,10 @@ class Membership(Reader):
 
     def _taken(self, line: Line) -> Message:
         return line.take()
+
+    def _is_open(self, message: Message) -> bool:
+        line = self._lines.get(message.place)
+        return line is not None and line.covers(message.offset)
 
     def _alive(self) -> bool:
         """By the measure of librdkafka, which leaves the group for a member that polls no more."""
@@ -186,23 +191,24 @@ class Membership(Reader):
         places, self._unmarked = self._unmarked, []
         with suppress(Transient):  # then the lag is told from the first commit on
             known = Offsets(self._cluster, self._consumer).committed(places)
-            for place in places:
-                if place not in known:
-                    self._committed(self._partition(place, 0))
+            self._committed([self._partition(place, 0) for place in places if place not in known])
 
-    def _committed(self, partition: TopicPartition) -> KafkaError | None:
+    def _committed(self, partitions: list[TopicPartition]) -> list[KafkaError | None]:
         """What the brokers say. Not by a synchronous commit, which waits for ever for one that is frozen."""
-        asked = partition.topic, partition.partition, partition.offset
+        asked = [(one.topic, one.partition, one.offset) for one in partitions]
+        if not asked:  # the driver would take it for all that was handed out
+            return []
         with self._lock, translated():
-            self._answers.clear()
-            self._consumer.commit(offsets=[partition], asynchronous=True)
+            for one in asked:
+                self._answers.pop(one, None)  # one that came too late
+            self._consumer.commit(offsets=partitions, asynchronous=True)
             deadline, step = time.monotonic() + ANSWER_SECONDS, FIRST_STEP_SECONDS
-            while asked not in self._answers:
+            while not self._answers.keys() >= set(asked):
                 if time.monotonic() > deadline:
                     raise Transient(engine="Kafka", reason=self._trouble.reason)
                 self._fetch(step)
                 step = min(2 * step, LOOK_SECONDS)
-            return self._answers[asked]
+            return [self._answers.pop(one) for one in asked]
 
     def _not_committed(self, message: Message, error: KafkaError) -> None:
         """The group may have moved on without us: the news about that waits for the next look."""

@@ -31,6 +31,9 @@ class Reader(ABC):
             self._wait(min(timeout, LOOK_SECONDS))
             timeout -= LOOK_SECONDS
 
+    def following(self, message: Message) -> Message | None:
+        return None  # nothing is fetched ahead
+
     def pause(self, message: Message) -> None:
         self._paused.add(message.place)
 
@@ -69,7 +72,7 @@ class Browser(Reader):
         super().__init__(database, wait)
         self._positions = dict(positions)
 
-    def commit(self, message: Message) -> None:
+    def commit(self, *messages: Message) -> None:
         pass
 
     def owns(self, message: Message) -> bool:
@@ -94,11 +97,11 @@ class Membership(Reader):
         self._epoch, self._beaten = -1, 0.0
         self._closed = False
 
-    def commit(self, message: Message) -> None:
-        place = message.place
+    def commit(self, *messages: Message) -> None:
         with self._database.write() as connection:
-            if groups.commit(connection, self._me, place, message.offset + 1):
-                self._committed[place] = groups.next_offset(connection, self._me.group, place)
+            done = [one for one in messages if groups.commit(connection, self._me, one.place, one.offset + 1)]
+            now = {one.place: groups.next_offset(connection, self._me.group, one.place) for one in done}
+        self._committed.update(now)
 
     def resume(self, message: Message) -> None:
         super().resume(message)

@@ -1,30 +1,32 @@
 """The event log: records by topic and key, and what a member of a group sees of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 Place = tuple[str, int]  # topic, by its plain name, and partition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """Something to publish: bytes under a key. Records with the same key keep their order."""
 
     topic: str
     key: str
     value: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message(Record):
-    """A record as it was read: with its place in the log."""
+class Message(NamedTuple):
+    """A record as it was read: with its place in the log. A tuple, for there is one of these for every event."""
 
+    topic: str
+    key: str
+    value: bytes
     partition: int
     offset: int
     time: datetime
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def place(self) -> Place:
@@ -42,8 +44,11 @@ class Subscription(Protocol):
         the partition then, until an offset past it is committed. Within a partition order holds.
         """
 
-    def commit(self, message: Message) -> None:
-        """`message` and all before it in its partition are done, for good. A no-op if the partition is not ours."""
+    def following(self, message: Message) -> Message | None:
+        """The next of the same partition, if it was fetched already and nothing has to be asked for it."""
+
+    def commit(self, *messages: Message) -> None:
+        """Each, and all before it in its partition, is done, for good. A no-op for partitions that are not ours."""
 
     def pause(self, message: Message) -> None:
         """Stop handing out messages of this partition; keep it. `poll` goes on for the others."""

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from consumers.consumer import Consumer
-from consumers.executors import Executor, Inline
+from consumers.executors import Executor
 from consumers.loop import Loop
 from consumers.retries import Retries
 from demixer import outbox
@@ -25,8 +26,6 @@ JOINED_WITHIN = 6.0  # seconds
 
 class ByHand:
     """Jobs wait until the test runs them."""
-
-    immediate = False
 
     def __init__(self, places: int = 1) -> None:
         self.places = places
@@ -51,12 +50,13 @@ class ByHand:
 def loop_of(
     house: House, consumer: Consumer, clock: Clock, *, executor: Executor | None = None, member: str = "one"
 ) -> Loop:
+    """Without an `executor` whatever it does is done at once."""
     retries = Retries(consumer.retries, chance=lambda: 1.0)
     return Loop(
         house,
-        consumer,
+        consumer if executor else replace(consumer, at_once=0),
         member=member,
-        executor=executor or Inline(),
+        executor=executor,
         clock=clock.monotonic,
         patience=0.02 if engines.in_use else 0,
         retries=retries,

@@ -19,10 +19,10 @@ class Log:
         self.published_before: list[int] = []  # how many commits had been made when the effects were told
         self.busy = False
 
-    def commit(self, message: Message) -> None:
+    def commit(self, *messages: Message) -> None:
         if self.busy:
             raise Transient
-        self.committed.append((message.partition, message.offset))
+        self.committed += [(message.partition, message.offset) for message in messages]
 
     def publish(self) -> None:
         self.published_before.append(len(self.committed))
@@ -116,7 +116,7 @@ def test_who_ends_work_of_a_partition_that_went_elsewhere_leaves_what_its_new_ow
     before, now = Deliveries(tmp_path), Deliveries(tmp_path)
     before.began(message(0, 5))
     now.began(message(0, 9))
-    before.ended(message(0, 5), ours=False)
+    before.ended(message(0, 5))
     now.close()
     assert Deliveries(tmp_path).began(message(0, 9)).deaths == 1
     before.close()

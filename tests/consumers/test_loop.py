@@ -1,7 +1,10 @@
+import contextlib
+import errno
 import json
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +16,7 @@ from demixer import facts
 from demixer.domain import Event
 from demixer.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
 from demixer.house import House
-from demixer.ports import Message
+from demixer.ports import Message, Subscription
 from tests.consumers.driving import (
     ByHand,
     Recorder,
@@ -23,7 +26,7 @@ from tests.consumers.driving import (
     some_uploads,
     steps,
 )
-from tests.houses import Clock, published
+from tests.houses import START, Clock, published
 from tests.ways import sent
 
 
@@ -325,18 +328,119 @@ def test_an_orderly_stop_does_not_count_against_a_message(house: House, clock: C
     assert len(recorder.seen) == 1
 
 
-def test_the_next_message_of_a_partition_starts_from_nothing(house: House, clock: Clock, tmp_path: Any) -> None:
-    deliveries = Deliveries(tmp_path / "deliveries")
+def at(offset: int) -> Message:
+    return Message(topic="t", key="k", value=b"", partition=0, offset=offset, time=START)
 
-    def message(offset: int) -> Message:
-        return Message(topic="t", key="k", value=b"", partition=0, offset=offset, time=clock())
 
+def killed_with(folder: Path, offset: int) -> None:
+    deliveries = Deliveries(folder)
+    deliveries.began(at(offset))
+    deliveries.close()
+
+
+def test_the_next_message_of_a_partition_starts_from_nothing(tmp_path: Path) -> None:
     for _ in range(3):
-        deliveries.began(message(1))
-    assert deliveries.began(message(1)).deaths == 3
-    assert deliveries.began(message(2)).deaths == 0
-    (tmp_path / "deliveries" / "t-0.json").write_text("torn")
-    assert deliveries.began(message(2)).deaths == 0
+        killed_with(tmp_path, 1)
+    assert Deliveries(tmp_path).began(at(1)).deaths == 3
+    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+    (tmp_path / "t-0").write_text("torn")
+    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+
+
+def test_of_several_in_a_row_the_one_in_hand_is_the_one_that_counts(tmp_path: Path) -> None:
+    deliveries = Deliveries(tmp_path)
+    for offset in (1, 2, 3):
+        deliveries.began(at(offset))
+    deliveries.close()
+    again = Deliveries(tmp_path)
+    assert [again.began(at(offset)).deaths for offset in (1, 2, 3, 4)] == [0, 0, 1, 0]
+    again.ended(at(4))
+    assert Deliveries(tmp_path).began(at(4)).deaths == 0
+
+
+def test_on_a_full_disk_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    deliveries = Deliveries(tmp_path)
+    assert deliveries.began(at(1)) == (0, 0)
+    deliveries.ended(at(1), crashed=True)
+    deliveries.close()
+
+
+def test_more_bad_ends_than_a_file_has_room_for_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "t-0").write_bytes(bytes(8) + json.dumps({n: [1, 1] for n in range(10_000)}).encode())
+    deliveries = Deliveries(tmp_path)
+    assert deliveries.began(at(7)) == (0, 0)
+    deliveries.ended(at(7))
+    deliveries.close()
+
+
+# --- an engine that cannot say just now whose a partition is --------------------------------------------------------
+
+
+class Hesitant:
+    """A subscription whose `owns` fails once in a while."""
+
+    def __init__(self, subscription: Subscription, every: int) -> None:
+        self._subscription, self._every, self.asked = subscription, every, 0
+
+    def owns(self, message: Message) -> bool:
+        self.asked += 1
+        if self.asked % self._every == 1:
+            raise Transient(engine="the log", reason="busy")
+        return self._subscription.owns(message)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._subscription, name)
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("beside", [False, True])
+def test_nothing_is_lost_or_stuck_where_the_log_does_not_say_whose_a_partition_is(
+    house: House, clock: Clock, *, beside: bool
+) -> None:
+    uploads = [upload.id for upload in some_uploads(house, 8)]
+
+    def then(event: Event, context: Any) -> None:
+        if event.subject == uploads[0]:
+            raise NotFound
+
+    recorder, by_hand = Recorder(then), ByHand(places=2)
+    loop = loop_of(house, recorder.consumer(), clock, executor=by_hand if beside else None)
+    loop._subscription = cast(Subscription, Hesitant(loop._subscription, 3))
+    for _ in range(60):
+        clock.advance(1)
+        with contextlib.suppress(Transient):
+            loop._run_once()
+        while by_hand.jobs:
+            by_hand.run_next()
+    assert set(recorder.seen) == set(uploads)
+    assert committed(house)
+    assert len(letters(house, "uploads")) == 1
+    loop._leave()
+
+
+def test_a_crash_does_not_count_against_those_that_ended_at_the_same_moment(house: House, clock: Clock) -> None:
+    some_uploads(house, 30)
+
+    def then(event: Event, context: Any) -> None:
+        if len(recorder.seen) == 1:
+            raise Crash
+
+    recorder, by_hand = Recorder(then), ByHand(places=3)
+    loop = loop_of(house, recorder.consumer(), clock, executor=by_hand)
+    steps(loop)
+    assert loop._desk is not None
+    in_hand = loop._desk.running
+    while by_hand.jobs:
+        by_hand.run_next()
+    with pytest.raises(Crash):
+        loop._run_once()
+    loop._leave()
+    after = Deliveries(house.settings.data_dir / "deliveries" / "test")
+    assert sorted(after.began(message) for message in in_hand) == [(0, 0), (0, 0), (1, 0)]
 
 
 # --- long work ------------------------------------------------------------------------------------------------------
@@ -388,7 +492,8 @@ def test_several_at_once_never_two_of_one_partition(house: House, clock: Clock) 
     recorder = Recorder()
     loop, hand = working(house, clock, recorder, places=3)
     assert len(hand.jobs) == 3
-    assert len(set(loop._desk.running)) == 3
+    assert loop._desk is not None
+    assert len({message.place for message in loop._desk.running}) == 3
     while hand.jobs:
         hand.run_next()
         steps(loop)

@@ -7,7 +7,6 @@ import pytest
 
 from consumers import separate
 from consumers.consumer import Context, Stopped
-from consumers.loop import Loop
 from consumers.runners import DEAD_SECONDS, HELP_AFTER, at_work_elsewhere
 from demixer import separations
 from demixer.domain import Separation, SeparationState, Status
@@ -225,23 +224,21 @@ def test_an_engine_that_is_busy_while_a_member_helps_does_no_harm_and_a_bug_ends
         raise errors.pop(0)
 
     made = replace(separate.consumer(house, FakeWorker()), help_out=fail)
-    loop = loop_of(house, made, clock)
-    steps(loop, 1)
-    clock.advance(2)
-    while len(errors) == 2 or loop._helping:
+    by_hand = ByHand()
+    loop = loop_of(house, made, clock, executor=by_hand)
+    for _ in errors.copy():
+        steps(loop, 1)
+        clock.advance(2)
         loop._run_once()
-    clock.advance(2)
+        by_hand.run_next()
     with pytest.raises(KeyError):
-        _for_ever(loop)
+        loop._run_once()
     loop._leave()
 
 
-def _for_ever(loop: Loop) -> None:
-    while True:
-        loop._run_once()
-
-
 class NoMessages:
+    def following(self, message: Message) -> None: ...
+
     def poll(self, timeout: float) -> Message | None:
         return None
 
@@ -249,7 +246,7 @@ class NoMessages:
 
     def resume(self, message: Message) -> None: ...
 
-    def commit(self, message: Message) -> None: ...
+    def commit(self, *messages: Message) -> None: ...
 
     def owns(self, message: Message) -> bool:
         return False

@@ -24,7 +24,7 @@ from demixer.health import Health
 from demixer.house import House
 from demixer.ports import SearchIndex
 from schemas.topics import all_topics
-from tests.consumers.driving import Recorder, loop_of, publish_bytes, some_uploads, steps
+from tests.consumers.driving import ByHand, Recorder, loop_of, publish_bytes, some_uploads, steps
 from tests.houses import Clock, house_in
 from tests.ports import free_port
 from tests.ways import sent
@@ -99,9 +99,7 @@ def test_labels_are_a_bounded_number_whatever_is_sent(house: House, clock: Clock
 def test_failures_are_counted_by_their_reason(house: House, counts: Counts) -> None:
     upload = sent(house)
     for code in ("not-audio", "made-up-by-somebody"):
-        event = facts.upload_rejected(upload, Failure(code), house.now())
-        with metrics.handling("fingerprint", event, 0.0):
-            pass
+        metrics.handled(facts.upload_rejected(upload, Failure(code), house.now()))
     assert counts("demixer_failures_total", type="upload.rejected", code="not-audio") == 1
     assert counts("demixer_failures_total", type="upload.rejected", code="other") == 1
 
@@ -132,11 +130,31 @@ def test_lines_within_a_handler_and_about_its_end_carry_the_ids_of_the_event(
     assert logs.ids() == {}
 
 
-def test_every_event_that_was_handled_has_a_line(house: House, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_event_that_somebody_did_something_with_has_a_line(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = iter([0.0001, 0.00009])
+    seconds = iter([begin_or_end for one in taken for begin_or_end in (0.0, one)])
+    monkeypatch.setattr(watch, "perf_counter", lambda: next(seconds))
     some_uploads(house, 2)
     with caplog.at_level(logging.INFO, "consumers.watch"):
         steps(watched_loop(house, clock, Recorder()))
-    assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["upload.received handled"] * 2
+    assert [record.getMessage() for record in caplog.records] == ["upload.received handled in 0.000 s"]
+
+
+def test_what_is_in_hand_is_told_while_it_is(house: House, clock: Clock, counts: Counts) -> None:
+    seen: list[float] = []
+    some_uploads(house, 1)
+    recorder = Recorder(lambda event, context: seen.append(counts("demixer_messages_in_hand", consumer="test")))
+    loop = watched_loop(house, clock, recorder)
+    steps(loop)
+    assert seen == [1]
+    assert counts("demixer_messages_in_hand", consumer="test") == 0
+    by_hand = ByHand()
+    some_uploads(house, 2)
+    working = loop_of(house, watch.watched(Recorder().consumer(name="beside")), clock, executor=by_hand)
+    steps(working, 3)
+    assert counts("demixer_messages_in_hand", consumer="beside") == 1
 
 
 def stuck(running: Runnable) -> bool:

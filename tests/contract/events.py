@@ -114,6 +114,34 @@ class EventLogContract:
         assert numbers(received(log.subscribe([world.one], group="g", member="m"))) == [3]
         log.close()
 
+    def test_what_follows_is_the_next_of_the_same_partition_and_is_handed_out_once(self, world: World) -> None:
+        log = world.open_log()
+        log.publish(records(world.one, 5))
+        subscription = log.subscribe([world.one], group="g", member="m")
+        found = received(subscription)
+        while len(found) < 5:
+            found.append(subscription.following(found[-1]) or received(subscription)[0])
+        assert numbers(found) == [0, 1, 2, 3, 4]
+        assert subscription.following(found[-1]) is None
+        assert subscription.poll(world.quiet) is None
+        subscription.pause(found[0])
+        log.publish(records(world.one, 1))
+        assert subscription.following(found[-1]) is None, "nothing of a partition that is paused"
+        log.close()
+
+    def test_several_partitions_are_committed_at_once(self, world: World) -> None:
+        log = world.open_log()
+        log.publish([*records(world.one, 2), *records(world.many, 2)])
+        first = log.subscribe([world.one, world.many], group="g", member="m")
+        *before, last = sorted(received(first, 4), key=lambda message: (message.topic == world.one, message.offset))
+        first.commit()
+        first.commit(*before)
+        first.close()
+        again = log.subscribe([world.one, world.many], group="g", member="m")
+        assert [(one.topic, one.offset) for one in received(again)] == [(last.topic, last.offset)]
+        assert again.poll(world.quiet) is None
+        log.close()
+
     def test_reopening_keeps_records_and_offsets(self, world: World) -> None:
         log = world.open_log()
         log.publish(records(world.one, 3))

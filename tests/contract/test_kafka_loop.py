@@ -46,11 +46,11 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
     noted: Commits = []
     committed = Membership._committed
 
-    def note(member: Membership, partition: Any) -> Any:
-        error = committed(member, partition)
-        if error is None and partition.offset > 0:
-            noted.append((member, partition.partition))
-        return error
+    def note(member: Membership, partitions: Any) -> Any:
+        errors = committed(member, partitions)
+        pairs = zip(partitions, errors, strict=True)
+        noted.extend((member, one.partition) for one, error in pairs if error is None and one.offset > 0)
+        return errors
 
     monkeypatch.setattr(Membership, "_committed", note)
     return noted
@@ -73,7 +73,8 @@ class LongWork:
 
     def in_hand(self, *, ours: bool) -> dict[int, str]:
         """By partition: those of partitions that are still this member's, or that are not any more."""
-        messages = [job.message for job in self.loop._desk.running.values()]
+        assert self.loop._desk is not None
+        messages = self.loop._desk.running
         return {each.partition: each.key for each in messages if self.loop._subscription.owns(each) is ours}
 
     def committed(self, commits: Commits) -> set[int]:
