@@ -80,10 +80,8 @@ class Deliveries:
         """What is in hand, and the records; nothing, where it makes no sense."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
             found = os.pread(self._file(place), LONGEST, 0)
-            following, (line, _, _) = (
-                int.from_bytes(found[: IN_HAND.size], "little"),
-                found[IN_HAND.size :].partition(b"\n"),
-            )
+            following = int.from_bytes(found[: IN_HAND.size], "little")
+            line, _, _ = found[IN_HAND.size :].partition(b"\n")
             records = {int(offset): Record(*counts) for offset, counts in json.loads(line or b"{}").items()}
             return following - 1 if following else None, records
         return None, {}
