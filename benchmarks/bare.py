@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from demixer.backends.mongo_outbox import _of_all
+from demixer.adapters.mongo.outbox import _of_all
 from demixer.ports import SongDocument
-from search import elastic_queries
-from search.elastic import COUNTED
-from search.elastic_client import client_and_prefix
-from search.elastic_index import body_of
+from search.elastic import queries
+from search.elastic.client import client_and_prefix
+from search.elastic.index import body_of
+from search.elastic.search_index import COUNTED
 from search.queries import words
 
 Calls = Mapping[str, Callable[[int], object]]  # each is called with 0, 1, 2, ...
@@ -77,10 +77,10 @@ class Elastic:
         self._index = f"{prefix}-songs"
 
     def exact(self, query: str, *, limit: int) -> object:
-        return self._search(elastic_queries.exact(words(query)), limit)
+        return self._search(queries.exact(words(query)), limit)
 
     def forgiving(self, query: str, *, limit: int) -> object:
-        return self._search(elastic_queries.forgiving(words(query)), limit)
+        return self._search(queries.forgiving(words(query)), limit)
 
     def put(self, document: SongDocument) -> object:
         """Found at once, and nothing older replaces it."""
@@ -93,11 +93,11 @@ class Elastic:
     def close(self) -> None:
         self._client.close()
 
-    def _search(self, query: elastic_queries.Query, limit: int) -> object:
+    def _search(self, query: queries.Query, limit: int) -> object:
         return self._client.search(
             index=self._index,
             query=query,
-            sort=elastic_queries.ORDER,
+            sort=queries.ORDER,
             size=limit,
             track_total_hits=COUNTED,
             source_excludes=["whole", "names", "terms", "heads"],

@@ -22,7 +22,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.report import print_table
-from demixer.house import House, open_house
+from demixer.wiring import House, open_house
 from tests.browser.browsing import chromium, served, sign_in
 from tests.browser.printing import a_recorded_song, need_chromaprint, served_print
 from tests.houses import a_person, settings_in

@@ -28,10 +28,10 @@ import click
 
 from benchmarks import stage
 from benchmarks.report import print_table
-from consumers.consumer import Consumer, Context
-from demixer import outbox
+from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.house import House, utc_now
+from demixer.services import outbox
+from demixer.wiring import House, utc_now
 from tests.e2e.service import wait_for
 
 PROMISED = 0.80  # of what more processes help without events

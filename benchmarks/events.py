@@ -28,14 +28,14 @@ from confluent_kafka import Message
 
 from benchmarks import stage
 from benchmarks.report import print_table
-from consumers.commits import LATE_SECONDS
-from consumers.consumer import Consumer, Context
-from consumers.loop import Loop
-from consumers.watch import watched
-from demixer import outbox
-from demixer.backends.kafka_client import cluster_of
+from consumers.framework.commits import LATE_SECONDS
+from consumers.framework.consumer import Consumer, Context
+from consumers.framework.instrumentation import watched
+from consumers.framework.loop import Loop
+from demixer.adapters.kafka.client import cluster_of
 from demixer.domain import Event
-from demixer.house import House, utc_now
+from demixer.services import outbox
+from demixer.wiring import House, utc_now
 from schemas import codec
 
 PROMISED = 0.70  # of the baseline

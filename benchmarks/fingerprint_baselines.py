@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.backends import postings
-from demixer.backends.votes import likeliest, places_of
+from demixer.adapters.common.hit_counts import likeliest, places_of
+from demixer.adapters.sqlite import postings
 
 ROWS = 100_000  # at once
 

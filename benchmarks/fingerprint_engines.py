@@ -20,10 +20,10 @@ from elasticsearch.helpers import bulk
 
 from benchmarks.prints import SEED, Synthetic, changed, originals, song_id, stored
 from benchmarks.report import TIMES_HEADER, milliseconds, print_table, times
-from demixer.backends.mongo_fingerprints import MongoFingerprints
-from demixer.backends.sqlite_fingerprints import SqliteFingerprints
-from demixer.backends.votes import keys_of
-from search.elastic_client import client_and_prefix
+from demixer.adapters.common.hit_counts import keys_of
+from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
+from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
+from search.elastic.client import client_and_prefix
 from tests import servers
 
 LIMIT = 50

@@ -27,9 +27,9 @@ import numpy as np
 from benchmarks.fingerprint_baselines import PlainTable, SortedArray
 from benchmarks.prints import SEED, Synthetic, changed, originals, stored, transcodes
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
-from demixer.audio.fingerprint import Items
-from demixer.backends.sqlite_fingerprints import SqliteFingerprints
-from demixer.backends.votes import Places, places_of
+from demixer.adapters.common.hit_counts import Places, places_of
+from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
+from demixer.recognition.fingerprint import Items
 
 LIMIT = 50
 LONGEST = 6  # tracks that are left out of those looked for, to save time; the others have two minutes or less

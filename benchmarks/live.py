@@ -17,11 +17,11 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
-from demixer import facts, separations
-from demixer.domain import Separation, Song, Tags, song_id_of
-from demixer.house import House, open_house
-from demixer.settings import load
-from demixer.uploads import IncomingFile, receive
+from demixer.domain import Separation, Song, Tags, events, song_id_of
+from demixer.runtime.settings import load
+from demixer.services import separations
+from demixer.services.uploads import IncomingFile, receive
+from demixer.wiring import House, open_house
 from tests.serving import Served, Visitor, serving
 
 PEOPLE = 20
@@ -57,7 +57,7 @@ def prepare(house: House, emails: Sequence[str]) -> Separation:
         incoming.write(email.encode())
         upload = receive(house, _person_id(house, email), "song.mp3", incoming, Tags())
         house.catalogue.uploads.save(upload.joined(song.id, None, now))
-    begun = separations.begin(house, facts.separation_requested(asked), "CPU")
+    begun = separations.begin(house, events.separation_requested(asked), "CPU")
     assert begun
     return begun[0]
 

@@ -30,13 +30,11 @@ from benchmarks import bare, stage
 from benchmarks.bare import CHANGE, GET, INSERT, LOOK, Calls
 from benchmarks.report import milliseconds, print_table
 from benchmarks.search import COMMON, Songs
-from demixer import facts
-from demixer.backends import open_catalogue
-from demixer.backends.mongo import PROMISED as CONCERNS
-from demixer.domain import Tags, Upload, UploadState
-from demixer.house import utc_now
+from demixer.adapters.mongo.database import PROMISED as CONCERNS
+from demixer.domain import Tags, Upload, UploadState, events
 from demixer.ports import Catalogue
-from search.elastic import ElasticSearch
+from demixer.wiring import open_catalogue, utc_now
+from search.elastic.search_index import ElasticSearch
 from tests import servers
 
 PROMISED = 0.70  # of the bare calls
@@ -53,11 +51,11 @@ Row = tuple[str, str, int, int, float]  # engine, operation, ours and bare a sec
 def catalogue_calls(catalogue: Catalogue) -> Calls:
     def insert(number: int) -> object:
         new = upload(number)
-        return catalogue.uploads.save(new, [facts.upload_received(new)])
+        return catalogue.uploads.save(new, [events.upload_received(new)])
 
     def change(number: int) -> object:
         moved = replace(upload(number), version=1).moved_to(UploadState.FINGERPRINTING, utc_now())
-        return catalogue.uploads.save(moved, [facts.upload_received(moved)])
+        return catalogue.uploads.save(moved, [events.upload_received(moved)])
 
     return {
         LOOK: lambda number: catalogue.outbox.pending(),

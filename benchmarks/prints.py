@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from demixer.audio.fingerprint import Fingerprint, Items, mixed
-from demixer.backends.votes import Places
+from demixer.adapters.common.hit_counts import Places
+from demixer.recognition.fingerprint import Fingerprint, Items, mixed
 from tests import music
 
 SEED = 20_240_601

@@ -29,11 +29,11 @@ import numpy as np
 from benchmarks import stage
 from benchmarks.report import TIMES_HEADER, percentile, print_table, times
 from consumers import fingerprint, index, match, separate
-from consumers.consumer import Consumer
-from demixer.audio.separation.separate import Made
+from consumers.framework.consumer import Consumer
 from demixer.domain import Heard, Status, Tags, Upload
-from demixer.house import House
-from demixer.uploads import IncomingFile, receive, view
+from demixer.separation.separate import Made
+from demixer.services.uploads import IncomingFile, receive, view
+from demixer.wiring import House
 from tests.contract.kafka_worlds import with_options
 from tests.ways import MODEL, STEMS, stem_files
 

@@ -3,7 +3,8 @@
     python -m benchmarks.same_bits [FILE...]
 
 By default five real tracks, as they are and as mp3. Of each, the share of bits that two prints differ in: the server's
-(`demixer.audio.examine`), the one that libchromaprint makes of the samples that our ffmpeg decodes, and the one that a
+(`demixer.recognition.decoding`), the one that libchromaprint makes of the samples that our ffmpeg decodes, and the
+one that a
 page asks with. The claim: under `LIMIT`, where recordings that sound different begin at 0.12. `apt-get install
 libchromaprint1` brings the library, `make install` the WebAssembly; what is missing is left out, and said.
 """
@@ -21,9 +22,9 @@ from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.browser_print import opened, site
 from benchmarks.report import print_table
-from demixer.audio.fingerprint import TEST2, Fingerprint
-from demixer.audio.likeness import compare
-from demixer.audio.reference import RATE
+from demixer.recognition.fingerprint import TEST2, Fingerprint
+from demixer.recognition.reference import RATE
+from demixer.recognition.similarity import compare
 from tests.browser.browsing import chromium
 from tests.browser.printing import Asked, has_chromaprint, print_of, served_print
 from tests.music import converted, ffmpeg, tracks

@@ -16,7 +16,7 @@ import click
 
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
 from demixer.ports import SearchPage, SongDocument
-from search.sqlite import SqliteSearch
+from search.sqlite.search_index import SqliteSearch
 
 SEED = 20_240_601
 PROMISED_MS = 20.0

@@ -38,8 +38,8 @@ def main() -> None:
 
 def run_ours(model: str, models_dir: str, song: str, folder: str) -> None:
     """What the measured process runs."""
-    from demixer.audio.separation import device, loading, models
-    from demixer.audio.separation.separate import separate_file
+    from demixer.separation import device, loading, models
+    from demixer.separation.separate import separate_file
 
     choice = models.choice_of(model, Path(models_dir))
     engine = loading.load(choice, device.choose("cpu"), Path(models_dir))

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from consumers.consumer import Consumer
-from consumers.loop import Loop
-from consumers.members import Seat
-from consumers.process import Process
-from consumers.watch import watched
-from demixer import logs
-from demixer.house import House, open_house
-from demixer.settings import load
+from consumers.framework.consumer import Consumer
+from consumers.framework.instrumentation import watched
+from consumers.framework.loop import Loop
+from consumers.framework.member_lease import Seat
+from consumers.framework.process import Process
+from demixer.runtime import logs
+from demixer.runtime.settings import load
+from demixer.wiring import House, open_house
 from tests import servers
 from tests.contract.kafka_worlds import with_options
 from tests.engines import QUICK_GROUPS, Servers

@@ -107,7 +107,7 @@ def baseline_app(folder: Path) -> Flask:
 
 def serve_baseline() -> None:
     """On the same server with the same options; only the application differs."""
-    from demixer.settings import load
+    from demixer.runtime.settings import load
     from web.server import Server
 
     class Baseline(Server):

@@ -7,21 +7,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from consumers.consumer import Consumer, Context, failure_of
-from consumers.executors import Threads
-from demixer import comparison, fingerprinting, scratch
-from demixer.audio import likeness, tags
-from demixer.audio.examine import examine
+from consumers.framework.consumer import Consumer, Context, failure_of
+from consumers.framework.executors import Threads
+from demixer.audio import tags
 from demixer.domain import Comparison, Event, Failure, Heard, Upload
-from demixer.errors import NotFound, Refused
-from demixer.house import House
-from demixer.keeping import keep_bytes
+from demixer.domain.errors import NotFound, Refused
+from demixer.recognition import similarity
+from demixer.recognition.decoding import examine
+from demixer.runtime import tempdirs
+from demixer.services import analyses, comparisons
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 
 AT_ONCE = 2  # decoding is one core's work; more would starve a separation on the same machine
 
 
 def consumer(house: House) -> Consumer:
-    scratch.clear()
+    tempdirs.clear()
     return Consumer(name="fingerprint", topics=("uploads",), handle=handle, give_up=give_up, at_once=AT_ONCE)
 
 
@@ -29,10 +31,10 @@ def handle(event: Event, context: Context) -> None:
     if event.type != "upload.received":
         return
     house = context.house
-    upload = fingerprinting.begin(house, event)
+    upload = analyses.begin(house, event)
     if upload is None:
         return
-    reject = partial(fingerprinting.reject, house, upload, keep_file=False)
+    reject = partial(analyses.reject, house, upload, keep_file=False)
     try:
         with house.files.local(upload.audio) as path:
             heard = listen(house, upload, path)
@@ -41,11 +43,11 @@ def handle(event: Event, context: Context) -> None:
     except NotFound:
         reject(Failure("file-gone"))
     else:
-        fingerprinting.finish(house, upload, heard)
+        analyses.finish(house, upload, heard)
 
 
 def listen(house: House, upload: Upload, path: Path) -> Heard:
-    """Raises `Refused` as `demixer.audio.examine.examine` does."""
+    """Raises `Refused` as `demixer.recognition.decoding.examine` does."""
     reading = Threads(1, "tags").submit(lambda: tags.read(path, upload.filename))
     try:
         found = examine(path, max_minutes=house.settings.max_minutes)
@@ -56,7 +58,7 @@ def listen(house: House, upload: Upload, path: Path) -> Heard:
         duration=found.duration_s,
         fingerprint=phases[0],
         shifted=phases[1],
-        sound_sha256="" if likeness.tells(found.fingerprint) else found.sound_sha256,
+        sound_sha256="" if similarity.tells(found.fingerprint) else found.sound_sha256,
         compared=tuple(_compared(house, upload, phases, found.sound)),
         tags=said.tags,
         cover=_keep_cover(house, upload, said.cover),
@@ -67,12 +69,12 @@ def _compared(house: House, upload: Upload, phases: Sequence[bytes], sound: NDAr
     """The same bytes need no comparison."""
     if house.catalogue.songs.by_file(upload.sha256):
         return []
-    return comparison.compared(house, phases, sound)
+    return comparisons.compared(house, phases, sound)
 
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     if event.type == "upload.received":
-        fingerprinting.give_up(context.house, event, failure)
+        analyses.give_up(context.house, event, failure)
 
 
 def _keep_cover(house: House, upload: Upload, jpeg: bytes | None) -> str:

@@ -7,10 +7,10 @@ While the search engine is down the events wait, however long, at the place they
 a song that nobody finds. What the engine refuses for good still becomes one.
 """
 
-from consumers.consumer import Consumer, Context
+from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.house import House
 from demixer.ports import SongDocument
+from demixer.wiring import House
 
 
 def consumer(house: House) -> Consumer:

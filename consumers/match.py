@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from functools import cache
 
-from consumers.consumer import Consumer, Context
-from demixer import fingerprinting, leaving, recognition
-from demixer.audio.separation import models
+from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event, Failure
-from demixer.house import House
+from demixer.separation import models
+from demixer.services import analyses, matching, removals
+from demixer.wiring import House
 
 
 def consumer(house: House, model: Callable[[], str] | None = None) -> Consumer:
@@ -16,13 +16,13 @@ def consumer(house: House, model: Callable[[], str] | None = None) -> Consumer:
 
     def handle(event: Event, context: Context) -> None:
         if event.type == "upload.fingerprinted":
-            recognition.match(context.house, event, model)
+            matching.match(context.house, event, model)
         elif event.type == "upload.withdrawn":
-            leaving.withdraw(context.house, event)
+            removals.withdraw(context.house, event)
 
     return Consumer(name="match", topics=("matching",), handle=handle, give_up=give_up)
 
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     if event.type == "upload.fingerprinted":
-        fingerprinting.give_up(context.house, event, failure)
+        analyses.give_up(context.house, event, failure)

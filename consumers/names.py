@@ -7,11 +7,11 @@ does, the event is done. A song that got no answer is asked about again when its
 import logging
 from functools import partial
 
-from consumers.consumer import Consumer, Context
-from demixer import naming
-from demixer.audio import acoustid_names
+from consumers.framework.consumer import Consumer, Context
+from demixer.adapters.acoustid import names
 from demixer.domain import Event
-from demixer.house import House
+from demixer.services import naming
+from demixer.wiring import House
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,6 @@ def consumer(house: House) -> Consumer:
 
     def handle(event: Event, context: Context) -> None:
         if key:
-            naming.propose(context.house, event.data["song_id"], partial(acoustid_names.look_up, key))
+            naming.propose(context.house, event.data["song_id"], partial(names.look_up, key))
 
     return Consumer(name="names", topics=("separations",), handle=handle, at_once=1)

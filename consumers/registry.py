@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Protocol
 
-from consumers.consumer import Consumer
-from consumers.loop import Loop
-from consumers.members import Seat
-from consumers.watch import watched
-from demixer.house import House
+from consumers.framework.consumer import Consumer
+from consumers.framework.instrumentation import watched
+from consumers.framework.loop import Loop
+from consumers.framework.member_lease import Seat
+from demixer.wiring import House
 
 
 class Runnable(Protocol):
@@ -63,9 +63,9 @@ def _names(house: House) -> Consumer:
 
 
 def _sweep(house: House) -> Runnable:
-    from consumers import sweep
+    from consumers import maintenance
 
-    return sweep.timer(house)
+    return maintenance.timer(house)
 
 
 _CONSUMERS: Mapping[str, Callable[[House], Consumer]] = {

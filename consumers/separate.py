@@ -12,14 +12,11 @@ from typing import Protocol
 
 import psutil
 
-from consumers import metrics, runners
-from consumers.consumer import Consumer, Context, Stopped, failure_of
-from demixer import logs, recognition, separations
-from demixer.audio import reference
-from demixer.audio.separation.separate import Made
-from demixer.audio.separation.worker import Progress, SeparationWorker
+from consumers import separation_leases
+from consumers.framework import metrics
+from consumers.framework.consumer import Consumer, Context, Stopped, failure_of
 from demixer.domain import Event, Failure, Separation, Song
-from demixer.errors import (
+from demixer.domain.errors import (
     Cancelled,
     ConfigurationError,
     ModelUnavailable,
@@ -29,7 +26,12 @@ from demixer.errors import (
     StorageFull,
     Transient,
 )
-from demixer.house import House
+from demixer.recognition import reference
+from demixer.runtime import logs
+from demixer.separation.separate import Made
+from demixer.separation.worker import Progress, SeparationWorker
+from demixer.services import matching, separations
+from demixer.wiring import House
 
 RETRIES = 5  # of a worker that died: it may have been the song, or the rest of the machine
 REPORT_SECONDS = 1.0  # between two reports of progress
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker(Protocol):
-    """What is used of `demixer.audio.separation.worker.SeparationWorker`."""
+    """What is used of `demixer.separation.worker.SeparationWorker`."""
 
     def separate(
         self,
@@ -67,7 +69,7 @@ def consumer(
     clear(temporary)
 
     def handle(event: Event, context: Context) -> None:
-        if runners.at_work_elsewhere(context, event.data["separation_id"], wait):
+        if separation_leases.at_work_elsewhere(context, event.data["separation_id"], wait):
             return
         begun = separations.begin(context.house, event, "", context.member)
         if begun is not None:
@@ -83,14 +85,14 @@ def consumer(
         give_up=give_up,
         at_once=1,
         retries=RETRIES,
-        help_out=runners.Helper(separate, clock),
+        help_out=separation_leases.Helper(separate, clock),
         close=at_work.close,
     )
 
 
 def give_up(event: Event, failure: Failure, context: Context) -> None:
     separations.give_up(context.house, event, failure)
-    recognition.go_on(context.house, event.data["song_id"])
+    matching.go_on(context.house, event.data["song_id"])
 
 
 def clear(temporary: Path) -> None:
@@ -105,7 +107,7 @@ def _separate(context: Context, worker: Worker, temporary: Path, separation: Sep
     """`Song.audio` is named after the upload that brought it."""
     with logs.about(song=song.id, separation=separation.id, upload=song.audio.rpartition("/")[2]):
         _separate_or_say_why(context, worker, temporary, separation, song)
-        recognition.go_on(context.house, song.id)
+        matching.go_on(context.house, song.id)
 
 
 def _separate_or_say_why(context: Context, worker: Worker, temporary: Path, separation: Separation, song: Song) -> None:

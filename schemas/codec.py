@@ -14,7 +14,7 @@ import orjson
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from demixer.domain import Event
-from demixer.errors import BadEvent
+from demixer.domain.errors import BadEvent
 
 SOURCE = "/demixer"
 CONTENT_TYPE = "application/cloudevents+json"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from math import log2
 
-from demixer.listing import every_song
 from demixer.ports import Catalogue, SongDocument
+from demixer.services.listing import every_song
 from search.queries import phrase
 
 DOUBLED = 8  # what twice the plays are worth: eight words fewer

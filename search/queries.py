@@ -1,6 +1,7 @@
 """What a person typed and what a song is called, as words that can be compared. Pure text work, for every engine.
 
-Words are folded (`demixer.folding`): no case, no accents, ligatures and the like spelled out. A mark inside a word
+Words are folded (`demixer.domain.folding`): no case, no accents, ligatures and the like spelled out. A mark inside a
+word
 leaves two ways to write it, and both are found: "Don't" is `dont`, or `don` beside `t`.
 """
 
@@ -13,7 +14,7 @@ from itertools import groupby
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
 
-from demixer.folding import fold, within
+from demixer.domain.folding import fold, within
 
 MAX_WORDS = 8  # of a query
 MAX_LETTERS = 32  # of a word; longer ones are compared by their beginning

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from demixer.house import House
+from demixer.wiring import House
 from tests import engines, servers
 from tests.browser.browsing import chromium
 from tests.houses import Clock, house_in

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from demixer.backends.kafka_client import cluster_of
+from demixer.adapters.kafka.client import cluster_of
 from tests import servers
 
 QUICK_GROUPS = "session.timeout.ms=3000&heartbeat.interval.ms=300&fetch.wait.max.ms=50"  # so that tests need not wait

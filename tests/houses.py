@@ -9,14 +9,14 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
-from demixer import backends
-from demixer.backends.sqlite import path_of
-from demixer.backends.sqlite_accounts import SqliteAccounts
-from demixer.backends.sqlite_events import SqliteEvents
+from demixer import wiring
+from demixer.adapters.sqlite.accounts import SqliteAccounts
+from demixer.adapters.sqlite.database import path_of
+from demixer.adapters.sqlite.event_log import SqliteEvents
 from demixer.domain import Event, Person
-from demixer.house import House
 from demixer.ports import Accounts, EventLog
-from demixer.settings import Settings, load
+from demixer.runtime.settings import Settings, load
+from demixer.wiring import House
 from schemas import codec
 from schemas.topics import all_topics, partitions
 from tests import engines
@@ -60,30 +60,30 @@ def house_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterat
 
 
 def open_in(folder: Path, clock: Clock, **changes: Any) -> House:
-    """As `demixer.house.open_house`, but for the clock, and for passwords hashed in no time."""
+    """As `demixer.wiring.open_house`, but for the clock, and for passwords hashed in no time."""
     settings = settings_in(folder, **changes)
     return House(
         settings=settings,
         events=_events(settings.events_url, clock),
-        catalogue=backends.open_catalogue(settings.catalogue_url),
+        catalogue=wiring.open_catalogue(settings.catalogue_url),
         accounts=_accounts(settings.accounts_url),
-        files=backends.open_files(settings.files_url, settings.files_public_url),
-        search=backends.open_search(settings.search_url),
-        fingerprints=backends.open_fingerprints(settings.catalogue_url),
+        files=wiring.open_files(settings.files_url, settings.files_public_url),
+        search=wiring.open_search(settings.search_url),
+        fingerprints=wiring.open_fingerprints(settings.catalogue_url),
         now=clock,
     )
 
 
 def _events(url: str, clock: Clock) -> EventLog:
     if not url.startswith("sqlite:"):
-        return backends.open_events(url)
+        return wiring.open_events(url)
     return SqliteEvents(path_of(url, "EVENTS_URL"), partitions=partitions, clock=clock)
 
 
 def _accounts(url: str) -> Accounts:
     if url.startswith("sqlite:"):
         return SqliteAccounts(path_of(url, "ACCOUNTS_URL"), CHEAP)
-    from demixer.backends.mongo_accounts import MongoAccounts
+    from demixer.adapters.mongo.accounts import MongoAccounts
 
     return MongoAccounts(url, CHEAP)
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from consumers import dead_letters
-from demixer import facts, leaving, songs, uploads
-from demixer.domain import Failure, Tags, Upload
-from demixer.errors import Refused
-from demixer.house import House
-from demixer.keeping import keep_bytes
-from demixer.migration import NOTES
+from consumers.framework import dead_letters
+from demixer.domain import Failure, Tags, Upload, events
+from demixer.domain.errors import Refused
 from demixer.ports import Message
+from demixer.services import removals, songs, uploads
+from demixer.services.migration.comparing import NOTES
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 from tests.houses import START, Clock, a_person, open_in
 from tests.ways import heard, matched, now, sent, separated, without_log
 
@@ -31,7 +31,7 @@ def furnish(folder: Path) -> dict[str, str]:
         ready = _ready(house, ana.id, folder.parent)
         removed = matched(house, sent(house, ben.id, b"taken back"), heard(2))
         uploads.delete(house, ben.id, removed.id)
-        leaving.withdraw(house, facts.upload_withdrawn(now(house, removed), START))
+        removals.withdraw(house, events.upload_withdrawn(now(house, removed), START))
         failed = sent(house, ben.id, b"no song", "Lied ß 🎵.mp3")
         _fail(house, failed)
         waiting = sent(house, ana.id, OPEN)
@@ -60,7 +60,7 @@ def _ready(house: House, person_id: str, folder: Path) -> Upload:
 def _fail(house: House, upload: Upload) -> None:
     failure = Failure("too-long", {"max_minutes": 20.5, "of": 3})
     failed = upload.failed(failure, house.now())
-    house.catalogue.uploads.save(replace(failed, match=None), [facts.upload_rejected(failed, failure, house.now())])
+    house.catalogue.uploads.save(replace(failed, match=None), [events.upload_rejected(failed, failure, house.now())])
     house.flush()
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from demixer.parent import die_with
+from demixer.runtime.parent_watchdog import die_with
 from tests.ports import free_port
 
 STARTED_WITHIN = 60.0  # seconds

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.ports import free_port
 
-START = "from demixer.settings import load; from web.server import run; run(load())"
+START = "from demixer.runtime.settings import load; from web.server import run; run(load())"
 STARTED_WITHIN = 30.0  # seconds
 
 

@@ -8,13 +8,13 @@ from typing import cast
 
 import numpy as np
 
-from demixer import comparison, facts, fingerprinting, recognition, separations, uploads
-from demixer.audio.fingerprint import Fingerprint
-from demixer.domain import Comparison, Event, Finding, Heard, Separation, Song, Stem, Tags, Upload
-from demixer.errors import Transient
-from demixer.house import House
+from demixer.domain import Comparison, Event, Finding, Heard, Separation, Song, Stem, Tags, Upload, events
+from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record
-from demixer.uploads import IncomingFile
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.services import analyses, comparisons, matching, separations, uploads
+from demixer.services.uploads import IncomingFile
+from demixer.wiring import House
 from tests.houses import published
 
 MODEL = "spleeter-2stems"
@@ -41,26 +41,26 @@ def sent(house: House, person_id: str = "ana", data: bytes = b"a song", filename
 
 def fingerprinted(house: House, upload: Upload, what: Heard) -> Event:
     """As the `fingerprint` consumer does it. Returns the event that `match` will get."""
-    begun = fingerprinting.begin(house, facts.upload_received(upload))
+    begun = analyses.begin(house, events.upload_received(upload))
     assert begun is not None
-    fingerprinting.finish(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
+    analyses.finish(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
     house.flush()
     return [event for event in published(house, "matching") if event.subject == upload.id][-1]
 
 
 def fingerprint_event(upload: Upload, what: Heard, at: datetime) -> Event:
-    return facts.upload_fingerprinted(upload, what, at)
+    return events.upload_fingerprinted(upload, what, at)
 
 
 def alike(house: House, what: Heard) -> tuple[Comparison, ...]:
     """As if the sound of all that are the same by their fingerprint was the same, too."""
-    found = comparison.alike(house, [what.fingerprint])
+    found = comparisons.alike(house, [what.fingerprint])
     return tuple(Comparison(song_id=song.id, finding=Finding.SAME) for song, like in found if like.same)
 
 
 def matched(house: House, upload: Upload, what: Heard | None = None, model: str = MODEL) -> Upload:
     """Fingerprinted and matched: it has joined a song."""
-    recognition.match(house, fingerprinted(house, upload, what or heard()), lambda: model)
+    matching.match(house, fingerprinted(house, upload, what or heard()), lambda: model)
     house.flush()
     return now(house, upload)
 
@@ -70,7 +70,7 @@ def separated(house: House, folder: Path, song_id: str) -> Separation:
     song = song_of(house, song_id)
     separation = house.catalogue.separations.get(song.next_separation_id or song.separation_id or "")
     assert separation is not None
-    begun = separations.begin(house, facts.separation_requested(separation), "CPU")
+    begun = separations.begin(house, events.separation_requested(separation), "CPU")
     assert begun is not None
     separations.finish(house, begun[0], stem_files(folder), STEMS, 0.9)
     house.flush()

@@ -6,31 +6,18 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from demixer.health import Health
-from demixer.house import House
-from web import (
-    account,
-    api,
-    assets,
-    errors,
-    health,
-    language,
-    pages,
-    security,
-    sessions,
-    stems,
-    stream,
-    uploads,
-    watch,
-    words,
-)
-from web.live import Hub
-from web.model import PresentModel
-from web.receiving import StreamingRequest
-from web.throttle import Allowance, Throttle
+from demixer.services.health import Health
+from demixer.wiring import House
+from web.http import assets, errors, instrumentation, security, sessions
+from web.http.present_model import PresentModel
+from web.http.rate_limits import Allowance, Throttle
+from web.http.streaming_uploads import StreamingRequest
+from web.live.broadcaster import Hub
+from web.presentation import language, template_helpers
+from web.views import account, api, health, live, pages, stems, uploads
 
 if TYPE_CHECKING:
-    from web.metrics import WebMetrics
+    from web.http.metrics import WebMetrics
 
 LOOKUPS_AT_ONCE = 60  # of a person: an album or two
 LOOKUP_EACH = timedelta(seconds=1)  # about as long as a browser takes to make one more fingerprint
@@ -52,9 +39,9 @@ def create_app(house: House) -> Flask:
     sessions.set_up(app, https=settings.https)
     language.set_up(app)
     errors.set_up(app)
-    words.set_up(app)
+    template_helpers.set_up(app)
     assets.set_up(app)
-    for room in (pages, account, uploads, stems, stream, api):
+    for room in (pages, account, uploads, stems, live, api):
         app.register_blueprint(room.blueprint)
     if settings.https:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
@@ -62,11 +49,11 @@ def create_app(house: House) -> Flask:
 
 
 def _watched(app: Flask, house: House) -> "WebMetrics":
-    from web.metrics import WebMetrics  # not before `web.server` has said where to count
+    from web.http.metrics import WebMetrics  # not before `web.server` has said where to count
 
     asked = app.extensions["health"] = Health(house, needed=health.NEEDED)
     metrics = WebMetrics(house, asked)
-    watch.set_up(app, metrics)
+    instrumentation.set_up(app, metrics)
     return metrics
 
 

@@ -12,10 +12,10 @@ from gunicorn.glogging import Logger
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
-from demixer.house import House, open_house
-from demixer.settings import Settings
+from demixer.runtime.settings import Settings
+from demixer.wiring import House, open_house
 from web.app import close, create_app
-from web.live import Hub
+from web.live.broadcaster import Hub
 
 STOP_SECONDS = 3  # for requests in hand once a stop is asked for
 SILENCE_SECONDS = (
@@ -120,7 +120,7 @@ def _at(host: str, port: int) -> str:
 
 
 def _share_counts(settings: Settings) -> None:
-    """Workers count into files of one folder (see `web.metrics`), empty at every start. The port makes it ours."""
+    """Workers count into files of one folder (see `web.http.metrics`), empty at every start. The port makes it ours."""
     folder = settings.data_dir / "metrics" / f"web-{settings.port}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _share_counts(settings: Settings) -> None:
 
 def _forget(arbiter: object, worker: ThreadWorker) -> None:
     """A worker ended, however that was. In the arbiter, which counts nothing itself."""
-    from web import metrics
+    from web.http import metrics
 
     metrics.forget(worker.pid)
 

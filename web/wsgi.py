@@ -2,8 +2,8 @@
 
 import atexit
 
-from demixer.house import open_house
-from demixer.settings import load
+from demixer.runtime.settings import load
+from demixer.wiring import open_house
 from web.app import close, create_app
 
 _house = open_house(load())

@@ -5,7 +5,7 @@
 Songs are tracks of Debian packages (`corpus`), with the stems of the built-in model, and MIDI songs that a program
 plays part by part, so that their stems are exact (`midi`). A file of each kind (`kinds`) goes through what the
 `fingerprint` consumer does: decoded once, printed in two phases, proposed by both index engines among many other songs,
-compared with its song by `demixer.audio.likeness`, and where that says "same", by its sound.
+compared with its song by `demixer.recognition.similarity`, and where that says "same", by its sound.
 
 The table of docs/recognition.md takes `--tracks 100 --played 20 --fill 100000`: about two hours on two cores, and 12 GB
 in the work folder. Without options a few songs show that it works. What is there is not made again; `--judge` compares

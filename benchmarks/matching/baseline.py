@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import milliseconds
-from demixer.audio import likeness
-from demixer.audio.fingerprint import Fingerprint
+from demixer.recognition import similarity
+from demixer.recognition.fingerprint import Fingerprint
 
 FILES, SONGS = 10, 30  # each of these files is laid on so many songs, as those that an index proposes
 
@@ -22,8 +22,8 @@ def measure(work: Path, prints: Sequence[Fingerprint]) -> None:
     taken: dict[str, list[float]] = {"two phases": [], "one phase": [], "pyacoustid": []}
     for file, songs in _rounds(prints):
         shifted = _copy(file)
-        taken["two phases"].append(_a_pair(songs, partial(likeness.compare, phases=[file, shifted])))
-        taken["one phase"].append(_a_pair(songs, partial(likeness.compare, phases=[file])))
+        taken["two phases"].append(_a_pair(songs, partial(similarity.compare, phases=[file, shifted])))
+        taken["one phase"].append(_a_pair(songs, partial(similarity.compare, phases=[file])))
         if theirs:
             numbers = [song.items.tolist() for song in songs]
             taken["pyacoustid"].append(_a_pair(numbers, partial(theirs, file.items.tolist())))

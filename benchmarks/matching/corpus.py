@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demixer.audio.fingerprint import ITEM_SECONDS, Fingerprint, Items
+from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint, Items
 from tests import music
 
 SEED = 20_261_125

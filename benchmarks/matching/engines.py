@@ -14,10 +14,10 @@ from benchmarks.matching.kinds import kinds_of
 from benchmarks.matching.making import heard
 from benchmarks.matching.sources import Song
 from benchmarks.prints import Synthetic, song_id, stored
-from demixer.audio.fingerprint import Fingerprint
-from demixer.backends.mongo_fingerprints import MongoFingerprints
-from demixer.backends.sqlite_fingerprints import SqliteFingerprints
-from demixer.backends.votes import places_of
+from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
+from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
+from demixer.recognition.fingerprint import Fingerprint
 from tests import servers
 
 ENGINES = ("SQLite", "MongoDB")

@@ -1,4 +1,4 @@
-"""What each file is taken for beside the song that it was made of: as `demixer.comparison` does it."""
+"""What each file is taken for beside the song that it was made of: as `demixer.services.comparisons` does it."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from benchmarks.matching.kinds import Kind, kinds_of
 from benchmarks.matching.making import Heard, heard
 from benchmarks.matching.sources import Song
-from demixer.audio import likeness, mix, reference
-from demixer.audio.fingerprint import Fingerprint
-from demixer.audio.likeness import Likeness
-from demixer.audio.reference import RATE, Reference
+from demixer.recognition import mixes, reference, similarity
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.recognition.reference import RATE, Reference
+from demixer.recognition.similarity import Likeness
 
 OUTCOMES = "outcomes.jsonl"
 
@@ -47,7 +47,7 @@ def _outcomes(song: Song, kinds: Sequence[Kind]) -> Iterator[Outcome]:
     known, fingerprint = reference_of(song), Fingerprint.from_bytes(song.print)
     for kind in kinds:
         if file := heard(song, kind):
-            yield _outcome(song, kind, file, known, likeness.compare(fingerprint, file.prints))
+            yield _outcome(song, kind, file, known, similarity.compare(fingerprint, file.prints))
 
 
 def reference_of(song: Song) -> Reference:
@@ -72,10 +72,10 @@ def _outcome(song: Song, kind: Kind, file: Heard, known: Reference, like: Likene
     )
 
 
-def by_sound(like: Likeness, file: Heard, known: Reference) -> tuple[str, mix.Mix | None]:
+def by_sound(like: Likeness, file: Heard, known: Reference) -> tuple[str, mixes.Mix | None]:
     if not like.same:
         return like.kind.value, None
-    found = mix.compare(reference.as_float(file.sound), known, round(like.offset * RATE))
+    found = mixes.compare(reference.as_float(file.sound), known, round(like.offset * RATE))
     if found.alignment is None:
         return ("edit" if like.sure else "version"), found
     return ("same" if found.same else "mix" if found.sure else "unsure"), found

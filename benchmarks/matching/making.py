@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from benchmarks.matching.kinds import Kind
 from benchmarks.matching.sources import Missing, Song, Source
-from demixer.audio.examine import examine
-from demixer.audio.fingerprint import Fingerprint
+from demixer.recognition.decoding import examine
+from demixer.recognition.fingerprint import Fingerprint
 from tests.audio_samples import Samples, write
 from tests.music import converted
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.matching import corpus, midi
 from benchmarks.matching.sources import SECONDS, Song
-from demixer import scratch
-from demixer.audio import reference
-from demixer.audio.examine import examine
-from demixer.audio.separation import device, loading, models
-from demixer.audio.separation.engine import Engine
-from demixer.audio.separation.spool import Spool
+from demixer.recognition import reference
+from demixer.recognition.decoding import examine
+from demixer.runtime import tempdirs
+from demixer.separation import device, loading, models
+from demixer.separation.engine import Engine
+from demixer.separation.spool import Spool
 from tests import music
 from tests.audio_samples import write
 
@@ -59,7 +59,7 @@ def _separated(track: Path, folder: Path) -> tuple[str, ...]:
     """By the model that the service separates with, without the files for people that it makes."""
     song = music.converted(track, folder / "song.flac", "-t", str(SECONDS), "-ar", "44100", "-ac", "2")
     engine = _engine()
-    with scratch.folder() as stems, Spool(stems, engine.channels) as mixture:
+    with tempdirs.folder() as stems, Spool(stems, engine.channels) as mixture:
         mixture.append(music.decoded(song))
         with closing(engine.separate(mixture, lambda: None)) as blocks:
             sounds = np.concatenate(list(blocks), axis=2)

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.matching import corpus, making, midi, preparing
 from benchmarks.matching.kinds import Group, kinds_of
 from benchmarks.matching.sources import SECONDS, Source
-from demixer.audio import likeness
-from demixer.audio.fingerprint import Fingerprint
+from demixer.recognition import similarity
+from demixer.recognition.fingerprint import Fingerprint
 
 PARTS = {"vocals", "drums", "other"}  # that a song which is played must have
 
@@ -50,7 +50,7 @@ def _long_enough(work: Path, pool: ProcessPoolExecutor) -> Iterator[Path]:
     tracks = corpus.tracks(work)
     for track, print_ in zip(tracks, pool.map(partial(corpus.print_of, work), tracks), strict=True):
         cut = Fingerprint(print_.items[: round(SECONDS / 0.1238)], SECONDS)
-        if print_.duration >= corpus.SHORTEST and likeness.tells(cut):
+        if print_.duration >= corpus.SHORTEST and similarity.tells(cut):
             yield track
 
 

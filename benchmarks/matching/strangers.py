@@ -12,9 +12,9 @@ from benchmarks.matching.judging import by_sound, reference_of
 from benchmarks.matching.kinds import kinds_of
 from benchmarks.matching.making import Heard, heard
 from benchmarks.matching.sources import Song
-from demixer.audio import likeness
-from demixer.audio.fingerprint import ITEM_SECONDS, Fingerprint
-from demixer.audio.likeness import MIN_VARIETY, Kind, Likeness
+from demixer.recognition import similarity
+from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
+from demixer.recognition.similarity import MIN_VARIETY, Kind, Likeness
 
 OVERLAP = 0.5  # of the shorter, for a pair to count as near
 
@@ -54,7 +54,7 @@ def meet(work: Path, prints: Mapping[str, Fingerprint], song: Song) -> None:
             phases = file.prints
             for name, print_ in prints.items():
                 if name != song.name:
-                    _meet(work, found, kind.name, file, name, likeness.compare(print_, phases))
+                    _meet(work, found, kind.name, file, name, similarity.compare(print_, phases))
     kept.write_text(json.dumps(asdict(found)))
 
 

@@ -9,7 +9,7 @@ from benchmarks.matching import baseline, engines, judging, strangers
 from benchmarks.matching.judging import Outcome
 from benchmarks.matching.kinds import BY_NAME, Group
 from benchmarks.matching.sources import Song
-from demixer.audio.likeness import MAX_ERROR_RATE
+from demixer.recognition.similarity import MAX_ERROR_RATE
 
 LINKED = ("mix", "unsure", "edit", "version")
 Rows = Mapping[str, list[Outcome]]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demixer.audio import ffmpeg, probe, sandbox
-from demixer.errors import Refused
+from demixer.domain.errors import Refused
 
 Block = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demixer.audio import ffmpeg, sandbox
-from demixer.errors import DemixerError, Refused, StorageFull, Transient
+from demixer.domain.errors import DemixerError, Refused, StorageFull, Transient
 
 _FULL_SCALE = 1 << 23  # of 24 bits
 # The player fetches ranges of whole frames and decodes them alone, so every frame has the same size (within the padding

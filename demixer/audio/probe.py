@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demixer.audio import ffmpeg, sandbox
-from demixer.errors import Refused
+from demixer.domain.errors import Refused
 
 # Lines of ffmpeg's `dump_format`. Tags of the file are printed further indented, line breaks in them too, so a title
 # cannot pass for one of these.

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from demixer.errors import Refused, Transient
+from demixer.domain.errors import Refused, Transient
 
 SIDE = "pipe:side"  # an argument that becomes a second pipe to us; see `Outcome.side`
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from demixer.audio import ffmpeg, sandbox
 from demixer.audio.cover import clean_cover as clean_cover
 from demixer.domain import Tags
-from demixer.errors import DemixerError
+from demixer.domain.errors import DemixerError
 
 MAX_LENGTH = 300  # characters of a text
 
@@ -73,7 +73,7 @@ def from_filename(filename: str) -> Tags:
 
 
 def _from_mutagen(path: Path) -> tuple[dict[str, str], bytes | None]:
-    command = [sys.executable, "-I", "-m", "demixer.audio.tagreader"]
+    command = [sys.executable, "-I", "-m", "demixer.audio.tag_reader"]
     try:
         with sandbox.Child(command, source=path, limits=_LIMITS) as child:
             line, _, cover = b"".join(child.blocks()).partition(b"\n")

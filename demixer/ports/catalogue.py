@@ -2,7 +2,7 @@
 
 `save` is a compare-and-swap: version 0 inserts, anything else replaces exactly that version; otherwise `Conflict`.
 It returns what was stored, one version on. The events go into the outbox in the same transaction: either both are
-stored or neither. `demixer.outbox` publishes them at least once.
+stored or neither. `demixer.services.outbox` publishes them at least once.
 """
 
 from collections.abc import Sequence

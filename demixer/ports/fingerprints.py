@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class FingerprintIndex(Protocol):
-    """Finds songs that may be the same recording. It proposes; `demixer.audio.fingerprint.compare` decides."""
+    """Finds songs that may be the same recording. It proposes; `demixer.recognition.fingerprint.compare` decides."""
 
     def add(self, song_id: str, fingerprint: bytes) -> None:
         """`fingerprint` as `Fingerprint.to_bytes` gives it. Adding again replaces."""

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from demixer import separations, songs
 from demixer.audio.encode import StemWriter
 from demixer.audio.peaks import Peaks
 from demixer.domain import Person, Separation, Song, Stem
-from demixer.facts import separation_requested
-from demixer.house import House
+from demixer.domain.events import separation_requested
 from demixer.ports import SongDocument
+from demixer.services import separations, songs
+from demixer.wiring import House
 from tests.web.visiting import FOUR, PASSWORD, a_song
 
 PATIENCE = 20_000  # ms: a page looks for a file for 10 s before it sends it, and a machine may be busy

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from demixer.domain import Person, Song
-from demixer.house import House, open_house
+from demixer.wiring import House, open_house
 from tests.browser.browsing import DESKTOP, a_playable_song, served, sign_in, watched
 from tests.houses import a_person, settings_in
 from web.app import close, create_app

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route
 
-from demixer.audio.examine import examine
-from demixer.audio.fingerprint import Fingerprint
-from demixer.audio.likeness import Likeness, compare
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.recognition.decoding import examine
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.recognition.similarity import Likeness, compare
+from demixer.wiring import House
 from tests.browser.browsing import a_playable_song
-from web import assets
+from web.http import assets
 
 WAIT = 20_000  # ms for what a print comes before: seconds on a busy machine
 

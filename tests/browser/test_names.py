@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from demixer.domain import Person, Song, Tags
-from demixer.house import House
+from demixer.wiring import House
 from tests.browser.browsing import DESKTOP, PHONE, a_playable_song, sign_in, watched
 from tests.browser.test_pages import check
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.wiring import House
 from tests.browser.browsing import DESKTOP, PHONE, sign_in, watched
 from tests.web.visiting import a_song
 

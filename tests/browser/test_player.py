@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Song
-from demixer.house import House
+from demixer.wiring import House
 from tests.browser import listening
 from tests.browser.browsing import TONES, watched
 

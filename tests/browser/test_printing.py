@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
-from demixer.audio.fingerprint import Fingerprint
-from demixer.audio.likeness import Likeness
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.recognition.similarity import Likeness
+from demixer.wiring import House
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
 from tests.browser.printing import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
 from tests.music import clip, converted, tracks

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from demixer import fingerprinting, outbox, separations
 from demixer.domain import Failure, Match, Person, Separation, Song, Tags, Upload
-from demixer.facts import song_matched
-from demixer.house import House
+from demixer.domain.events import song_matched
+from demixer.services import analyses, outbox, separations
+from demixer.wiring import House
 from tests.browser.browsing import begin, sign_up, with_stems
 from tests.web.visiting import a_song, join
 
@@ -96,7 +96,7 @@ def tell(house: House, page: Page) -> None:
 
 def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
-    fingerprinting.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
+    analyses.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
     house.flush()
     row = sender.locator("[data-upload]")
     expect(row).to_contain_text("This is not an audio file we can read")
@@ -114,7 +114,7 @@ def test_a_row_that_changes_while_the_question_stands_is_deleted_all_the_same(
     sender: Page, house: House, file: Path
 ) -> None:
     send(sender, file)
-    fingerprinting.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
+    analyses.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
     house.flush()
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Delete")).click()
@@ -125,7 +125,7 @@ def test_a_row_that_changes_while_the_question_stands_is_deleted_all_the_same(
 
 def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, file: Path) -> None:
     send(sender, file)
-    fingerprinting.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
+    analyses.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
     house.flush()
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Try again")).click()

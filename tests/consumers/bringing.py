@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from consumers import fingerprint, match
-from demixer import facts, separations
-from demixer.audio import reference
-from demixer.audio.reference import RATE
-from demixer.domain import Kinship, Song, Stem, Upload
-from demixer.house import House
+from demixer.domain import Kinship, Song, Stem, Upload, events
+from demixer.recognition import reference
+from demixer.recognition.reference import RATE
+from demixer.services import separations
+from demixer.wiring import House
 from tests.audio_samples import Samples, music, write
 from tests.consumers.driving import drained
 from tests.houses import Clock
@@ -48,7 +48,7 @@ class Catalogue:
     def _separate(self, path: Path, song: Song) -> None:
         separation = self.house.catalogue.separations.get(song.separation_id or "")
         assert separation is not None
-        begun = separations.begin(self.house, facts.separation_requested(separation), "CPU")
+        begun = separations.begin(self.house, events.separation_requested(separation), "CPU")
         assert begun is not None
         separations.finish(self.house, begun[0], split(path, self._folder / song.id), STEMS, 1.0)
 

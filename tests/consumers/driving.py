@@ -6,16 +6,16 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from consumers.consumer import Consumer
-from consumers.executors import Executor
-from consumers.loop import Loop
-from consumers.retries import Retries
-from demixer import outbox
-from demixer.backends.kafka_offsets import Offsets
-from demixer.backends.kafka_subscriptions import Membership
+from consumers.framework.backoff import Retries
+from consumers.framework.consumer import Consumer
+from consumers.framework.executors import Executor
+from consumers.framework.loop import Loop
+from demixer.adapters.kafka.offsets import Offsets
+from demixer.adapters.kafka.subscriptions import Membership
 from demixer.domain import Event, Upload
-from demixer.house import House
 from demixer.ports import Message, Record, Subscription
+from demixer.services import outbox
+from demixer.wiring import House
 from tests import engines
 from tests.houses import Clock
 from tests.ways import sent

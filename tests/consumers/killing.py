@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consumers.consumer import Consumer, Context
+from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.house import House
+from demixer.wiring import House
 from tests.consumers.driving import loop_of, steps
 from tests.houses import Clock
 

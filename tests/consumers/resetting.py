@@ -5,12 +5,12 @@ import time
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException, TopicPartition
 
-from consumers.consumer import Consumer
-from demixer.backends.kafka_client import Trouble
-from demixer.backends.kafka_events import KafkaEvents
-from demixer.backends.kafka_offsets import Offsets
-from demixer.backends.sqlite_events import SqliteEvents
-from demixer.house import House
+from consumers.framework.consumer import Consumer
+from demixer.adapters.kafka.client import Trouble
+from demixer.adapters.kafka.event_log import KafkaEvents
+from demixer.adapters.kafka.offsets import Offsets
+from demixer.adapters.sqlite.event_log import SqliteEvents
+from demixer.wiring import House
 
 EMPTY_WITHIN = 10.0  # seconds: brokers that know members by their name wait for one that left
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio.reference import RATE
 from demixer.domain import Kinship
-from demixer.house import House
+from demixer.recognition.reference import RATE
+from demixer.wiring import House
 from tests.audio_samples import Samples
 from tests.consumers.bringing import SIXTEEN, Catalogue, song
 from tests.houses import Clock, house_in

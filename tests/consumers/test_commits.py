@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from consumers.commits import ENGINE_SECONDS, LATE_SECONDS, Commits
-from consumers.deliveries import Deliveries
-from demixer.errors import Transient
+from consumers.framework.commits import ENGINE_SECONDS, LATE_SECONDS, Commits
+from consumers.framework.delivery_counter import Deliveries
+from demixer.domain.errors import Transient
 from demixer.ports import Message
 from tests.houses import START
 

@@ -1,11 +1,12 @@
 import pytest
 
-from consumers import dead_letters, fingerprint, separate
-from demixer import separations, uploads
+from consumers import fingerprint, separate
+from consumers.framework import dead_letters
 from demixer.domain import SeparationState, Status, UploadState
-from demixer.errors import NotFound, Refused, StorageFull
-from demixer.house import House
+from demixer.domain.errors import NotFound, Refused, StorageFull
 from demixer.ports import Message
+from demixer.services import separations, uploads
+from demixer.wiring import House
 from tests.consumers.driving import Recorder, drained, loop_of, publish_bytes, steps
 from tests.houses import Clock, published
 from tests.ways import matched, now, sent, separation_of, song_of

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint
-from demixer import fingerprinting, uploads
 from demixer.domain import Failure, Status, Tags, Upload, UploadState
-from demixer.errors import StorageFull, Transient
-from demixer.house import House
-from demixer.uploads import IncomingFile
+from demixer.domain.errors import StorageFull, Transient
+from demixer.services import analyses, uploads
+from demixer.services.uploads import IncomingFile
+from demixer.wiring import House
 from tests import audio_samples
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
 from tests.houses import Clock, published
@@ -124,7 +124,7 @@ def test_killed_anywhere_the_next_process_completes_it(
     def killed(*_: object) -> None:
         raise Killed
 
-    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (fingerprinting, "finish")}
+    where = {"keep_bytes": (fingerprint, "_keep_cover"), "fingerprinted": (analyses, "finish")}
     with monkeypatch.context() as patch:
         patch.setattr(*where[killed_in], killed)
         loop = loop_of(house, fingerprint.consumer(house), clock)

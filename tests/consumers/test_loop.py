@@ -8,24 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from consumers.consumer import Context, Stopped
-from consumers.deliveries import CRASHES, DEATHS, Deliveries
-from consumers.endings import DEAD_IN_A_ROW, BreakerOpen
-from consumers.loop import Loop
-from demixer import facts
-from demixer.domain import Event
-from demixer.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
-from demixer.house import House
+from consumers.framework.consumer import Context, Stopped
+from consumers.framework.delivery_counter import CRASHES, DEATHS, Deliveries
+from consumers.framework.loop import Loop
+from consumers.framework.outcome_handler import DEAD_IN_A_ROW, BreakerOpen
+from demixer.domain import Event, events
+from demixer.domain.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
 from demixer.ports import Message, Subscription
-from tests.consumers.driving import (
-    ByHand,
-    Recorder,
-    letters,
-    loop_of,
-    publish_bytes,
-    some_uploads,
-    steps,
-)
+from demixer.wiring import House
+from tests.consumers.driving import ByHand, Recorder, letters, loop_of, publish_bytes, some_uploads, steps
 from tests.houses import START, Clock, published
 from tests.ways import sent
 
@@ -79,7 +70,7 @@ def test_the_effects_are_published_before_the_commit(house: House, clock: Clock)
     def change(event: Event, context: Context) -> None:
         upload = context.house.catalogue.uploads.get(event.subject)
         assert upload is not None
-        context.house.catalogue.uploads.save(upload, [facts.upload_withdrawn(upload, clock())])
+        context.house.catalogue.uploads.save(upload, [events.upload_withdrawn(upload, clock())])
         seen.append(committed(house))
 
     steps(loop_of(house, Recorder(change).consumer(), clock))
@@ -631,7 +622,7 @@ def test_threads_run_beside_the_loop(house: House) -> None:
 def test_a_busy_engine_does_not_end_the_loop(house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     some_uploads(house, 1)
     loop = loop_of(house, Recorder().consumer(), clock)
-    monkeypatch.setattr("consumers.loop.ENGINE_SECONDS", 0)
+    monkeypatch.setattr("consumers.framework.loop.ENGINE_SECONDS", 0)
     with monkeypatch.context() as patch:
         patch.setattr(loop._subscription, "poll", lambda timeout: raising_publish(timeout))
         loop._run_patiently()

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from consumers import index, match
-from consumers.consumer import Consumer
-from demixer import facts, fingerprinting, songs, uploads
-from demixer.audio.separation import models
+from consumers.framework.consumer import Consumer
 from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, UploadState
-from demixer.errors import StorageFull
-from demixer.house import House
-from search.elastic import ElasticSearch
+from demixer.domain import events as facts
+from demixer.domain.errors import StorageFull
+from demixer.separation import models
+from demixer.services import analyses, songs, uploads
+from demixer.wiring import House
+from search.elastic.search_index import ElasticSearch
 from tests import servers
 from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
 from tests.consumers.killing import killed
@@ -55,7 +56,7 @@ def test_everything_delivered_twice_has_the_effect_of_once(house: House, clock: 
 
 def test_an_event_with_a_broken_fingerprint_is_a_dead_letter_and_fails_its_upload(house: House, clock: Clock) -> None:
     upload = sent(house)
-    fingerprinting.begin(house, published(house)[0])
+    analyses.begin(house, published(house)[0])
     broken = replace(heard(), fingerprint=b"broken")
     publish(house, fingerprint_event(now(house, upload), broken, clock()))
     drained(house, clock, matcher(house))

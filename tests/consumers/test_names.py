@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from consumers import index, names, separate
-from consumers.executors import Threads
-from consumers.loop import Loop
-from demixer import naming, songs
+from consumers.framework.executors import Threads
+from consumers.framework.loop import Loop
 from demixer.domain import SeparationState, Song, Tags
-from demixer.house import House
+from demixer.services import naming, songs
+from demixer.wiring import House
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
 from tests.consumers.driving import drained, letters, loop_of, publish

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from consumers import members, process, registry
-from consumers.endings import BreakerOpen
-from consumers.process import Process
-from demixer.house import House
+from consumers import registry
+from consumers.framework import member_lease, process
+from consumers.framework.outcome_handler import BreakerOpen
+from consumers.framework.process import Process
+from demixer.wiring import House
 
 
 class Fake:
@@ -56,9 +57,9 @@ def test_every_consumer_there_is_can_be_made_and_stopped(house: House) -> None:
 
 
 def test_a_seat_is_nobody_elses_and_free_again_afterwards(tmp_path: Path) -> None:
-    first, second = members.Seat(tmp_path, "match"), members.Seat(tmp_path, "match")
+    first, second = member_lease.Seat(tmp_path, "match"), member_lease.Seat(tmp_path, "match")
     assert first.name.endswith("-1")
     assert second.name.endswith("-2")
     first.leave()
-    assert members.Seat(tmp_path, "match").name == first.name
+    assert member_lease.Seat(tmp_path, "match").name == first.name
     assert sorted(os.listdir(tmp_path)) == ["match-1.lock", "match-2.lock"]

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint, match, separate
-from demixer import duplicates, recordings, songs
-from demixer.audio import reference
-from demixer.audio.separation.separate import Made
 from demixer.domain import Kinship, Stem, Upload
-from demixer.house import House
-from demixer.keeping import keep_bytes
-from demixer.listing import every_song
-from demixer.recordings import Found
+from demixer.recognition import reference
+from demixer.separation.separate import Made
+from demixer.services import duplicates, relations, songs
+from demixer.services.listing import every_song
+from demixer.services.relations import Found
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 from tests.audio_samples import write
 from tests.consumers.driving import drained
 from tests.houses import Clock
@@ -118,7 +118,7 @@ def test_songs_that_are_one_are_found_and_another_mix_is_not(
     house: House, parts: Parts, go: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after an import: every file has made a song."""
-    monkeypatch.setattr(recordings, "find", lambda house, heard: Found())
+    monkeypatch.setattr(relations, "find", lambda house, heard: Found())
     song_ids = {}
     for name, data in files(parts, tmp_path).items():
         upload = sent(house, name, data)

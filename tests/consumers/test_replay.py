@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint, index, match, separate
-from consumers.consumer import Consumer
-from demixer import backends, songs, uploads
+from consumers.framework.consumer import Consumer
+from demixer import wiring
 from demixer.domain import Separation, Song, Status, Tags, Upload
-from demixer.house import House
 from demixer.ports import SearchIndex
+from demixer.services import songs, uploads
+from demixer.wiring import House
 from schemas.topics import all_topics
 from tests import audio_samples, engines
 from tests.consumers import resetting
@@ -103,7 +104,7 @@ def test_a_group_that_was_reset_to_the_beginning_goes_through_everything_and_cha
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[SearchIndex]:
     url = engines.in_use.elasticsearch.fresh() if engines.in_use else f"sqlite:///{tmp_path / 'new.db'}"
-    with closing(backends.open_search(url)) as search:
+    with closing(wiring.open_search(url)) as search:
         yield search
 
 

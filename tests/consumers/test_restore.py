@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consumers import fingerprint, index, match, separate, sweep
-from consumers.consumer import Consumer
-from demixer import cli, facts, fingerprinting, separations, uploads
-from demixer.audio.separation.separate import Made
-from demixer.domain import Failure, Separation, Status, Upload
-from demixer.house import House
+from consumers import fingerprint, index, maintenance, match, separate
+from consumers.framework.consumer import Consumer
+from demixer.cli import main
+from demixer.domain import Failure, Separation, Status, Upload, events
+from demixer.separation.separate import Made
+from demixer.services import analyses, separations, uploads
+from demixer.wiring import House
 from schemas.topics import all_topics
 from tests import audio_samples, music
 from tests.consumers.driving import drained, letters
@@ -56,7 +57,7 @@ def everybody(house: House) -> Sequence[Consumer]:
 
 def go_on(house: House, clock: Clock, minutes: int = MINUTES) -> None:
     """Everybody, with sweep, for so long."""
-    timer = sweep.timer(house, clock.monotonic)
+    timer = maintenance.timer(house, clock.monotonic)
     for _ in range(minutes * 4):
         timer._run_once()
         drained(house, clock, *everybody(house))
@@ -115,12 +116,12 @@ def live(house: House, clock: Clock, folder: Path) -> Ways:
     for seed, name in enumerate(("running", "queued"), 2):
         ways[name] = sent(house, data=song_file(folder, seed))
     drained(house, clock, *everybody(house)[:2])
-    assert separations.begin(house, facts.separation_requested(separation(house, ways["running"])), "CPU", "gone-1")
+    assert separations.begin(house, events.separation_requested(separation(house, ways["running"])), "CPU", "gone-1")
     ways["fingerprinted"] = sent(house, data=song_file(folder, 4))
     drained(house, clock, *everybody(house)[:1])
     for seed, name in enumerate(("fingerprinting", "received"), 5):
         ways[name] = sent(house, data=song_file(folder, seed))
-    fingerprinting.begin(house, facts.upload_received(ways["fingerprinting"]))
+    analyses.begin(house, events.upload_received(ways["fingerprinting"]))
     ways["twin"] = sent(house, data=long_file(folder / "long.mp3"))
     ways["untold"] = sent(without_log(house), data=song_file(folder, 7))
     return ways
@@ -160,7 +161,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(*arguments: str) -> tuple[int, str]:
         capsys.readouterr()
-        code = cli.run_command(arguments)
+        code = main.run_command(arguments)
         return code, capsys.readouterr().out
 
     return run

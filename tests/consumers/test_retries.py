@@ -1,6 +1,6 @@
 import pytest
 
-from consumers.retries import LONGEST_SECONDS, Retries
+from consumers.framework.backoff import LONGEST_SECONDS, Retries
 
 PLACE = ("songs", 0)
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from consumers import separate
-from consumers.consumer import Context, Stopped
-from consumers.runners import DEAD_SECONDS, HELP_AFTER, at_work_elsewhere
-from demixer import separations
+from consumers.framework.consumer import Context, Stopped
+from consumers.separation_leases import DEAD_SECONDS, HELP_AFTER, at_work_elsewhere
 from demixer.domain import Separation, SeparationState, Status
-from demixer.errors import SeparationFailed, Transient
-from demixer.house import House
+from demixer.domain.errors import SeparationFailed, Transient
 from demixer.ports import Message
+from demixer.services import separations
+from demixer.wiring import House
 from tests.consumers.driving import ByHand, drained, loop_of, steps
 from tests.consumers.test_loop import committed
 from tests.consumers.test_separate import FakeWorker, Work, quickly, raising, status
@@ -98,7 +98,7 @@ def test_a_helper_that_stops_gives_its_song_back(house: House, clock: Clock) -> 
     (asked,) = waiting(house)
 
     def until_stopped(on_progress: Callable[..., None], should_stop: Callable[[], bool]) -> None:
-        from demixer.errors import Cancelled
+        from demixer.domain.errors import Cancelled
 
         if should_stop():
             raise Cancelled

@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 
 from consumers import separate
-from consumers.consumer import Consumer
-from demixer import facts, leaving, separations, uploads
-from demixer.audio.separation.separate import Made
-from demixer.audio.separation.worker import Progress
-from demixer.domain import Failure, SeparationState, Status, Upload
-from demixer.errors import (
+from consumers.framework.consumer import Consumer
+from demixer.domain import Failure, SeparationState, Status, Upload, events
+from demixer.domain.errors import (
     Cancelled,
     ConfigurationError,
     DemixerError,
@@ -20,7 +17,10 @@ from demixer.errors import (
     StorageFull,
     Transient,
 )
-from demixer.house import House
+from demixer.separation.separate import Made
+from demixer.separation.worker import Progress
+from demixer.services import removals, separations, uploads
+from demixer.wiring import House
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
 from tests.houses import Clock, published
 from tests.ways import STEMS, matched, now, sent, separation_of, song_of, stem_files
@@ -169,7 +169,7 @@ def test_a_cancel_is_seen_by_the_work(house: House, clock: Clock, upload: Upload
     def work(on_progress: object, should_stop: Callable[[], bool]) -> None:
         assert not should_stop()
         uploads.cancel(house, "ana", upload.id)
-        leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), clock()))
+        removals.withdraw(house, events.upload_withdrawn(now(house, upload), clock()))
         clock.advance(separate.LOOK_SECONDS)
         assert should_stop()
         raise Cancelled
@@ -183,7 +183,7 @@ def test_a_cancel_is_seen_by_the_work(house: House, clock: Clock, upload: Upload
 def test_a_report_of_progress_stops_what_was_cancelled(house: House, clock: Clock, upload: Upload) -> None:
     def work(on_progress: Callable[[Progress], None], should_stop: object) -> None:
         uploads.cancel(house, "ana", upload.id)
-        leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), clock()))
+        removals.withdraw(house, events.upload_withdrawn(now(house, upload), clock()))
         on_progress(Progress(0.1, None, "m", "CPU"))
         pytest.fail("it went on")
 

@@ -6,14 +6,14 @@ from typing import cast
 
 import pytest
 
-from consumers import fingerprint, match, separate, sweep
-from consumers.timer import Chore, Timer
-from demixer import fingerprinting, separations, songs, uploads
+from consumers import fingerprint, maintenance, match, separate
+from consumers.framework.periodic import Chore, Timer
 from demixer.domain import Failure, SeparationState, UploadState
-from demixer.errors import Transient
-from demixer.house import House
-from demixer.keeping import keep_bytes
+from demixer.domain.errors import Transient
 from demixer.ports import Files
+from demixer.services import analyses, separations, songs, uploads
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 from tests.consumers.driving import drained, loop_of
 from tests.houses import Clock, published
 from tests.ways import (
@@ -58,7 +58,7 @@ def write(house: House, key: str) -> None:
 def test_it_publishes_what_a_killed_process_left(house: House) -> None:
     upload = sent(without_log(house))
     assert published(house) == []
-    sweep.flush(house)
+    maintenance.flush(house)
     assert [event.subject for event in published(house)] == [upload.id]
 
 
@@ -69,17 +69,17 @@ def test_it_forgets_old_progress_and_nothing_else(house: House, clock: Clock) ->
     separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
     before = len(published(house))
     clock.advance(2 * HOUR)
-    sweep.trim(house)
+    maintenance.trim(house)
     assert published(house, "progress") == []
     assert len(published(house)) == before - 1
 
 
 def test_it_removes_audio_that_nothing_refers_to_but_not_at_once(aged: House, clock: Clock) -> None:
     write(aged, "uploads/nobodys")
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert keys(aged) == {"uploads/nobodys"}
     clock.advance(DAY + 1)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert keys(aged) == set()
 
 
@@ -88,13 +88,13 @@ def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can
 ) -> None:
     waiting = sent(aged, data=b"1")
     failed = sent(aged, data=b"2")
-    fingerprinting.reject(aged, failed, Failure("storage-full"), keep_file=True)
+    analyses.reject(aged, failed, Failure("storage-full"), keep_file=True)
     brought = matched(aged, sent(aged, data=b"3"))
     separated(aged, tmp_path / "stems", brought.song_id or "")
     uploads.delete(aged, "ana", brought.id)
     clock.advance(30 * DAY)
     before = keys(aged)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert keys(aged) == before
     assert {waiting.audio, failed.audio, brought.audio} <= before
 
@@ -108,7 +108,7 @@ def test_it_removes_the_audio_of_an_upload_that_joined_a_song_it_did_not_bring(
         second = matched(aged, sent(aged, data=b"2"), heard(1))
     assert f"uploads/{second.id}" in keys(aged)
     clock.advance(DAY + 1)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert f"uploads/{second.id}" not in keys(aged)
 
 
@@ -122,17 +122,17 @@ def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: House,
     cover = songs.set_cover(aged, "ana", edited, b"jpeg").cover
     write(aged, f"covers/{edited}-1.jpg")
     clock.advance(DAY + 1)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert {key for key in keys(aged) if key.startswith("covers/")} == {f"covers/{first.id}.jpg", cover}
 
 
 def test_it_removes_exports_after_a_week(aged: House, clock: Clock) -> None:
     write(aged, "exports/separation/vocals.wav")
     clock.advance(6 * DAY)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert keys(aged) == {"exports/separation/vocals.wav"}
     clock.advance(DAY + 1)
-    sweep.remove_left_over(aged)
+    maintenance.remove_left_over(aged)
     assert keys(aged) == set()
 
 
@@ -140,14 +140,14 @@ def test_plays_reach_the_index(house: House, tmp_path: Path) -> None:
     song_id = matched(house, sent(house)).song_id or ""
     separated(house, tmp_path / "stems", song_id)
     songs.played(house, song_id)
-    sweep.refresh_plays(house)
+    maintenance.refresh_plays(house)
     assert [song.plays for song in house.search.search("song", limit=1).songs] == [1]
 
 
 def test_a_separation_nobody_reports_on_any_more_waits_in_the_queue_again(house: House, clock: Clock) -> None:
     separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
     separations.begin(house, published(house, "separations")[0], "CPU")
-    dead = sweep.Dead(house, clock.monotonic)
+    dead = maintenance.Dead(house, clock.monotonic)
     for _ in range(3):
         clock.advance(11)
         separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
@@ -168,7 +168,7 @@ def test_a_separation_on_a_machine_whose_clock_is_an_hour_off_is_left_alone_whil
     there = replace(house, now=elsewhere)
     separation = separation_of(house, song_of(house, matched(there, sent(there)).song_id).separation_id)
     separations.begin(there, published(house, "separations")[0], "CPU")
-    dead, lost = sweep.Dead(house, clock.monotonic), sweep.Lost(house, clock.monotonic)
+    dead, lost = maintenance.Dead(house, clock.monotonic), maintenance.Lost(house, clock.monotonic)
     consumers_ran(house, clock)
     for _ in range(30):
         for each in (clock, elsewhere):
@@ -207,7 +207,7 @@ def announced(house: House, topic: str) -> int:
 
 
 def sweep_after(house: House, clock: Clock, seconds: float) -> None:
-    lost = sweep.Lost(house, clock.monotonic)
+    lost = maintenance.Lost(house, clock.monotonic)
     lost.announce()
     clock.advance(seconds)
     lost.announce()
@@ -216,7 +216,7 @@ def sweep_after(house: House, clock: Clock, seconds: float) -> None:
 def test_an_upload_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
     upload = sent(house)
     consumers_ran(house, clock)
-    lost = sweep.Lost(house, clock.monotonic)
+    lost = maintenance.Lost(house, clock.monotonic)
     lost.announce()
     assert announced(house, "uploads") == 1
     clock.advance(2 * MINUTE)
@@ -243,7 +243,7 @@ def test_a_separation_whose_event_was_lost_is_announced_again(house: House, cloc
 def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, clock: Clock) -> None:
     sent(house)
     loop_of(house, fingerprint.consumer(house), clock)._leave()
-    lost = sweep.Lost(house, clock.monotonic)
+    lost = maintenance.Lost(house, clock.monotonic)
     for _ in range(10):
         clock.advance(30 * MINUTE)
         lost.announce()
@@ -262,7 +262,7 @@ def test_without_the_consumer_nothing_counts_as_lost(house: House, clock: Clock)
 
 def test_what_has_ended_is_left_alone(house: House, clock: Clock, tmp_path: Path) -> None:
     separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
-    fingerprinting.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
+    analyses.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
     house.flush()
     consumers_ran(house, clock)
     before = announced(house, "uploads"), announced(house, "separations")
@@ -299,9 +299,9 @@ def test_a_busy_engine_only_delays_a_chore_and_any_other_error_ends_the_timer(cl
 
 
 def test_every_chore_of_the_sweeper_runs_in_an_empty_house(house: House, clock: Clock) -> None:
-    timer = sweep.timer(house, clock.monotonic)
+    timer = maintenance.timer(house, clock.monotonic)
     timer._run_once()
     timer.stop()
     timer.run()
-    assert 0 < sweep.SILENT < sweep.MUTE
+    assert 0 < maintenance.SILENT < maintenance.MUTE
     drained(house, clock)

@@ -12,17 +12,18 @@ from typing import Any, cast
 
 import pytest
 
-from consumers import endings, metrics, process, registry, status, watch
-from consumers.loop import STUCK_SECONDS, Loop
+from consumers import registry
+from consumers.framework import instrumentation, metrics, outcome_handler, process, status
+from consumers.framework.loop import STUCK_SECONDS, Loop
+from consumers.framework.periodic import Chore, Timer
+from consumers.framework.status import Status
 from consumers.registry import Runnable, build
-from consumers.status import Status
-from consumers.timer import Chore, Timer
-from demixer import facts, logs
-from demixer.domain import Event, Failure
-from demixer.errors import ConfigurationError, NotFound, Transient
-from demixer.health import Health
-from demixer.house import House
+from demixer.domain import Event, Failure, events
+from demixer.domain.errors import ConfigurationError, NotFound, Transient
 from demixer.ports import SearchIndex
+from demixer.runtime import logs
+from demixer.services.health import Health
+from demixer.wiring import House
 from schemas.topics import all_topics
 from tests.consumers.driving import ByHand, Recorder, loop_of, publish_bytes, some_uploads, steps
 from tests.houses import Clock, house_in
@@ -61,7 +62,7 @@ def raising(error: Exception) -> Callable[[Event, Any], object]:
 
 
 def watched_loop(house: House, clock: Clock, recorder: Recorder) -> Loop:
-    return loop_of(house, watch.watched(recorder.consumer()), clock)
+    return loop_of(house, instrumentation.watched(recorder.consumer()), clock)
 
 
 def test_what_is_handled_is_counted_with_its_type_its_age_and_its_time(
@@ -84,7 +85,7 @@ def test_a_retry_and_a_dead_letter_are_counted_as_such(house: House, clock: Cloc
     which = {"consumer": "test", "type": "upload.received"}
     assert counts("demixer_messages_total", **which, outcome="retry") == 1
     some_uploads(house, 4)
-    refusing = loop_of(house, watch.watched(Recorder(raising(NotFound())).consumer(name="refusing")), clock)
+    refusing = loop_of(house, instrumentation.watched(Recorder(raising(NotFound())).consumer(name="refusing")), clock)
     steps(refusing)
     assert counts("demixer_messages_total", consumer="refusing", type="upload.received", outcome="dead") == 5
 
@@ -99,7 +100,7 @@ def test_labels_are_a_bounded_number_whatever_is_sent(house: House, clock: Clock
 def test_failures_are_counted_by_their_reason(house: House, counts: Counts) -> None:
     upload = sent(house)
     for code in ("not-audio", "made-up-by-somebody"):
-        metrics.handled(facts.upload_rejected(upload, Failure(code), house.now()))
+        metrics.handled(events.upload_rejected(upload, Failure(code), house.now()))
     assert counts("demixer_failures_total", type="upload.rejected", code="not-audio") == 1
     assert counts("demixer_failures_total", type="upload.rejected", code="other") == 1
 
@@ -115,7 +116,7 @@ def test_lines_within_a_handler_and_about_its_end_carry_the_ids_of_the_event(
 ) -> None:
     told: list[dict[str, str]] = []
     seen: list[dict[str, str]] = []
-    monkeypatch.setattr(endings.log, "error", lambda *args: told.append(dict(logs.ids())))
+    monkeypatch.setattr(outcome_handler.log, "error", lambda *args: told.append(dict(logs.ids())))
 
     def then(event: Event, context: Any) -> None:
         seen.append(dict(logs.ids()))
@@ -124,7 +125,7 @@ def test_lines_within_a_handler_and_about_its_end_carry_the_ids_of_the_event(
     (upload,) = some_uploads(house, 1)
     logs.begin()
     steps(watched_loop(house, clock, Recorder(then)))
-    expected = {"consumer": "test", "event": facts.upload_received(upload).id, "upload": upload.id}
+    expected = {"consumer": "test", "event": events.upload_received(upload).id, "upload": upload.id}
     assert seen == [expected]
     assert told == [expected]
     assert logs.ids() == {}
@@ -135,9 +136,9 @@ def test_every_event_that_somebody_did_something_with_has_a_line(
 ) -> None:
     taken = iter([0.0001, 0.00009])
     seconds = iter([begin_or_end for one in taken for begin_or_end in (0.0, one)])
-    monkeypatch.setattr(watch, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(instrumentation, "perf_counter", lambda: next(seconds))
     some_uploads(house, 2)
-    with caplog.at_level(logging.INFO, "consumers.watch"):
+    with caplog.at_level(logging.INFO, "consumers.framework.instrumentation"):
         steps(watched_loop(house, clock, Recorder()))
     assert [record.getMessage() for record in caplog.records] == ["upload.received handled in 0.000 s"]
 
@@ -152,7 +153,7 @@ def test_what_is_in_hand_is_told_while_it_is(house: House, clock: Clock, counts:
     assert counts("demixer_messages_in_hand", consumer="test") == 0
     by_hand = ByHand()
     some_uploads(house, 2)
-    working = loop_of(house, watch.watched(Recorder().consumer(name="beside")), clock, executor=by_hand)
+    working = loop_of(house, instrumentation.watched(Recorder().consumer(name="beside")), clock, executor=by_hand)
     steps(working, 3)
     assert counts("demixer_messages_in_hand", consumer="beside") == 1
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demixer import comparison, recognition
-from demixer.audio import likeness
-from demixer.audio.fingerprint import ITEM_SECONDS, Fingerprint
-from demixer.audio.reference import RATE
-from demixer.backends.sqlite_fingerprints import SqliteFingerprints
-from demixer.backends.votes import places_of
-from demixer.comparison import KEPT, LISTENED
+from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.domain import Comparison, Finding, Heard, Song
-from demixer.house import House
+from demixer.recognition import similarity
+from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
+from demixer.recognition.reference import RATE
+from demixer.services import comparisons, matching
+from demixer.services.comparisons import KEPT, LISTENED
+from demixer.wiring import House
 from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, song_of
 
 MINUTES = 20  # MAX_MINUTES
@@ -62,19 +62,19 @@ def id_of(number: int) -> str:
 
 @pytest.fixture
 def compared_prints(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    counted = Counted(likeness.compare)
-    monkeypatch.setattr(likeness, "compare", counted)
+    counted = Counted(similarity.compare)
+    monkeypatch.setattr(similarity, "compare", counted)
     return counted
 
 
 def test_match_compares_as_many_prints_as_there_are_candidates_and_no_sound(
     crowded: House, longest: Heard, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "reference_of", lambda *_: pytest.fail("it listens"))
+    monkeypatch.setattr(comparisons, "reference_of", lambda *_: pytest.fail("it listens"))
     strangers = tuple(Comparison(song_id=f"gone {number}", finding=Finding.VERSION) for number in range(KEPT))
     upload = sent(crowded, data=b"the longest")
     event = fingerprinted(crowded, upload, replace(longest, compared=strangers))
-    recognition.match(crowded, event, lambda: MODEL)
+    matching.match(crowded, event, lambda: MODEL)
     assert compared_prints.calls == CANDIDATES
     assert now(crowded, upload).attempt == 2  # it is to be looked at again
 
@@ -86,6 +86,6 @@ def test_listening_ends_after_three_songs_and_looking_after_ten(
         return Comparison(song_id=song.id, finding=Finding.MIX)
 
     listened = Counted(no_mix)
-    monkeypatch.setattr(comparison, "_by_sound", listened)
-    found = comparison.compared(crowded, [longest.fingerprint, longest.shifted], np.zeros(RATE, np.int16))
+    monkeypatch.setattr(comparisons, "_by_sound", listened)
+    found = comparisons.compared(crowded, [longest.fingerprint, longest.shifted], np.zeros(RATE, np.int16))
     assert (compared_prints.calls, listened.calls, len(found)) == (CANDIDATES, LISTENED, KEPT)

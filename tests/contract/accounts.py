@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from demixer.errors import NotFound, Refused
+from demixer.domain.errors import NotFound, Refused
 from demixer.ports import Accounts
 
 Opener = Callable[[], Accounts]  # opens the same accounts every time

@@ -10,19 +10,8 @@ from typing import Any
 
 import pytest
 
-from demixer.domain import (
-    Event,
-    Failure,
-    Match,
-    Separation,
-    SeparationState,
-    Song,
-    Stem,
-    Tags,
-    Upload,
-    UploadState,
-)
-from demixer.errors import Conflict
+from demixer.domain import Event, Failure, Match, Separation, SeparationState, Song, Stem, Tags, Upload, UploadState
+from demixer.domain.errors import Conflict
 from demixer.ports import Catalogue
 
 Opener = Callable[[], Catalogue]  # can be pickled, and opens the same catalogue every time

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from demixer.errors import NotFound
+from demixer.domain.errors import NotFound
 from demixer.ports import Files
 
 Opener = Callable[[], Files]  # opens the same store every time

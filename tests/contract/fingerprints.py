@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from demixer.audio.fingerprint import SILENCE, Fingerprint, Items
-from demixer.backends.votes import MOST_KEYS, keys_of
+from demixer.adapters.common.hit_counts import MOST_KEYS, keys_of
 from demixer.ports import FingerprintIndex
+from demixer.recognition.fingerprint import SILENCE, Fingerprint, Items
 
 Opener = Callable[[], FingerprintIndex]  # opens the same index every time
 
@@ -204,7 +204,7 @@ class FingerprintIndexContract:
 
 
 def _one_key_of(some: Items) -> Items:
-    from demixer.audio.fingerprint import mixed, sample_keys
+    from demixer.recognition.fingerprint import mixed, sample_keys
 
     keys = sample_keys(Fingerprint(some, 1.0))
     of_long_songs: Items = keys[mixed(keys) % 16 == 0]

@@ -1,6 +1,6 @@
 """A full disk for SQLite, without filling one."""
 
-from demixer.backends.sqlite import Database
+from demixer.adapters.sqlite.database import Database
 
 
 def fill_disk(database: Database) -> None:

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from demixer import backends
-from demixer.errors import ConfigurationError
+from demixer import wiring
+from demixer.domain.errors import ConfigurationError
 from demixer.ports import Record
-from demixer.settings import load
+from demixer.runtime.settings import load
 from schemas.topics import all_topics
 
 OPENERS: list[tuple[str, Callable[[str], object]]] = [
-    ("EVENTS_URL", backends.open_events),
-    ("CATALOGUE_URL", backends.open_catalogue),
-    ("CATALOGUE_URL", backends.open_fingerprints),
-    ("SEARCH_URL", backends.open_search),
-    ("ACCOUNTS_URL", backends.open_accounts),
-    ("FILES_URL", backends.open_files),
+    ("EVENTS_URL", wiring.open_events),
+    ("CATALOGUE_URL", wiring.open_catalogue),
+    ("CATALOGUE_URL", wiring.open_fingerprints),
+    ("SEARCH_URL", wiring.open_search),
+    ("ACCOUNTS_URL", wiring.open_accounts),
+    ("FILES_URL", wiring.open_files),
 ]
 
 
@@ -33,14 +33,14 @@ def test_an_unknown_scheme_is_an_error_that_names_the_variable(
 def test_the_standard_settings_open_every_engine_below_the_data_folder(tmp_path: Path) -> None:
     settings = load({"DATA_DIR": str(tmp_path)})
     for opener, url in (
-        (backends.open_events, settings.events_url),
-        (backends.open_catalogue, settings.catalogue_url),
-        (backends.open_fingerprints, settings.catalogue_url),
-        (backends.open_search, settings.search_url),
-        (backends.open_accounts, settings.accounts_url),
+        (wiring.open_events, settings.events_url),
+        (wiring.open_catalogue, settings.catalogue_url),
+        (wiring.open_fingerprints, settings.catalogue_url),
+        (wiring.open_search, settings.search_url),
+        (wiring.open_accounts, settings.accounts_url),
     ):
         opener(url).close()
-    backends.open_files(settings.files_url)
+    wiring.open_files(settings.files_url)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "accounts.db",
         "catalogue-fingerprints.db",
@@ -53,7 +53,7 @@ def test_the_standard_settings_open_every_engine_below_the_data_folder(tmp_path:
 
 
 def test_events_have_the_partitions_that_the_schemas_say(tmp_path: Path) -> None:
-    log = backends.open_events(f"sqlite:///{tmp_path}/events.db")
+    log = wiring.open_events(f"sqlite:///{tmp_path}/events.db")
     for topic in all_topics().values():
         log.publish([Record(topic=topic.name, key=str(n), value=b"") for n in range(200)])
         browser = log.browse([topic.name], from_start=True)

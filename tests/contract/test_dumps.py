@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer import backends
-from demixer.dumps import Dump, Row
+from demixer import wiring
+from demixer.ports.table_export import Dump, Row
 from tests.houses import settings_in
 from tests.installations import furnish
 from tests.servers import Engine
@@ -21,8 +21,8 @@ def source(tmp_path: Path) -> Iterator[list[Dump]]:
     furnish(tmp_path / "old")
     settings = settings_in(tmp_path / "old")
     with (
-        closing(backends.open_catalogue_dump(settings.catalogue_url)) as catalogue,
-        closing(backends.open_accounts_dump(settings.accounts_url)) as accounts,
+        closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
+        closing(wiring.open_accounts_dump(settings.accounts_url)) as accounts,
     ):
         yield [catalogue, accounts]
 
@@ -52,8 +52,8 @@ class DumpsContract:
     def test_keys_of_several_fields_are_in_order_and_read_over_many_pages(
         self, target: list[Dump], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for module in ("sqlite_dump", "mongo_dump"):
-            monkeypatch.setattr(f"demixer.backends.{module}.PAGE", 3)
+        for module in ("sqlite", "mongo"):
+            monkeypatch.setattr(f"demixer.adapters.{module}.table_export.PAGE", 3)
         kept = [kept_song(person, song) for person in ("a", "a-b", "a.b", "ab", "é", "🎵") for song in ("1", "12", "2")]
         target[0].put("libraries", kept[::-1])
         assert list(target[0].rows("libraries")) == kept
@@ -71,8 +71,8 @@ class TestSqliteDumps(DumpsContract):
     def target(self, tmp_path: Path) -> Iterator[list[Dump]]:
         settings = settings_in(tmp_path / "new")
         with (
-            closing(backends.open_catalogue_dump(settings.catalogue_url)) as catalogue,
-            closing(backends.open_accounts_dump(settings.accounts_url)) as accounts,
+            closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
+            closing(wiring.open_accounts_dump(settings.accounts_url)) as accounts,
         ):
             yield [catalogue, accounts]
 
@@ -82,8 +82,8 @@ class TestMongoDumps(DumpsContract):
     def target(self, mongodb: Engine) -> Iterator[list[Dump]]:
         url = mongodb.fresh()
         with (
-            closing(backends.open_catalogue_dump(url)) as catalogue,
-            closing(backends.open_accounts_dump(url)) as accounts,
+            closing(wiring.open_catalogue_dump(url)) as catalogue,
+            closing(wiring.open_accounts_dump(url)) as accounts,
         ):
             yield [catalogue, accounts]
 

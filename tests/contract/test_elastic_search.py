@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from demixer.errors import ConfigurationError, Conflict, DemixerError, Transient
+from demixer.domain.errors import ConfigurationError, Conflict, DemixerError, Transient
 from demixer.ports import SongDocument
-from search.elastic import ElasticSearch
-from search.elastic_client import client_and_prefix
-from search.elastic_index import Change, SongsIndex, write
-from search.sqlite import SqliteSearch
+from search.elastic.client import client_and_prefix
+from search.elastic.index import Change, SongsIndex, write
+from search.elastic.search_index import ElasticSearch
+from search.sqlite.search_index import SqliteSearch
 from tests import servers
 from tests.contract.search import SONGS, OpenIndex, SearchIndexContract, found, song
 from tests.servers import Engine, Server

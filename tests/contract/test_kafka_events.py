@@ -4,8 +4,8 @@ import functools
 
 import pytest
 
-from demixer.backends.kafka_events import KafkaEvents
-from demixer.house import utc_now
+from demixer.adapters.kafka.event_log import KafkaEvents
+from demixer.wiring import utc_now
 from tests.contract.events import EventLogContract, World
 from tests.contract.kafka_worlds import IMPATIENT, four, let_pass, with_options
 from tests.servers import Engine

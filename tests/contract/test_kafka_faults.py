@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from demixer.backends.kafka_client import ANSWER_SECONDS
-from demixer.backends.kafka_events import KafkaEvents
-from demixer.backends.kafka_publisher import LATE_SECONDS
-from demixer.errors import Transient
+from demixer.adapters.kafka.client import ANSWER_SECONDS
+from demixer.adapters.kafka.event_log import KafkaEvents
+from demixer.adapters.kafka.publisher import LATE_SECONDS
+from demixer.domain.errors import Transient
 from demixer.ports import Message
 from tests import servers
 from tests.contract.events import PATIENCE, number, numbers, publish_one_by_one, received, record, records

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demixer.backends.kafka_events import KafkaEvents
-from demixer.backends.kafka_lines import FULL
-from demixer.backends.kafka_subscriptions import Membership
+from demixer.adapters.kafka.event_log import KafkaEvents
+from demixer.adapters.kafka.prefetch_queue import FULL
+from demixer.adapters.kafka.subscriptions import Membership
 from demixer.ports import Message
 from tests.contract.events import PATIENCE, received, records, shared
 from tests.contract.kafka_worlds import IMPATIENT, PlayedCluster, four, with_options

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from consumers.consumer import Consumer
-from consumers.executors import Threads
-from consumers.loop import Loop
+from consumers.framework.consumer import Consumer
+from consumers.framework.executors import Threads
+from consumers.framework.loop import Loop
 from demixer import domain
-from demixer.backends.kafka_subscriptions import Membership
-from demixer.house import House
+from demixer.adapters.kafka.subscriptions import Membership
+from demixer.wiring import House
 from tests.consumers.driving import publish_bytes
 from tests.consumers.test_loop import an_event
 from tests.contract.events import PATIENCE

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from demixer import cli
-from demixer.backends.kafka_client import cluster_of
-from demixer.backends.kafka_topics import Topics
+from demixer.adapters.kafka.client import cluster_of
+from demixer.adapters.kafka.topics import Topics
+from demixer.cli import main
 from schemas.topics import all_topics, dead_letter_topic
 from tests.contract.kafka_worlds import four
 from tests.servers import Engine
@@ -29,10 +29,10 @@ def test_the_command_makes_every_topic_with_its_partitions_and_those_of_the_dead
     monkeypatch.setenv("EVENTS_URL", url)
     wanted = {name: topic.partitions for name, topic in all_topics().items()}
     dead = dict.fromkeys(map(dead_letter_topic, wanted), 1)
-    assert cli.run_command(["topics", "create"]) == 0
+    assert main.run_command(["topics", "create"]) == 0
     assert partitions_of(url) == {**wanted, **dead}
     assert "uploads.dead" in capsys.readouterr().err
-    assert cli.run_command(["topics", "create"]) == 0
+    assert main.run_command(["topics", "create"]) == 0
     assert "none" in capsys.readouterr().err
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import psutil
 import pytest
 
-from demixer.backends.object_files import LocalFiles, path_of
-from demixer.errors import ConfigurationError, StorageFull
+from demixer.adapters.localfs.files import LocalFiles, path_of
+from demixer.domain.errors import ConfigurationError, StorageFull
 from demixer.ports import FileWriter
 from tests.contract.files import MEGABYTE, FilesContract, Opener, content, keys, put, small_disk
 
 WRITE_AND_HANG = """
 import sys
 from pathlib import Path
-from demixer.backends.object_files import LocalFiles
+from demixer.adapters.localfs.files import LocalFiles
 
 writer = LocalFiles(Path(sys.argv[1])).writer("songs/a/f")
 writer.write(b"x" * 20_000_000)

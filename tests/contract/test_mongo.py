@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from pymongo import errors
 
-from demixer.backends import mongo, mongo_catalogue
-from demixer.backends.mongo import Database, translated
-from demixer.backends.mongo_accounts import MongoAccounts
-from demixer.backends.mongo_catalogue import MongoCatalogue
-from demixer.backends.mongo_fingerprints import MongoFingerprints
-from demixer.errors import ConfigurationError, Conflict, DemixerError, StorageFull, Transient
+from demixer.adapters.mongo import catalogue as mongo_catalogue
+from demixer.adapters.mongo import database as mongo
+from demixer.adapters.mongo.accounts import MongoAccounts
+from demixer.adapters.mongo.catalogue import MongoCatalogue
+from demixer.adapters.mongo.database import Database, translated
+from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
+from demixer.domain.errors import ConfigurationError, Conflict, DemixerError, StorageFull, Transient
 from demixer.ports import Catalogue
 from tests.contract.catalogue import a_song, an_event, an_upload, ids
 from tests.houses import CHEAP

@@ -2,7 +2,7 @@ import functools
 
 import pytest
 
-from demixer.backends.mongo_accounts import MongoAccounts
+from demixer.adapters.mongo.accounts import MongoAccounts
 from tests.contract.accounts import AccountsContract, Opener
 from tests.houses import CHEAP
 from tests.servers import Engine

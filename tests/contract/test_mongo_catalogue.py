@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from demixer.backends import mongo_catalogue, mongo_outbox
-from demixer.backends.mongo_catalogue import MongoCatalogue
+from demixer.adapters.mongo import catalogue as mongo_catalogue
+from demixer.adapters.mongo import outbox
+from demixer.adapters.mongo.catalogue import MongoCatalogue
 from demixer.domain import UploadState
-from demixer.errors import Conflict
-from tests.contract.catalogue import (
-    CatalogueContract,
-    Opener,
-    a_separation,
-    a_song,
-    an_event,
-    an_upload,
-    at,
-    ids,
-)
+from demixer.domain.errors import Conflict
+from tests.contract.catalogue import CatalogueContract, Opener, a_separation, a_song, an_event, an_upload, at, ids
 from tests.servers import Engine
 
 
@@ -72,7 +64,7 @@ def test_events_of_one_upload_keep_their_order_though_clocks_disagree(
     catalogue: MongoCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter((50, 10, 30, 70, 20))
-    monkeypatch.setattr(mongo_outbox, "time_ns", lambda: next(clock))
+    monkeypatch.setattr(outbox, "time_ns", lambda: next(clock))
     upload = catalogue.uploads.save(an_upload(), [an_event("first"), an_event("second")])
     upload = catalogue.uploads.save(upload, [an_event("third")])
     catalogue.songs.save(a_song(), [an_event("between")])

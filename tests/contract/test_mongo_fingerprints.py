@@ -3,9 +3,9 @@ import threading
 
 import pytest
 
-from demixer.backends import mongo_fingerprints
-from demixer.backends.mongo_fingerprints import MongoFingerprints
-from demixer.errors import Transient
+from demixer.adapters.mongo import fingerprint_index
+from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
+from demixer.domain.errors import Transient
 from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
 from tests.servers import Engine
 
@@ -17,7 +17,7 @@ class TestMongoFingerprints(FingerprintIndexContract):
 
 
 def test_a_key_that_too_many_songs_share_says_nothing(mongodb: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongo_fingerprints, "COMMON", 3)
+    monkeypatch.setattr(fingerprint_index, "COMMON", 3)
     index = MongoFingerprints(mongodb.fresh())
     for n in range(3):
         index.add(f"s{n}", stored(items(1)))
@@ -25,7 +25,7 @@ def test_a_key_that_too_many_songs_share_says_nothing(mongodb: Engine, monkeypat
     for n in range(3, 6):
         index.add(f"s{n}", stored(items(1)))
     assert index.candidates([stored(items(1))]) == []
-    with index._database.collection(mongo_fingerprints.KEYS) as postings:
+    with index._database.collection(fingerprint_index.KEYS) as postings:
         assert {len(posting["songs"]) for posting in postings.find()} == {4}
     index.close()
 
@@ -50,12 +50,12 @@ def test_adding_again_after_a_break_in_the_middle_leaves_nothing_double(
         raise Transient(reason="killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(mongo_fingerprints, "_posting", broken)
+        patched.setattr(fingerprint_index, "_posting", broken)
         with pytest.raises(Transient):
             index.add("song", stored(items(1)))
     assert index.candidates([stored(items(1))]) == []
     for _ in range(2):
         index.add("song", stored(items(1)))
-    with index._database.collection(mongo_fingerprints.KEYS) as postings:
+    with index._database.collection(fingerprint_index.KEYS) as postings:
         assert {tuple(posting["songs"]) for posting in postings.find()} == {("song",)}
     index.close()

@@ -6,11 +6,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from demixer import backends
-from demixer.backends.s3_files import PART, S3Files
-from demixer.backends.s3_links import S3Links
-from demixer.backends.s3_place import Place, place_of
-from demixer.errors import ConfigurationError, NotFound, StorageFull, Transient
+from demixer import wiring
+from demixer.adapters.s3.files import PART, S3Files
+from demixer.adapters.s3.links import S3Links
+from demixer.adapters.s3.location import Place, place_of
+from demixer.domain.errors import ConfigurationError, NotFound, StorageFull, Transient
 from demixer.ports import Files, FileWriter
 from tests.contract.files import keys, put
 
@@ -166,7 +166,7 @@ def test_an_upload_that_the_store_forgot_is_not_called_a_missing_file(store: Sto
 
 
 def test_opening_asks_nothing_of_the_store(store: Store, url: str) -> None:
-    backends.open_files(url, store.address)
+    wiring.open_files(url, store.address)
     assert store.asked == []
 
 
@@ -218,13 +218,13 @@ def test_a_url_says_all_there_is_to_say() -> None:
 )
 def test_a_url_that_is_none_is_an_error_without_its_secret(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^FILES_URL: ") as caught:
-        backends.open_files(url)
+        wiring.open_files(url)
     assert "hidden" not in str(caught.value)
 
 
 def test_a_public_address_that_is_none_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"^FILES_PUBLIC_URL: "):
-        backends.open_files("s3://key:secret@bucket", "files.example.org")
+        wiring.open_files("s3://key:secret@bucket", "files.example.org")
 
 
 def test_a_session_token_of_the_environment_is_not_mixed_with_a_key_of_the_url(

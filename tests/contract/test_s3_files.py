@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demixer.backends.s3_files import S3Files
-from demixer.backends.s3_links import S3Links
-from demixer.backends.s3_place import place_of
-from demixer.errors import NotFound, StorageFull, Transient
+from demixer.adapters.s3.files import S3Files
+from demixer.adapters.s3.links import S3Links
+from demixer.adapters.s3.location import place_of
+from demixer.domain.errors import NotFound, StorageFull, Transient
 from demixer.ports import Files, FileWriter
 from tests.contract.files import MEGABYTE, FilesContract, Opener, content, keys, put, small_disk
 from tests.servers import Engine, Server
@@ -30,7 +30,7 @@ WITHIN = 12.0  # seconds, for an answer while the store is down
 
 WRITE_AND_HANG = """
 import sys
-from demixer.backends.s3_files import S3Files
+from demixer.adapters.s3.files import S3Files
 
 writer = S3Files(sys.argv[1]).writer("songs/a/f")
 writer.write(b"x" * 20_000_000)
@@ -39,7 +39,7 @@ sys.stdin.read()
 """
 OPEN_FORK_AND_USE = """
 import os, sys
-from demixer.backends.s3_files import S3Files
+from demixer.adapters.s3.files import S3Files
 
 files = S3Files(sys.argv[1])
 child = os.fork()
@@ -53,7 +53,7 @@ if child:
 WRITE_MUCH = """
 import sys
 import psutil
-from demixer.backends.s3_files import S3Files
+from demixer.adapters.s3.files import S3Files
 
 files, piece = S3Files(sys.argv[1]), bytes(1024 * 1024)
 first = files.writer("small")

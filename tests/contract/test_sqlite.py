@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer.backends.sqlite import Database, path_of
-from demixer.errors import ConfigurationError, DemixerError, StorageFull, Transient
+from demixer.adapters.sqlite.database import Database, path_of
+from demixer.domain.errors import ConfigurationError, DemixerError, StorageFull, Transient
 from tests.contract.sqlite_disk import fill_disk
 
 FIRST = """
@@ -187,7 +187,7 @@ def test_the_data_version_changes_with_a_commit_of_this_or_another_owner(tmp_pat
 
 
 def test_a_lock_that_is_never_given_up_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("demixer.backends.sqlite.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("demixer.adapters.sqlite.database.BUSY_SECONDS", 0.05)
     database = opened(tmp_path / "a.db")
     rude = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     rude.execute("BEGIN IMMEDIATE")

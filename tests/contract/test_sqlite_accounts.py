@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher
 
-from demixer.backends.sqlite_accounts import SqliteAccounts
+from demixer.adapters.sqlite.accounts import SqliteAccounts
 from tests.contract.accounts import NOON, PASSWORD, AccountsContract, Opener
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

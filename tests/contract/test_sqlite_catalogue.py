@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from demixer.backends import sqlite_catalogue
-from demixer.backends.documents import to_document
-from demixer.backends.sqlite import Database
-from demixer.backends.sqlite_catalogue import MIGRATIONS, SqliteCatalogue, SqliteSongs
+from demixer.adapters.common.documents import to_document
+from demixer.adapters.sqlite import catalogue as sqlite_catalogue
+from demixer.adapters.sqlite.catalogue import MIGRATIONS, SqliteCatalogue, SqliteSongs
+from demixer.adapters.sqlite.database import Database
 from demixer.domain import Tags, UploadState
-from demixer.errors import StorageFull
+from demixer.domain.errors import StorageFull
 from tests.contract.catalogue import CatalogueContract, Opener, a_song, an_event, an_upload, at, ids
 from tests.contract.sqlite_disk import fill_disk
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer.backends.sqlite_events import SqliteEvents
-from demixer.errors import StorageFull
+from demixer.adapters.sqlite.event_log import SqliteEvents
+from demixer.domain.errors import StorageFull
 from demixer.ports import Subscription
 from tests.contract.events import (
     EventLogContract,

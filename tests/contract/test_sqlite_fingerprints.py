@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio.examine import examine
-from demixer.audio.fingerprint import Fingerprint, sample_keys
-from demixer.backends import postings, sqlite_fingerprints
-from demixer.backends.sqlite import Database
-from demixer.backends.sqlite_fingerprint_load import Load
-from demixer.backends.sqlite_fingerprints import SqliteFingerprints
-from demixer.backends.votes import keys_of
-from demixer.errors import Transient
+from demixer.adapters.common.hit_counts import keys_of
+from demixer.adapters.sqlite import fingerprint_index, postings
+from demixer.adapters.sqlite.database import Database
+from demixer.adapters.sqlite.fingerprint_bulk_load import Load
+from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
+from demixer.domain.errors import Transient
+from demixer.recognition.decoding import examine
+from demixer.recognition.fingerprint import Fingerprint, sample_keys
 from tests.audio_samples import music, write
 from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
 
@@ -159,7 +159,7 @@ def test_what_is_removed_leaves_no_posting(index: SqliteFingerprints) -> None:
 
 
 def write_first_schema(path: Path) -> None:
-    database = Database(path, sqlite_fingerprints.MIGRATIONS[:1], variable="CATALOGUE_URL")
+    database = Database(path, fingerprint_index.MIGRATIONS[:1], variable="CATALOGUE_URL")
     with database.write() as connection:
         for seed in (1, 2, 3):
             keys = keys_of(stored(items(seed)))

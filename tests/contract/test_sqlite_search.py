@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from demixer.errors import Conflict
+from demixer.domain.errors import Conflict
 from demixer.ports import SongDocument
-from search.sqlite import SqliteSearch
+from search.sqlite.search_index import SqliteSearch
 from tests.contract.search import OpenIndex, SearchIndexContract, found, song
 
 

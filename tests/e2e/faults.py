@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from demixer import supervisor
-from demixer.house import House, open_house
-from demixer.settings import load
+from demixer.cli import supervisor
+from demixer.runtime.settings import load
+from demixer.wiring import House, open_house
 from tests import music, small_models
 from tests.contract.kafka_worlds import with_options
 from tests.e2e.service import Client, Service, wait_for
@@ -74,7 +74,7 @@ def web_on(urls: Urls, folder: Path) -> Iterator[Service]:
     """The web server alone: whoever wants consumers starts them beside it."""
     running = Service(folder / "data", **settings(urls, folder))
     (running.data_dir / "logs").mkdir(parents=True)
-    with beside(running, "web", "demixer.cli", "web"):
+    with beside(running, "web", "demixer.cli.main", "web"):
         wait_for("the web server answers", lambda: supervisor.web_answers(running.url), seconds=60)
         yield running
 

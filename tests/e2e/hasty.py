@@ -6,11 +6,11 @@
 import time
 from contextlib import closing
 
-from consumers.sweep import Lost
-from consumers.timer import Chore, Timer
-from demixer import logs
-from demixer.house import open_house
-from demixer.settings import load
+from consumers.framework.periodic import Chore, Timer
+from consumers.maintenance import Lost
+from demixer.runtime import logs
+from demixer.runtime.settings import load
+from demixer.wiring import open_house
 
 TIMES = 20
 

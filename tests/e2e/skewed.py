@@ -10,10 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 
-from consumers import process
-from demixer import logs
-from demixer.house import open_house, utc_now
-from demixer.settings import load
+from consumers.framework import process
+from demixer.runtime import logs
+from demixer.runtime.settings import load
+from demixer.wiring import open_house, utc_now
 
 
 def consume(seconds: float, names: Sequence[str]) -> int:

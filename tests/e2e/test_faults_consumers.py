@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demixer.domain import Separation, SeparationState
-from demixer.house import House
+from demixer.wiring import House
 from tests.e2e import faults
 from tests.e2e.service import wait_for
 from tests.houses import published
@@ -37,7 +37,7 @@ def test_one_of_two_that_separate_is_killed_in_a_song_and_each_song_is_made_once
     with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as house:
         seats = running.data_dir / "members"
         wait_for("the first takes its seat", (seats / "separate-1.lock").exists, seconds=60)
-        with faults.beside(running, "separate-2", "demixer.cli", "consume", "separate") as second:
+        with faults.beside(running, "separate-2", "demixer.cli.main", "consume", "separate") as second:
             wait_for("the second takes its seat", (seats / "separate-2.lock").exists, seconds=60)
             person = running.person("ana@example.org")
             sent = [person.upload(song)["id"] for song in sending]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer.backends.kafka_events import KafkaEvents
-from demixer.errors import Transient
+from demixer.adapters.kafka.event_log import KafkaEvents
+from demixer.domain.errors import Transient
 from demixer.ports import Record
 from tests import servers
 from tests.contract.events import numbers, received, record

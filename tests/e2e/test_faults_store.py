@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from demixer.house import House
+from demixer.wiring import House
 from tests.e2e import faults
 from tests.e2e.gates import FullStore, Gate
 from tests.e2e.service import PASSWORD, Client, Service, wait_for

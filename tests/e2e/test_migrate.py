@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from consumers import dead_letters
-from demixer import backends, cli
-from demixer.dumps import Row
-from demixer.house import House, open_house, utc_now
-from demixer.keeping import keep_bytes
-from demixer.settings import Settings, load
+from consumers.framework import dead_letters
+from demixer import wiring
+from demixer.cli import main
+from demixer.ports.table_export import Row
+from demixer.runtime.settings import Settings, load
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House, open_house, utc_now
 from tests import music, small_models
 from tests.e2e.service import Client, Service
 from tests.houses import published
@@ -49,7 +50,7 @@ def run(engines: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.run_command(("migrate", *arguments))
+        code = main.run_command(("migrate", *arguments))
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -69,8 +70,8 @@ def embedded(folder: Path) -> Settings:
 def rows(settings: Settings) -> dict[str, list[Row]]:
     found = {}
     for open_, url in (
-        (backends.open_catalogue_dump, settings.catalogue_url),
-        (backends.open_accounts_dump, settings.accounts_url),
+        (wiring.open_catalogue_dump, settings.catalogue_url),
+        (wiring.open_accounts_dump, settings.accounts_url),
     ):
         with closing(open_(url)) as dump:
             found.update({table: list(dump.rows(table)) for table in dump.tables})
@@ -140,8 +141,8 @@ def test_kill_9_on_the_way_to_the_engines_and_the_same_command_again(
 
 def _killed(source: Path, there: Settings, files_there: int) -> None:
     """A run, as soon as that many files have arrived."""
-    store = backends.open_files(there.files_url)
-    command = [sys.executable, "-m", "demixer.cli", "migrate", "--from", f"file://{source}"]
+    store = wiring.open_files(there.files_url)
+    command = [sys.executable, "-m", "demixer.cli.main", "migrate", "--from", f"file://{source}"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(list(store.keys("songs/many"))) < files_there:

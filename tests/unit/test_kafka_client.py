@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from demixer import backends
-from demixer.backends.kafka_client import RESERVED, Trouble, cluster_of
-from demixer.errors import ConfigurationError
+from demixer import wiring
+from demixer.adapters.kafka.client import RESERVED, Trouble, cluster_of
+from demixer.domain.errors import ConfigurationError
 
 
 def properties(url: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_the_query_sets_librdkafkas_properties_and_ours() -> None:
 )
 def test_what_is_wrong_is_told_without_the_password(rest: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        backends.open_events(f"kafka://ana:correct-horse@{rest}")
+        wiring.open_events(f"kafka://ana:correct-horse@{rest}")
     assert raised.value.params["variable"] == "EVENTS_URL"
     assert told in str(raised.value)
     assert "correct-horse" not in str(raised.value)
@@ -89,18 +89,18 @@ def test_what_is_wrong_is_told_without_the_password(rest: str, told: str) -> Non
 @pytest.mark.parametrize("name", RESERVED)
 def test_what_the_promises_rest_on_is_not_to_be_set(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"EVENTS_URL: {re.escape(name)} is not yours to set"):
-        backends.open_events(f"kafka://one/x?{name}=0")
+        wiring.open_events(f"kafka://one/x?{name}=0")
 
 
 @pytest.mark.parametrize("pair", ["linger.ms=6000", "session.timeout.ms=70000"])
 def test_what_does_not_fit_our_own_settings_is_told_at_once(pair: str) -> None:
     with pytest.raises(ConfigurationError, match="EVENTS_URL"):
-        backends.open_events(f"kafka://one/x?{pair}")
+        wiring.open_events(f"kafka://one/x?{pair}")
 
 
 def test_a_poll_interval_that_fits_our_session_is_taken() -> None:
-    backends.open_events("kafka://one/x?max.poll.interval.ms=20000").close()
+    wiring.open_events("kafka://one/x?max.poll.interval.ms=20000").close()
 
 
 def test_opening_needs_no_broker(tmp_path: Path) -> None:
-    backends.open_events("kafka://127.0.0.1:1/x").close()
+    wiring.open_events("kafka://127.0.0.1:1/x").close()

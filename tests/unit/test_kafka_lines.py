@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from demixer.backends.kafka_lines import FULL, LOW, Line, oldest
+from demixer.adapters.kafka.prefetch_queue import FULL, LOW, Line, oldest
 from demixer.ports import Message
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from demixer.backends import kafka_publisher
-from demixer.backends.kafka_client import ANSWER_SECONDS, cluster_of
-from demixer.backends.kafka_publisher import LATE_SECONDS, REST_SECONDS, Circuit, Publisher
-from demixer.errors import Transient
+from demixer.adapters.kafka import publisher as kafka_publisher
+from demixer.adapters.kafka.client import ANSWER_SECONDS, cluster_of
+from demixer.adapters.kafka.publisher import LATE_SECONDS, REST_SECONDS, Circuit, Publisher
+from demixer.domain.errors import Transient
 from demixer.ports import Record
 
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from demixer.backends import kafka_subscriptions
-from demixer.backends.kafka_client import Cluster, cluster_of
-from demixer.backends.kafka_subscriptions import Browser, Membership
+from demixer.adapters.kafka import subscriptions
+from demixer.adapters.kafka.client import Cluster, cluster_of
+from demixer.adapters.kafka.subscriptions import Browser, Membership
 
 SAID = {"enable.auto.commit": "true", "partition.assignment.strategy": "range", "auto.offset.reset": "latest"}
 
@@ -35,7 +35,7 @@ class PlayedConsumer:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_subscriptions, "Consumer", PlayedConsumer)
+    monkeypatch.setattr(subscriptions, "Consumer", PlayedConsumer)
 
 
 def saying(said: dict[str, str]) -> Cluster:

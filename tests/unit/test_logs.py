@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demixer import logs
+from demixer.runtime import logs
 
 log = logging.getLogger("tests.logs")
 

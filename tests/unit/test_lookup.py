@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from demixer import lookup
-from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Song
-from demixer.house import House
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.services import lookups
+from demixer.wiring import House
 from tests.ways import heard, matched, sent, song_of
 
 
@@ -24,30 +24,30 @@ def song(house: House) -> Song:
 
 
 def test_a_listed_song_is_proposed(house: House, song: Song) -> None:
-    assert lookup.known(house, [print_of(1)]) == song
-    assert lookup.known(house, [print_of(2)]) is None
+    assert lookups.known(house, [print_of(1)]) == song
+    assert lookups.known(house, [print_of(2)]) is None
 
 
 def test_one_phase_that_agrees_is_enough(house: House, song: Song) -> None:
-    assert lookup.known(house, [print_of(2), print_of(1)]) == song
+    assert lookups.known(house, [print_of(2), print_of(1)]) == song
 
 
 @pytest.mark.parametrize("hidden", [{"listed": False}, {"removed": True}], ids=["unlisted", "removed"])
 def test_what_is_not_everybodys_is_passed_over(house: House, song: Song, hidden: dict[str, bool]) -> None:
     house.catalogue.songs.save(replace(song, **hidden))  # type: ignore[arg-type]
-    assert lookup.known(house, [print_of(1)]) is None
+    assert lookups.known(house, [print_of(1)]) is None
 
 
 def test_a_proposal_without_a_song_is_passed_over(house: House, song: Song) -> None:
     house.fingerprints.add("gone", heard(1).fingerprint)
-    assert lookup.known(house, [print_of(1)]) == song
+    assert lookups.known(house, [print_of(1)]) == song
 
 
 def test_the_beginning_of_something_longer_is_another_recording(house: House, song: Song) -> None:
     """Its stems would be of no use."""
     items = np.concatenate([print_of(1).items, print_of(2).items])
-    assert lookup.known(house, [Fingerprint(items, print_of(1).duration + print_of(2).duration)]) is None
+    assert lookups.known(house, [Fingerprint(items, print_of(1).duration + print_of(2).duration)]) is None
 
 
 def test_a_print_of_nothing_is_nothing(house: House, song: Song) -> None:
-    assert lookup.known(house, [Fingerprint(np.array([], dtype=np.uint32), 1.0)]) is None
+    assert lookups.known(house, [Fingerprint(np.array([], dtype=np.uint32), 1.0)]) is None

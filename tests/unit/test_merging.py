@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from demixer import lookup, merging, recognition, recordings, songs, uploads
-from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Kinship, Link, Match, Song, Status, Tags, Upload
-from demixer.errors import Forbidden, NotFound, Refused
-from demixer.house import House
+from demixer.domain.errors import Forbidden, NotFound, Refused
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.services import lookups, matching, merging, relations, songs, uploads
+from demixer.wiring import House
 from tests.houses import published
 from tests.ways import fingerprinted, heard, matched, now, sent, separated, song_of
 
@@ -126,7 +126,7 @@ def _shown(house: House, upload: Upload) -> str:
 def test_a_print_of_the_merged_song_proposes_the_one_that_stands(house: House, two: tuple[Song, Song]) -> None:
     kept, other = two
     merging.merge(house, other.id, kept.id)
-    found = lookup.known(house, [Fingerprint.from_bytes(other.fingerprint)])
+    found = lookups.known(house, [Fingerprint.from_bytes(other.fingerprint)])
     assert found
     assert found.id == kept.id
 
@@ -142,8 +142,8 @@ def test_relatives_of_both_are_shown_once_and_neither_is_its_own(
     back = tuple(Link(song_id=one.id, kinship=Kinship.VERSION) for one in two)
     house.catalogue.songs.save(replace(stored(house, live), links=back))
     merging.merge(house, other.id, kept.id)
-    assert [one.id for _, one in recordings.relatives(house, stored(house, kept))] == [live.id]
-    assert [one.id for _, one in recordings.relatives(house, stored(house, live))] == [kept.id]
+    assert [one.id for _, one in relations.relatives(house, stored(house, kept))] == [live.id]
+    assert [one.id for _, one in relations.relatives(house, stored(house, live))] == [kept.id]
 
 
 def test_undone_all_is_as_it_was(house: House, two: tuple[Song, Song]) -> None:
@@ -203,5 +203,5 @@ def test_an_upload_under_way_to_the_merged_song_is_not_lost(house: House, two: t
     upload = sent(house, "carla", b"another encoding")
     event = fingerprinted(house, upload, heard(2))
     merging.merge(house, other.id, kept.id)
-    recognition.match(house, event, lambda: "spleeter-2stems")
+    matching.match(house, event, lambda: "spleeter-2stems")
     assert _shown(house, now(house, upload)) == kept.id

@@ -11,14 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from consumers import dead_letters
-from demixer import backends, cli, migration_files, migration_rows, premises
-from demixer.dumps import Dump, Row
-from demixer.errors import StorageFull
-from demixer.house import House
-from demixer.keeping import keep_bytes
-from demixer.migration import compared, place
+from consumers.framework import dead_letters
+from demixer import wiring
+from demixer.cli import main
+from demixer.domain.errors import StorageFull
 from demixer.ports import Files
+from demixer.ports.table_export import Dump, Row
+from demixer.runtime import instance_lock
+from demixer.services.migration import files as migration_files
+from demixer.services.migration import rows as migration_rows
+from demixer.services.migration.comparing import compared, place
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 from tests.houses import Clock, a_person, open_in, published, settings_in
 from tests.installations import PASSWORD, contents, furnish
 from tests.ways import sent
@@ -46,7 +50,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.run_command(("migrate", *arguments))
+        code = main.run_command(("migrate", *arguments))
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -64,8 +68,8 @@ def rows(folder: Path) -> dict[str, list[Row]]:
     settings = settings_in(folder)
     found = {}
     for open_, url in (
-        (backends.open_catalogue_dump, settings.catalogue_url),
-        (backends.open_accounts_dump, settings.accounts_url),
+        (wiring.open_catalogue_dump, settings.catalogue_url),
+        (wiring.open_accounts_dump, settings.accounts_url),
     ):
         with closing(open_(url)) as dump:
             found.update({table: list(dump.rows(table)) for table in dump.tables})
@@ -235,7 +239,7 @@ def test_kill_9_in_the_middle_and_the_same_command_again(
     with closing(house(tmp_path / "old")) as old:
         for number in range(60):
             keep_bytes(old.files, f"songs/many/{number}.flac", bytes([number]) * 300_000)
-    command = [sys.executable, "-m", "demixer.cli", "migrate", "--from", f"file://{tmp_path}/old"]
+    command = [sys.executable, "-m", "demixer.cli.main", "migrate", "--from", f"file://{tmp_path}/old"]
     with subprocess.Popen([*command, "--to", f"file://{tmp_path}/new"], stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.glob("new/files/songs/many/*"))) < files_there:
@@ -309,7 +313,7 @@ def test_another_installation_is_never_mixed_with_this_one(
 
 @pytest.mark.parametrize("folder", ["old", "new"])
 def test_neither_may_run_meanwhile(migrate: Run, made: dict[str, str], tmp_path: Path, folder: str) -> None:
-    with premises.stopped(settings_in(tmp_path / folder).data_dir):
+    with instance_lock.stopped(settings_in(tmp_path / folder).data_dir):
         code, out, err = migrate()
     assert (code, out, "already runs in" in err) == (2, "", True)
     assert migrate()[0] == 0
@@ -393,7 +397,7 @@ def test_a_table_in_which_an_address_went_to_somebody_else_is_carried(
     with monkeypatch.context() as patch:
         _stop_after(patch, "people")
         migrate()
-    with closing(backends.open_accounts_dump(settings_in(tmp_path / "old").accounts_url)) as dump:
+    with closing(wiring.open_accounts_dump(settings_in(tmp_path / "old").accounts_url)) as dump:
         (ana, *_) = dump.rows("people")
         dump.remove("people", [ana])
         dump.put("people", [{**ana, "id": "0" * 20}, {**ana, "id": "f" * 20, "email": "new@b.cc"}])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from demixer import naming, songs
 from demixer.domain import Song, Tags
-from demixer.errors import Forbidden, NotFound
-from demixer.house import House
+from demixer.domain.errors import Forbidden, NotFound
+from demixer.services import naming, songs
+from demixer.wiring import House
 from tests.houses import published
 from tests.ways import heard, matched, sent, separated, song_of
 

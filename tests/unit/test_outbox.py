@@ -1,9 +1,9 @@
 import pytest
 
-from demixer import facts, outbox
-from demixer.domain import Failure, Upload
-from demixer.errors import BadEvent
-from demixer.house import House
+from demixer.domain import Failure, Upload, events
+from demixer.domain.errors import BadEvent
+from demixer.services import outbox
+from demixer.wiring import House
 from tests.houses import published
 from tests.ways import sent, without_log
 
@@ -46,11 +46,11 @@ def test_a_process_killed_between_publishing_and_noting_it_publishes_the_same_ev
 def test_an_event_that_cannot_be_written_down_is_refused_before_it_is_stored(house: House, param: object) -> None:
     upload = saved(house, 1)
     with pytest.raises(BadEvent):
-        facts.upload_rejected(upload, Failure("too-long", {"max_minutes": param}), house.now())
+        events.upload_rejected(upload, Failure("too-long", {"max_minutes": param}), house.now())
 
 
 def test_a_record_names_its_type_and_goes_under_the_key_of_its_subject(house: House) -> None:
     upload = saved(house, 1)
-    record = outbox.record(facts.upload_received(upload))
+    record = outbox.record(events.upload_received(upload))
     assert (record.topic, record.key) == ("uploads", upload.id)
     assert record.headers["type"] == "upload.received"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from demixer import facts, fingerprinting, leaving, recognition, separations, uploads
 from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, Upload, UploadState
-from demixer.house import House
+from demixer.domain import events as facts
+from demixer.services import analyses, matching, removals, separations, uploads
+from demixer.wiring import House
 from tests.houses import published
 from tests.ways import (
     MODEL,
@@ -43,7 +44,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, afte
 
 
 def match(house: House, event: Event) -> None:
-    recognition.match(house, event, lambda: MODEL)
+    matching.match(house, event, lambda: MODEL)
     house.flush()
 
 
@@ -111,12 +112,12 @@ def test_two_people_who_send_the_same_new_song_cost_one_separation(house: House)
 def test_every_event_delivered_twice_has_the_effect_of_one(house: House) -> None:
     upload = sent(house)
     received = published(house)[0]
-    assert fingerprinting.begin(house, received)
-    again = fingerprinting.begin(house, received)  # its process was killed
+    assert analyses.begin(house, received)
+    again = analyses.begin(house, received)  # its process was killed
     assert again is not None
-    fingerprinting.finish(house, again, heard())
-    fingerprinting.finish(house, again, heard())
-    assert fingerprinting.begin(house, received) is None
+    analyses.finish(house, again, heard())
+    analyses.finish(house, again, heard())
+    assert analyses.begin(house, received) is None
     house.flush()
     (event,) = published(house, "matching")
     match(house, event)
@@ -186,7 +187,7 @@ def test_a_song_whose_separation_failed_is_asked_for_again_by_the_next_who_bring
 def test_a_file_that_cannot_become_a_song_is_forgotten_and_says_why(house: House) -> None:
     upload = sent(house)
     for _ in range(2):
-        fingerprinting.reject(house, upload, Failure("not-audio"), keep_file=False)
+        analyses.reject(house, upload, Failure("not-audio"), keep_file=False)
     house.flush()
     seen = uploads.view(house, now(house, upload))
     assert (seen.status, seen.failure, keys(house)) == (Status.FAILED, Failure("not-audio"), set())
@@ -196,23 +197,23 @@ def test_a_file_that_cannot_become_a_song_is_forgotten_and_says_why(house: House
 def test_rejecting_what_has_no_file_any_more_touches_nobody_elses(house: House) -> None:
     upload = sent(house)
     other = sent(house, data=b"another")
-    fingerprinting.reject(house, upload, Failure("not-audio"), keep_file=False)
-    fingerprinting.reject(house, now(house, upload), Failure("not-audio"), keep_file=False)
+    analyses.reject(house, upload, Failure("not-audio"), keep_file=False)
+    analyses.reject(house, now(house, upload), Failure("not-audio"), keep_file=False)
     assert keys(house) == {other.audio}
 
 
 def test_giving_up_fails_the_upload_but_keeps_the_file_for_another_try(house: House) -> None:
     upload = sent(house)
-    fingerprinting.give_up(house, published(house)[0], Failure("storage-full"))
+    analyses.give_up(house, published(house)[0], Failure("storage-full"))
     assert (now(house, upload).state, keys(house)) == (UploadState.FAILED, {upload.audio})
 
 
 def test_a_cancelled_upload_is_not_fingerprinted_and_leaves_no_file(house: House) -> None:
     upload = sent(house)
     uploads.cancel(house, "ana", upload.id)
-    assert fingerprinting.begin(house, published(house, "uploads")[0]) is None
+    assert analyses.begin(house, published(house, "uploads")[0]) is None
     for _ in range(2):
-        leaving.withdraw(house, withdrawn(house, upload))
+        removals.withdraw(house, withdrawn(house, upload))
     assert keys(house) == set()
 
 
@@ -221,7 +222,7 @@ def test_a_cancelled_song_that_nobody_else_waits_for_goes_with_all_it_had(house:
     song = song_of(house, upload.song_id)
     uploads.cancel(house, "ana", upload.id)
     for _ in range(2):
-        leaving.withdraw(house, withdrawn(house, upload))
+        removals.withdraw(house, withdrawn(house, upload))
         house.flush()
     gone = song_of(house, upload.song_id)
     assert (gone.removed, keys(house)) == (True, set())
@@ -245,9 +246,9 @@ def test_a_leave_killed_anywhere_is_completed_by_the_next_delivery(
     }[step]
     live = killed_at(monkeypatch, owner, name, after=after)
     with pytest.raises(Killed):
-        leaving.withdraw(house, withdrawn(house, upload))
+        removals.withdraw(house, withdrawn(house, upload))
     live()
-    leaving.withdraw(house, withdrawn(house, upload))
+    removals.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
     assert (song.removed, keys(house)) == (True, set())
     assert separation_of(house, song.separation_id).state is SeparationState.CANCELLED
@@ -256,7 +257,7 @@ def test_a_leave_killed_anywhere_is_completed_by_the_next_delivery(
 def test_a_cancelled_song_that_somebody_else_waits_for_goes_on(house: House) -> None:
     first, second = matched(house, sent(house, "ana")), matched(house, sent(house, "berta"))
     uploads.cancel(house, "ana", first.id)
-    leaving.withdraw(house, withdrawn(house, first))
+    removals.withdraw(house, withdrawn(house, first))
     song = song_of(house, second.song_id)
     assert not song.removed
     assert song.audio in keys(house)
@@ -267,7 +268,7 @@ def test_stems_that_are_ready_stay_when_the_upload_is_deleted(house: House, tmp_
     upload = matched(house, sent(house))
     separated(house, tmp_path / "stems", upload.song_id or "")
     uploads.delete(house, "ana", upload.id)
-    leaving.withdraw(house, withdrawn(house, upload))
+    removals.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
     assert song.listed
     assert song.audio in keys(house)
@@ -284,7 +285,7 @@ def test_a_song_made_by_an_upload_that_was_cancelled_before_it_joined_goes_too(
     live()
     uploads.cancel(house, "ana", upload.id)
     match(house, event)
-    leaving.withdraw(house, withdrawn(house, upload))
+    removals.withdraw(house, withdrawn(house, upload))
     (separation,) = house.catalogue.separations.in_state(list(SeparationState))
     assert song_of(house, separation.song_id).removed
     assert (separation.state, keys(house)) == (SeparationState.CANCELLED, set())
@@ -311,7 +312,7 @@ def test_a_cancel_in_the_middle_of_joining_takes_the_new_song_with_it(
 def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path: Path) -> None:
     first = matched(house, sent(house, "ana"))
     uploads.cancel(house, "ana", first.id)
-    leaving.withdraw(house, withdrawn(house, first))
+    removals.withdraw(house, withdrawn(house, first))
     second = matched(house, sent(house, "berta"))
     assert (second.song_id, second.match) == (first.song_id, None)
     song = song_of(house, second.song_id)

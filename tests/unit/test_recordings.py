@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from consumers.sweep import Lost
-from demixer import recognition, songs
+from consumers.maintenance import Lost
 from demixer.domain import Comparison, Finding, Kinship, Link, Upload, UploadState
-from demixer.house import House
-from demixer.recognition import MOST_LOOKS
+from demixer.services import matching, songs
+from demixer.services.matching import MOST_LOOKS
+from demixer.wiring import House
 from tests.houses import Clock
 from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, separated, song_of
 
@@ -39,10 +39,10 @@ def test_who_cannot_be_told_yet_waits_for_the_stems_and_is_compared_with_them_th
     waiting = second(house, like(first, Finding.UNSURE))
     assert (waiting.state, waiting.waits_for, waiting.song_id) == (UploadState.FINGERPRINTED, first.song_id, None)
     separated(house, tmp_path / "stems", first.song_id or "")
-    recognition.go_on(house, first.song_id or "")
+    matching.go_on(house, first.song_id or "")
     again = now(house, waiting)
     assert (again.state, again.attempt, again.waits_for) == (UploadState.RECEIVED, 2, None)
-    recognition.match(
+    matching.match(
         house,
         fingerprinted(house, again, replace(heard(), compared=(like(first, Finding.SAME),))),
         lambda: MODEL,
@@ -99,10 +99,10 @@ def test_a_song_like_it_that_has_come_meanwhile_is_looked_at_but_not_for_ever(ho
     upload = sent(house, "berta", b"second")
     for attempt in range(1, MOST_LOOKS):
         event = fingerprinted(house, now(house, upload), replace(heard(), compared=(stranger,)))
-        recognition.match(house, event, lambda: MODEL)
+        matching.match(house, event, lambda: MODEL)
         assert (now(house, upload).state, now(house, upload).attempt) == (UploadState.RECEIVED, attempt + 1)
     event = fingerprinted(house, now(house, upload), replace(heard(), compared=(stranger,)))
-    recognition.match(house, event, lambda: MODEL)
+    matching.match(house, event, lambda: MODEL)
     assert now(house, upload).song_id not in (None, first.song_id)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
-from demixer import facts
-from demixer.domain import Comparison, Event, Failure, Finding, Heard, Match, Separation, Song, Tags, Upload
-from demixer.errors import BadEvent
+from demixer.domain import Comparison, Event, Failure, Finding, Heard, Match, Separation, Song, Tags, Upload, events
+from demixer.domain.errors import BadEvent
 from schemas import codec
 from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
 
@@ -79,19 +78,19 @@ def heard() -> Heard:
 def all_facts() -> list[Event]:
     failure = Failure("too-long", {"max_minutes": 20})
     return [
-        facts.upload_received(upload()),
-        facts.upload_fingerprinted(upload(), heard(), NOW),
-        facts.upload_rejected(upload(), failure, NOW),
-        facts.upload_withdrawn(upload(), NOW),
-        facts.separation_requested(separation()),
-        facts.separation_progressed(separation()),
-        facts.song_matched(upload(), NOW),
-        facts.song_separated(song(), separation()),
-        facts.song_failed(separation(), failure, NOW),
-        facts.song_edited(song()),
-        facts.song_removed(song()),
-        facts.song_merged(replace(song(), merged_into="t")),
-        facts.song_unmerged(song()),
+        events.upload_received(upload()),
+        events.upload_fingerprinted(upload(), heard(), NOW),
+        events.upload_rejected(upload(), failure, NOW),
+        events.upload_withdrawn(upload(), NOW),
+        events.separation_requested(separation()),
+        events.separation_progressed(separation()),
+        events.song_matched(upload(), NOW),
+        events.song_separated(song(), separation()),
+        events.song_failed(separation(), failure, NOW),
+        events.song_edited(song()),
+        events.song_removed(song()),
+        events.song_merged(replace(song(), merged_into="t")),
+        events.song_unmerged(song()),
     ]
 
 
@@ -163,7 +162,7 @@ def test_the_same_fact_has_the_same_id_and_another_attempt_has_another() -> None
     first, second = all_facts(), all_facts()
     assert [event.id for event in first] == [event.id for event in second]
     assert len({event.id for event in first}) == len(first)
-    assert facts.upload_received(upload()).id != facts.upload_received(replace(upload(), attempt=2)).id
+    assert events.upload_received(upload()).id != events.upload_received(replace(upload(), attempt=2)).id
 
 
 def changed(**changes: Any) -> bytes:

@@ -3,25 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from demixer import facts, leaving, separations, songs, uploads
-from demixer.audio.separation.models import better_than
-from demixer.domain import Failure, Separation, SeparationState, Song
-from demixer.errors import Cancelled, Refused
-from demixer.house import House
+from demixer.domain import Failure, Separation, SeparationState, Song, events
+from demixer.domain.errors import Cancelled, Refused
+from demixer.separation.models import better_than
+from demixer.services import removals, separations, songs, uploads
+from demixer.wiring import House
 from tests.houses import Clock, published
-from tests.ways import (
-    STEMS,
-    bytes_of,
-    heard,
-    keys,
-    matched,
-    now,
-    sent,
-    separated,
-    separation_of,
-    song_of,
-    stem_files,
-)
+from tests.ways import STEMS, bytes_of, heard, keys, matched, now, sent, separated, separation_of, song_of, stem_files
 
 
 def asked(house: House) -> Separation:
@@ -31,7 +19,7 @@ def asked(house: House) -> Separation:
 
 
 def begun(house: House, separation: Separation) -> Separation:
-    found = separations.begin(house, facts.separation_requested(separation), "CPU")
+    found = separations.begin(house, events.separation_requested(separation), "CPU")
     assert found is not None
     return found[0]
 
@@ -59,7 +47,7 @@ def test_finishing_twice_has_the_effect_of_once(house: House, tmp_path: Path) ->
     house.flush()
     assert separation_of(house, separation.id).version == separation.version + 1
     assert len(published(house, "songs")) == 1
-    assert separations.begin(house, facts.separation_requested(separation), "CPU") is None
+    assert separations.begin(house, events.separation_requested(separation), "CPU") is None
 
 
 def test_killed_between_ready_and_shown_the_next_delivery_shows_it(
@@ -70,7 +58,7 @@ def test_killed_between_ready_and_shown_the_next_delivery_shows_it(
         patch.setattr(separations, "_show", lambda *_: None)
         separations.finish(house, separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
     assert not song_of(house, separation.song_id).listed
-    assert separations.begin(house, facts.separation_requested(separation), "CPU") is None
+    assert separations.begin(house, events.separation_requested(separation), "CPU") is None
     assert song_of(house, separation.song_id).listed
 
 
@@ -139,7 +127,7 @@ def test_a_cancelled_one_neither_goes_on_nor_leaves_files(house: House, tmp_path
     with pytest.raises(Cancelled):
         separations.finish(house, separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
     assert not list(house.files.keys(separation.folder))
-    assert separations.begin(house, facts.separation_requested(separation), "CPU") is None
+    assert separations.begin(house, events.separation_requested(separation), "CPU") is None
 
 
 def test_a_late_finish_of_a_cancelled_attempt_leaves_the_files_of_the_next_one_alone(
@@ -175,7 +163,7 @@ def test_a_failed_one_says_why_and_leaves_no_files(house: House, tmp_path: Path)
 
 def test_giving_up_an_old_attempt_does_not_fail_the_new_one(house: House) -> None:
     separation = begun(house, asked(house))
-    event = facts.separation_requested(separation)
+    event = events.separation_requested(separation)
     separations.give_up(house, event, Failure("worker-died"))
     again = separations.request_again(house, separation.id)
     separations.give_up(house, event, Failure("worker-died"))
@@ -186,7 +174,7 @@ def test_a_removed_song_is_not_separated_and_does_not_stay_in_the_queue(house: H
     separation = asked(house)
     song = song_of(house, separation.song_id)
     house.catalogue.songs.save(replace(song, removed=True))
-    assert separations.begin(house, facts.separation_requested(separation), "CPU") is None
+    assert separations.begin(house, events.separation_requested(separation), "CPU") is None
     assert not house.catalogue.separations.in_state([SeparationState.REQUESTED])
 
 
@@ -244,6 +232,6 @@ def test_a_cancelled_upload_stops_the_separation_it_alone_waited_for(house: Hous
     upload = matched(house, sent(house), heard(5))
     separation = begun(house, separation_of(house, song_of(house, upload.song_id).separation_id))
     uploads.cancel(house, "ana", upload.id)
-    leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), house.now()))
+    removals.withdraw(house, events.upload_withdrawn(now(house, upload), house.now()))
     assert not separations.wanted(house, separation.id, separation.attempt)
     assert f"uploads/{upload.id}" not in keys(house)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer.errors import ConfigurationError
-from demixer.settings import load, without_password
+from demixer.domain.errors import ConfigurationError
+from demixer.runtime.settings import load, without_password
 
 
 def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

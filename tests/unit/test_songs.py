@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from demixer import songs
 from demixer.domain import Song, Tags
-from demixer.errors import Forbidden, NotFound, Refused
-from demixer.house import House
+from demixer.domain.errors import Forbidden, NotFound, Refused
+from demixer.services import songs
+from demixer.wiring import House
 from tests.houses import Clock, published
 from tests.ways import bytes_of, matched, sent, separated, song_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from demixer import supervisor
-from demixer.supervisor import Child, Clock, Supervisor
+from demixer.cli import supervisor
+from demixer.cli.supervisor import Child, Clock, Supervisor
 from tests.houses import settings_in
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
@@ -180,7 +180,7 @@ def test_names_are_looked_up_only_where_there_is_a_key(tmp_path: Path) -> None:
 
 
 def test_children_die_with_the_supervisor_even_when_it_is_killed(tmp_path: Path) -> None:
-    end = "from demixer import parent; parent.die_with(os.getppid()); print(os.getpid(), flush=True)"
+    end = "from demixer.runtime.parent_watchdog import die_with; die_with(os.getppid()); print(os.getpid(), flush=True)"
     child = f"import os, time; {end}; time.sleep(60)"
     middle = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with subprocess.Popen([sys.executable, "-c", middle], stdout=subprocess.PIPE, text=True) as process:
@@ -192,7 +192,10 @@ def test_children_die_with_the_supervisor_even_when_it_is_killed(tmp_path: Path)
 
 
 def test_who_was_started_by_somebody_gone_already_ends_at_once() -> None:
-    done = subprocess.run([sys.executable, "-c", "from demixer import parent; parent.die_with(1 << 22)"], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "from demixer.runtime import parent_watchdog; parent_watchdog.die_with(1 << 22)"],
+        check=False,
+    )
     assert done.returncode == -signal.SIGKILL
 
 

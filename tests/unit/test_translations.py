@@ -12,7 +12,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
-from web.language import DEFAULT, LANGUAGES
+from web.presentation.language import DEFAULT, LANGUAGES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "web/translations"

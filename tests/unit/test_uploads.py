@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from demixer import facts, fingerprinting, leaving, separations, uploads
-from demixer.domain import Failure, SeparationState, Status, Tags, Upload, UploadState
-from demixer.errors import NotFound, Refused, TooLarge
-from demixer.house import House
-from demixer.uploads import IncomingFile
+from demixer.domain import Failure, SeparationState, Status, Tags, Upload, UploadState, events
+from demixer.domain.errors import NotFound, Refused, TooLarge
+from demixer.services import analyses, removals, separations, uploads
+from demixer.services.uploads import IncomingFile
+from demixer.wiring import House
 from tests.houses import Clock, house_in, published
 from tests.ways import heard, keys, matched, now, sent, separated, separation_of, song_of
 
@@ -15,7 +15,7 @@ HASH = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # sha
 
 def failed(house: House, data: bytes = b"a song", *, keep_file: bool = True) -> Upload:
     upload = sent(house, data=data)
-    fingerprinting.reject(house, upload, Failure("damaged-audio"), keep_file=keep_file)
+    analyses.reject(house, upload, Failure("damaged-audio"), keep_file=keep_file)
     return now(house, upload)
 
 
@@ -55,7 +55,7 @@ def test_what_is_on_its_way_can_be_cancelled_and_tells_so(house: House) -> None:
 def test_a_song_that_was_removed_is_no_song_of_its_upload(house: House) -> None:
     upload = matched(house, sent(house))
     uploads.cancel(house, "ana", upload.id)
-    leaving.withdraw(house, facts.upload_withdrawn(now(house, upload), house.now()))
+    removals.withdraw(house, events.upload_withdrawn(now(house, upload), house.now()))
     assert song_of(house, upload.song_id).removed
     seen = uploads.view(house, now(house, upload))
     assert (seen.song, seen.status) == (None, Status.CANCELLED)
@@ -143,9 +143,9 @@ def test_a_lost_event_is_announced_again_and_means_the_same(house: House) -> Non
 
 def test_a_lost_fingerprint_is_made_again(house: House) -> None:
     upload = sent(house)
-    begun = fingerprinting.begin(house, published(house)[0])
+    begun = analyses.begin(house, published(house)[0])
     assert begun is not None
-    fingerprinting.finish(house, begun, heard())
+    analyses.finish(house, begun, heard())
     uploads.announce_again(house, now(house, upload))
     again = now(house, upload)
     assert (again.state, again.attempt) == (UploadState.RECEIVED, 2)

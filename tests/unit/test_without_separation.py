@@ -22,7 +22,7 @@ import importlib.util
 there = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name in {HEAVY!r} else there(name, *more)
 """
-RUN = "from demixer.cli import run_command; sys.exit(run_command(sys.argv[1:]))"
+RUN = "from demixer.cli.main import run_command; sys.exit(run_command(sys.argv[1:]))"
 IMPORT_ALL = "[importlib.import_module(name) for name in sys.argv[1:]]"
 
 

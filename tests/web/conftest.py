@@ -9,7 +9,7 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 
 from demixer.domain import Person
-from demixer.house import House
+from demixer.wiring import House
 from tests.houses import Clock, house_in
 from tests.web.visiting import Browser
 from web.app import close, create_app

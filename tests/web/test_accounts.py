@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Person
-from demixer.house import House
+from demixer.wiring import House
 from tests.houses import Clock
 from tests.web.visiting import PASSWORD, Browser
 

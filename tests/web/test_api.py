@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Match, Person, UploadState
-from demixer.house import House
+from demixer.wiring import House
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
 
 UPLOAD_FIELDS = {
@@ -171,7 +171,7 @@ def test_a_bug_is_a_problem_without_its_trace(app: Flask, api: Api, monkeypatch:
         raise RuntimeError("secret details")
 
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr("web.api.songs.view", broken)
+    monkeypatch.setattr("web.views.api.songs.view", broken)
     response = api.get("/songs/x")
     assert problem(response)["code"] == "internal"
     assert "secret" not in response.text

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from demixer.backends.s3_files import S3Files
-from demixer.backends.s3_place import place_of
+from demixer.adapters.s3.files import S3Files
+from demixer.adapters.s3.location import place_of
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.wiring import House
 from tests.servers import Engine
 from tests.web.visiting import Browser, a_ready_song, problem
 

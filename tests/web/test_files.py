@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer import separations
 from demixer.audio.encode import StemWriter
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.services import separations
+from demixer.wiring import House
 from tests.web.visiting import FOUR, Browser, a_ready_song, a_song, make_ready, problem
-from web.files import disposition
+from web.http.files import disposition
 
 BYTES = bytes(range(256)) * 40
 

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Person
-from demixer.errors import Transient
-from demixer.house import House
+from demixer.domain.errors import Transient
 from demixer.ports import Accounts, SearchIndex
+from demixer.wiring import House
 from tests.houses import house_in
 from tests.web.visiting import Answer, Browser, a_song
 from web.app import close, create_app
@@ -152,17 +152,19 @@ def test_open_live_pages_are_counted(app: Flask, browser: Browser, house: House,
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage().rsplit(" ", 2)[0] for record in caplog.records if record.name == "web.watch"]
+    return [
+        record.getMessage().rsplit(" ", 2)[0] for record in caplog.records if record.name == "web.http.instrumentation"
+    ]
 
 
 def test_every_request_has_a_line_without_its_query_but_health_checks_have_none(
     browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "web.watch")
+    caplog.set_level(logging.INFO, "web.http.instrumentation")
     for path in ("/search?q=private+taste", "/songs/nothing", "/healthz", "/readyz", "/metrics", "/a%0AERROR%20b"):
         browser.get(path).close()
     assert lines(caplog) == ["GET /search 200", "GET /songs/nothing 404", "GET /a%0AERROR%20b 404"]
-    fields = next(record.__dict__["fields"] for record in caplog.records if record.name == "web.watch")
+    fields = next(record.__dict__["fields"] for record in caplog.records if record.name == "web.http.instrumentation")
     assert (fields["method"], fields["path"], fields["status"]) == ("GET", "/search", 200)
     assert fields["seconds"] > 0
 
@@ -171,7 +173,7 @@ def test_the_line_of_a_live_page_comes_when_it_ends(
     browser: Browser, house: House, ana: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     song = a_song(house, ana)
-    caplog.set_level(logging.INFO, "web.watch")
+    caplog.set_level(logging.INFO, "web.http.instrumentation")
     stream = browser.get(f"/live?song={song.id}")
     next(stream.iter_encoded())
     assert lines(caplog) == []
@@ -183,7 +185,7 @@ def test_lines_carry_the_ids_of_the_request_and_of_the_upload_it_brought(
     browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, str]] = []
-    monkeypatch.setattr("web.watch.log.info", lambda *args, **named: told.append(dict(logs_ids())))
+    monkeypatch.setattr("web.http.instrumentation.log.info", lambda *args, **named: told.append(dict(logs_ids())))
     sent = browser.send(b"a song")
     sent.close()
     row = browser.get(f"/uploads/{sent.json['id']}/row")
@@ -194,7 +196,7 @@ def test_lines_carry_the_ids_of_the_request_and_of_the_upload_it_brought(
 
 
 def logs_ids() -> Any:
-    from demixer import logs
+    from demixer.runtime import logs
 
     return logs.ids()
 

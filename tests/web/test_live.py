@@ -9,15 +9,15 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from demixer import facts, outbox, separations
-from demixer.domain import Event, Person, Song
-from demixer.errors import Transient
-from demixer.house import House
+from demixer.domain import Event, Person, Song, events
+from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record, Subscription
+from demixer.services import outbox, separations
+from demixer.wiring import House
 from schemas import codec
 from tests.web.visiting import Browser, a_song, join, make_ready, problem
-from web import live
 from web.app import close, listeners
+from web.live import broadcaster
 
 SOON = 20.0  # seconds: longer than the longest silence, so that what does not come is seen to be missing
 
@@ -65,8 +65,8 @@ class Stream:
 
 @pytest.fixture(autouse=True)
 def briskly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(live, "GAP_SECONDS", 0.01)
+    monkeypatch.setattr(broadcaster, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(broadcaster, "GAP_SECONDS", 0.01)
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def test_whoever_waits_hears_when_the_queue_moves(app: Flask, browser: Browser, 
 def test_nobody_hears_of_what_others_send(
     app: Flask, browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "REFRESH_SECONDS", 1.0)
+    monkeypatch.setattr(broadcaster, "REFRESH_SECONDS", 1.0)
     other = Browser(app)
     other.sign_up("bea@example.com")
     with listening(app, browser) as stream:
@@ -178,9 +178,9 @@ def test_streams_end_when_the_server_stops(app: Flask, browser: Browser, ana: Pe
 
 
 def test_the_hub_outlives_an_engine_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "RECOVER_SECONDS", 0.01)
+    monkeypatch.setattr(broadcaster, "RECOVER_SECONDS", 0.01)
     log = _FailsOnce(house)
-    hub = live.Hub(replace(house, events=cast(EventLog, log)), limit=2)
+    hub = broadcaster.Hub(replace(house, events=cast(EventLog, log)), limit=2)
     try:
         listener = hub.join("nobody", "a-song")
         news = listener.wait()
@@ -219,7 +219,7 @@ class _FailsOnce:
 def _requested(house: House, song: Song) -> Event:
     separation = house.catalogue.separations.get(song.separation_id or "")
     assert separation
-    return codec.decode(codec.encode(facts.separation_requested(separation)))
+    return codec.decode(codec.encode(events.separation_requested(separation)))
 
 
 def _begin(house: House, song: Song) -> str:
@@ -233,4 +233,4 @@ def _tell(house: House, song: Song) -> None:
     shown, separation = house.catalogue.songs.get(song.id), house.catalogue.separations.get(song.separation_id or "")
     assert shown
     assert separation
-    outbox.publish(house.events, [facts.song_separated(shown, separation)])
+    outbox.publish(house.events, [events.song_separated(shown, separation)])

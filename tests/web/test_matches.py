@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from demixer.audio.fingerprint import Fingerprint
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.recognition.fingerprint import Fingerprint
+from demixer.wiring import House
 from tests.houses import Clock, published
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, problem
-from web import matches
 from web.app import LOOKUPS_AT_ONCE
+from web.http import fingerprints
 
 PATH = "/api/v1/matches"
 COUNT = 1_000  # items: 126 s
-SECONDS = (COUNT + matches.EDGE_ITEMS) * matches.ITEM_SECONDS
-MOST = round(20 * 60 / matches.ITEM_SECONDS)  # of MAX_MINUTES
+SECONDS = (COUNT + fingerprints.EDGE_ITEMS) * fingerprints.ITEM_SECONDS
+MOST = round(20 * 60 / fingerprints.ITEM_SECONDS)  # of MAX_MINUTES
 
 
 def items(seed: int = 1, count: int = COUNT) -> list[int]:
@@ -219,7 +219,7 @@ def test_a_body_that_does_not_say_its_length_is_not_read_to_the_end(app: Flask, 
 
 
 def test_the_longest_song_may_be_asked_for(asker: Asker) -> None:
-    longest = items(count=MOST - matches.EDGE_ITEMS)
+    longest = items(count=MOST - fingerprints.EDGE_ITEMS)
     assert asker.song({"duration": 20 * 60, "fingerprint": longest, "shifted": longest}) is None
 
 
@@ -234,7 +234,7 @@ def test_silence_is_no_song_though_silence_is_here(asker: Asker, house: House, a
 
 def test_a_few_seconds_of_a_song_are_not_that_song(asker: Asker, known: Song) -> None:
     few = items()[:100]
-    assert asker.song({"duration": 120 * matches.ITEM_SECONDS, "fingerprint": few}) is None
+    assert asker.song({"duration": 120 * fingerprints.ITEM_SECONDS, "fingerprint": few}) is None
 
 
 def test_a_problem_is_told_in_the_persons_language(asker: Asker) -> None:
@@ -253,5 +253,7 @@ def test_libchromaprint_is_not_even_there(asker: Asker, known: Song, monkeypatch
 
 
 def test_the_web_server_begins_without_it() -> None:
-    code = f"import sys, web.app, web.matches, web.songs; sys.exit(bool({LIBRARIES} & set(sys.modules)))"
+    code = (
+        f"import sys, web.app, web.http.fingerprints, web.views.songs; sys.exit(bool({LIBRARIES} & set(sys.modules)))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
-from demixer import merging, songs
 from demixer.domain import Person, Song
-from demixer.house import House
+from demixer.services import merging, songs
+from demixer.wiring import House
 from tests.web.visiting import FOUR, Browser, a_ready_song, join
 
 

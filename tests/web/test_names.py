@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Person, Song, Tags
-from demixer.house import House
+from demixer.wiring import House
 from tests.web.visiting import Browser, a_ready_song, problem
 
 KNOWN = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")

@@ -9,8 +9,8 @@ from flask import Flask
 
 from demixer.domain import Person
 from tests.web.visiting import Browser
-from web import assets
-from web.security import CONTENT_SECURITY_POLICY
+from web.http import assets
+from web.http.security import CONTENT_SECURITY_POLICY
 
 ROOT = Path(__file__).parents[2]
 

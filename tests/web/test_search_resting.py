@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from demixer.domain import Person
-from demixer.errors import Transient
-from demixer.house import House
+from demixer.domain.errors import Transient
+from demixer.wiring import House
 from tests.web.visiting import Browser, a_ready_song
 
 NOTICE = "Search is having a rest"

@@ -4,11 +4,11 @@ import pytest
 from flask import Flask, url_for
 
 from demixer.domain import Person
-from demixer.house import House
+from demixer.wiring import House
 from tests.houses import house_in
 from tests.web.visiting import Browser, a_ready_song, problem
 from web.app import create_app
-from web.assets import static_url
+from web.http.assets import static_url
 
 
 def test_every_answer_says_what_browsers_may_do(browser: Browser) -> None:
@@ -67,7 +67,7 @@ def test_a_bug_is_a_page_without_its_trace(app: Flask, browser: Browser, monkeyp
         raise RuntimeError("secret details")
 
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr("web.songs.songs.view", broken)
+    monkeypatch.setattr("web.views.songs.songs.view", broken)
     response = browser.get("/songs/x")
     assert response.status_code == 500
     assert "secret" not in response.text

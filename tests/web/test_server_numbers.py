@@ -16,7 +16,7 @@ from tests.serving import Served, Visitor, serving
 
 pytestmark = pytest.mark.slow
 START = "import os, sys; sys.stderr = open(os.environ['LOG'], 'a', buffering=1); " + (
-    "from demixer.commands.service import web; web(None)"
+    "from demixer.cli.service import web; web(None)"
 )
 PATIENCE = 20.0  # seconds
 

@@ -5,10 +5,10 @@ import pytest
 from flask import Flask
 from PIL import Image
 
-from demixer.audio.separation import models
-from demixer.audio.separation.models import ModelChoice
 from demixer.domain import Kinship, Link, Person, Song
-from demixer.house import House
+from demixer.separation import models
+from demixer.separation.models import ModelChoice
+from demixer.wiring import House
 from tests.houses import Clock
 from tests.web.visiting import Browser, a_ready_song, a_song, problem
 

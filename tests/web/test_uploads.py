@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from demixer import uploads
 from demixer.domain import Failure, Match, Person, Status, UploadState
-from demixer.errors import StorageFull
-from demixer.house import House
+from demixer.domain.errors import StorageFull
+from demixer.services import uploads
+from demixer.wiring import House
 from tests.houses import published
 from tests.web.visiting import Browser, a_ready_song, a_song, join, problem, stored_keys
 

@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from demixer import separations
 from demixer.domain import Match, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
-from demixer.house import House
-from demixer.keeping import keep_bytes
 from demixer.ports import SongDocument
+from demixer.services import separations
+from demixer.services.storage import keep_bytes
+from demixer.wiring import House
 
 PASSWORD = "correct horse battery"
 FOUR = ("vocals", "drums", "bass", "other")

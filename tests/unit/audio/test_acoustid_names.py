@@ -10,11 +10,11 @@ import acoustid
 import numpy as np
 import pytest
 
-from demixer.audio import acoustid_names
-from demixer.audio.acoustid_names import look_up
-from demixer.audio.chromaprint_code import encoded
-from demixer.audio.fingerprint import Fingerprint
+from demixer.adapters.acoustid import names
+from demixer.adapters.acoustid.names import look_up
 from demixer.domain import Tags
+from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.fingerprint import Fingerprint
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
 from tests.ways import sound
@@ -173,7 +173,7 @@ def test_an_error_of_the_service_is_told_in_its_words(server: AcoustId, caplog: 
 def test_a_service_that_says_nothing_is_not_waited_for(
     server: AcoustId, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(acoustid_names, "TIMEOUT", 0.1)
+    monkeypatch.setattr(names, "TIMEOUT", 0.1)
     server.silent.set()
     began = time.monotonic()
     assert found() is None
@@ -203,5 +203,5 @@ def test_a_damaged_print_stops_nobody(server: AcoustId, caplog: pytest.LogCaptur
 
 def test_no_system_library_is_needed() -> None:
     """Where there is no libchromaprint, importing `chromaprint` fails."""
-    code = "import sys; sys.modules['chromaprint'] = None; from demixer.audio import acoustid_names"
+    code = "import sys; sys.modules['chromaprint'] = None; from demixer.adapters.acoustid import names"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -8,9 +8,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from demixer.audio.acoustid_names import MOST_ITEMS
-from demixer.audio.chromaprint_code import encoded
-from demixer.audio.fingerprint import Items
+from demixer.adapters.acoustid.names import MOST_ITEMS
+from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.fingerprint import Items
 from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, tone
 
 

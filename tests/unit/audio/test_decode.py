@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from demixer.audio.decode import LOUDEST, decode
-from demixer.errors import Refused
+from demixer.domain.errors import Refused
 from tests.audio_samples import FORMATS, SAMPLE_RATE, Samples, ffmpeg, music, tone, write
 from tests.processes import left_running
 

@@ -8,7 +8,7 @@ from demixer.audio.decode import decode
 from demixer.audio.encode import StemWriter, to_wav
 from demixer.audio.ffmpeg import decoding
 from demixer.audio.probe import probe
-from demixer.errors import StorageFull, Transient
+from demixer.domain.errors import StorageFull, Transient
 from tests.audio_samples import SAMPLE_RATE, Samples, ffmpeg, music, tone
 from tests.processes import left_running
 

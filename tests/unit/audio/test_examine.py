@@ -11,10 +11,10 @@ import pytest
 
 from demixer.audio import ffmpeg as ffmpeg_module
 from demixer.audio import sandbox
-from demixer.audio.examine import Examination, examine
 from demixer.audio.probe import probe
-from demixer.audio.reference import RATE
-from demixer.errors import Refused, Transient
+from demixer.domain.errors import Refused, Transient
+from demixer.recognition.decoding import Examination, examine
+from demixer.recognition.reference import RATE
 from tests.audio_samples import FORMATS, SAMPLE_RATE, ffmpeg, music, silence, tone, write
 from tests.processes import left_running
 

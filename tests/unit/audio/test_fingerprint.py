@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio.examine import examine
-from demixer.audio.fingerprint import SILENCE, Fingerprint, sample_keys
+from demixer.recognition.decoding import examine
+from demixer.recognition.fingerprint import SILENCE, Fingerprint, sample_keys
 from tests.audio_samples import music, write
 
 SECONDS = 45

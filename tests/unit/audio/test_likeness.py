@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio.examine import examine
-from demixer.audio.fingerprint import ITEM_SECONDS, SHIFT_SECONDS, SILENCE, Fingerprint, Items
-from demixer.audio.likeness import MAX_EXTRA, MAX_MISSING, Kind, compare, tells
-from demixer.audio.reference import RATE
+from demixer.recognition.decoding import examine
+from demixer.recognition.fingerprint import ITEM_SECONDS, SHIFT_SECONDS, SILENCE, Fingerprint, Items
+from demixer.recognition.reference import RATE
+from demixer.recognition.similarity import MAX_EXTRA, MAX_MISSING, Kind, compare, tells
 from tests.audio_samples import Samples, music, silence, tone, write
 
 SECONDS = 45

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from demixer.audio import mix, reference
-from demixer.audio.factors import CELL, Cells
-from demixer.audio.mix import Mix
-from demixer.audio.reference import RATE, Reference
-from demixer.audio.spectra import FREQUENCIES
+from demixer.recognition import mixes, reference
+from demixer.recognition.factors import CELL, Cells
+from demixer.recognition.mixes import Mix
+from demixer.recognition.reference import RATE, Reference
+from demixer.recognition.spectra import FREQUENCIES
 from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, write
 
 SECONDS = 40.0
@@ -60,7 +60,7 @@ def compared(known: Reference, tmp_path: Path) -> Callable[..., Mix]:
     def compare(sound: Samples, *options: str, suffix: str = "wav", near: float = 0.0, stems: bool = True) -> Mix:
         file = write(tmp_path / f"file.{suffix}", sound, *options)
         of = known if stems else Reference((), known.sounds[:1])
-        return mix.compare(reference.as_float(reference.samples(file)), of, round(near * RATE))
+        return mixes.compare(reference.as_float(reference.samples(file)), of, round(near * RATE))
 
     return compare
 
@@ -132,15 +132,15 @@ def test_a_song_that_has_something_below_it_is_not_what_a_file_without_that_is(k
     other = music(SECONDS, seed=23).mean(axis=0)[::4][: len(known.mixture)]
     below = other * 10 ** (-12 / 20) * _loudness(known.mixture) / _loudness(other)
     with_it = Reference(known.names, np.stack([known.mixture + below, *known.sounds[1:-1], known.sounds[-1] + below]))
-    assert not mix.compare(known.mixture, with_it, 0).same
-    assert mix.compare(with_it.mixture, with_it, 0).same
+    assert not mixes.compare(known.mixture, with_it, 0).same
+    assert mixes.compare(with_it.mixture, with_it, 0).same
 
 
 def test_a_file_that_was_cut_off_above_4_khz_lacks_its_notes_and_is_the_same(known: Reference) -> None:
     """Drascula's track 26 at 8,000 Hz was another mix for the notes that it had above 4 kHz."""
     whistle = np.sin(2 * np.pi * 4300 / RATE * np.arange(len(known.mixture))) * _loudness(known.mixture) / 10
     song = Reference(known.names, np.stack([known.mixture + whistle, *known.sounds[1:-1], known.sounds[-1] + whistle]))
-    assert mix.compare(_below_4_khz(song.mixture), song, 0).same
+    assert mixes.compare(_below_4_khz(song.mixture), song, 0).same
 
 
 def _below_4_khz(sound: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -168,7 +168,7 @@ def test_what_a_dense_mix_hides_stands_out_by_its_notes(denser: float, known: Re
     dense = np.asarray(known.mixture + denser * noise * _loudness(known.mixture), np.float32)
     other = music(SECONDS, seed=23).mean(axis=0)[::4][: len(dense)]
     added = np.asarray(dense + other * 10 ** (-12 / 20) * _loudness(dense) / _loudness(other), np.float32)
-    assert mix.compare(added, Reference((), dense[None]), 0).added > 10
+    assert mixes.compare(added, Reference((), dense[None]), 0).added > 10
 
 
 def _loudness(sound: NDArray[np.float32]) -> float:
@@ -190,16 +190,16 @@ def long(known: Reference) -> Reference:
 def test_a_verse_that_nobody_sings_is_another_mix(long: Reference) -> None:
     heard, verse = long.mixture.copy(), slice(42 * RATE, 62 * RATE)
     heard[verse] -= long.sounds[1, verse]
-    found = mix.compare(heard, long, 0)
+    found = mixes.compare(heard, long, 0)
     assert (found.same, found.sure, found.changed, found.paused) == (False, True, {}, ("vocals",))
-    assert mix.compare(long.mixture, long, 0).same
+    assert mixes.compare(long.mixture, long, 0).same
 
 
 @pytest.mark.parametrize("at", [0, 57, 115])
 def test_a_voice_over_a_few_seconds_is_another_mix(at: int, long: Reference) -> None:
     heard, then = long.mixture.copy(), slice(at * RATE, (at + 5) * RATE)
     heard[then] += 2 * long.sounds[1, 10 * RATE : 15 * RATE]
-    found = mix.compare(heard, long, 0)
+    found = mixes.compare(heard, long, 0)
     assert (found.same, found.sure) == (False, True)
 
 
@@ -208,7 +208,7 @@ def test_a_song_that_somebody_speaks_over_is_not_what_a_file_without_that_is(at:
     """Off the radio, and there first: with one in five such songs, whoever brought the clean one got the voice."""
     sounds, then = long.sounds.copy(), slice(at * RATE, (at + 5) * RATE)
     sounds[:2, then] += 0.5 * _loudness(long.mixture) * _gliding(5.0)
-    found = mix.compare(long.mixture, Reference(long.names, sounds), 0)
+    found = mixes.compare(long.mixture, Reference(long.names, sounds), 0)
     assert (found.same, found.sure) == (False, True)
 
 
@@ -225,7 +225,7 @@ def _gliding(seconds: float) -> NDArray[np.float32]:
 def test_a_few_seconds_of_something_else_are_no_mix_of_it(at: int, long: Reference) -> None:
     heard, then = long.mixture.copy(), slice(at * RATE, (at + 5) * RATE)
     heard[then] = long.mixture[22 * RATE : 27 * RATE]
-    assert not mix.compare(heard, long, 0).same
+    assert not mixes.compare(heard, long, 0).same
 
 
 @pytest.mark.parametrize(("begin", "seconds"), [(20, 20.0), (65, 10.0), (41, 4.0), (90, 1.2)])
@@ -234,13 +234,13 @@ def test_a_file_that_is_silent_where_the_song_sounds_is_no_copy_of_it(
 ) -> None:
     heard = long.mixture.copy()
     heard[begin * RATE : round((begin + seconds) * RATE)] = 0
-    assert not mix.compare(heard, long, 0).same
+    assert not mixes.compare(heard, long, 0).same
 
 
 @pytest.mark.parametrize("silent", [0, 8])
 def test_a_fade_out_is_the_same_and_so_is_silence_after_it(silent: int, long: Reference) -> None:
     level = np.clip((len(long.mixture) / RATE - silent - np.arange(len(long.mixture)) / RATE) / 20, 0, 1)
-    found = mix.compare((long.mixture * level).astype(np.float32), long, 0)
+    found = mixes.compare((long.mixture * level).astype(np.float32), long, 0)
     assert found.same, found
 
 
@@ -250,9 +250,9 @@ def test_a_quiet_beginning_of_another_song_is_no_mix_of_it(long: Reference) -> N
     quiet = Reference(long.names, (long.sounds * level).astype(np.float32))
     heard = quiet.mixture.copy()
     heard[: 16 * RATE] = 0.1 * long.mixture[22 * RATE : 38 * RATE]
-    assert not mix.compare(heard, quiet, 0).same
+    assert not mixes.compare(heard, quiet, 0).same
     hiss = np.random.default_rng(3).normal(0, 0.1, heard.shape) * np.sqrt(np.mean(quiet.mixture**2))
-    assert mix.compare((quiet.mixture + hiss).astype(np.float32), quiet, 0).same
+    assert mixes.compare((quiet.mixture + hiss).astype(np.float32), quiet, 0).same
 
 
 def during(sound: Samples, begin: int, end: int) -> Samples:
@@ -269,7 +269,7 @@ def test_upside_down_is_the_same(compared: Callable[..., Mix], song: Samples) ->
 def test_a_long_song_is_heard_to_its_end_piece_by_piece(
     compared: Callable[..., Mix], parts: Parts, song: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mix, "LONGEST", round(SECONDS / 2 * RATE))
+    monkeypatch.setattr(mixes, "LONGEST", round(SECONDS / 2 * RATE))
     assert compared(song, "-b:a", "64k", suffix="mp3").same
     assert compared(song - during(parts["drums"], 20, 40)).without == ("drums",)
 

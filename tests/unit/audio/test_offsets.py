@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from demixer.audio.fingerprint import SILENCE, Items
-from demixer.audio.offsets import MOST_REPEATS, Keys
+from demixer.recognition.fingerprint import SILENCE, Items
+from demixer.recognition.offsets import MOST_REPEATS, Keys
 
 LOW = np.uint32(12)  # bits that do not count
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio import reference
+from demixer.recognition import reference
 from tests.audio_samples import music, write
 
 NAMES = ("vocals", "accompaniment")

@@ -9,7 +9,7 @@ import pytest
 
 from demixer.audio import sandbox
 from demixer.audio.sandbox import SIDE, Child, Limits
-from demixer.errors import Refused, Transient
+from demixer.domain.errors import Refused, Transient
 
 PYTHON = (sys.executable, "-I", "-c")
 

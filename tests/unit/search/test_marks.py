@@ -1,6 +1,6 @@
 import pytest
 
-from search.marks import marks
+from search.highlights import marks
 from search.queries import words
 from tests.contract.search import song
 

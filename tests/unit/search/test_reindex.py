@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from search.reindex import reindex
-from search.sqlite import SqliteSearch
+from search.sqlite.search_index import SqliteSearch
 from tests.unit.search.test_documents import Listing, catalogue_of, many
 
 

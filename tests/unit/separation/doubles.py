@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.audio.separation.engine import Device
-from demixer.audio.separation.models import ModelChoice
-from demixer.audio.separation.spool import Samples, Spool
+from demixer.separation.engine import Device
+from demixer.separation.models import ModelChoice
+from demixer.separation.spool import Samples, Spool
 
 CPU = Device("cpu", "CPU (test)")
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from demucs.apply import apply_model
 
-from demixer import settings
-from demixer.audio.separation import child as child_module
-from demixer.audio.separation.worker import COMMAND, Progress, SeparationWorker
-from demixer.errors import Cancelled, ModelUnavailable, Refused
+from demixer.domain.errors import Cancelled, ModelUnavailable, Refused
+from demixer.runtime import settings
+from demixer.separation import child as child_module
+from demixer.separation.worker import COMMAND, Progress, SeparationWorker
 from tests import audio_samples, music, small_models
 
 pytestmark = pytest.mark.slow
@@ -85,8 +85,8 @@ def test_errors_reach_the_caller_and_the_child_goes_on(worker: SeparationWorker,
 PARENT = """
 import sys
 from pathlib import Path
-from demixer import settings
-from demixer.audio.separation.worker import SeparationWorker
+from demixer.runtime import settings
+from demixer.separation.worker import SeparationWorker
 
 def show(progress):
     print(worker._child._process.pid, progress.model or "-", flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from demixer.audio.separation.worker import COMMAND
+from demixer.separation.worker import COMMAND
 
 pytestmark = pytest.mark.slow
 BROKEN = {"type": "separate", "job": 1, "about": {"song": "s1", "upload": "u1"}}  # without a model: nobody foresaw that

@@ -7,13 +7,13 @@ import pytest
 import torch
 from demucs.apply import BagOfModels, apply_model
 
-from demixer.audio.separation import device, overlap
-from demixer.audio.separation.demucs_engine import DemucsEngine
-from demixer.audio.separation.engine import Device
-from demixer.audio.separation.models import ModelChoice
-from demixer.audio.separation.overlap import Mixture, Network
-from demixer.audio.separation.spool import Samples
-from demixer.errors import Cancelled, SeparationFailed
+from demixer.domain.errors import Cancelled, SeparationFailed
+from demixer.separation import device, overlap
+from demixer.separation.demucs_engine import DemucsEngine
+from demixer.separation.engine import Device
+from demixer.separation.models import ModelChoice
+from demixer.separation.overlap import Mixture, Network
+from demixer.separation.spool import Samples
 from tests import small_models
 from tests.unit.separation.doubles import CPU, noise, spooled
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from demixer.audio.separation import device
-from demixer.errors import ConfigurationError, SeparationFailed
+from demixer.domain.errors import ConfigurationError, SeparationFailed
+from demixer.separation import device
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from demixer import settings
-from demixer.audio.separation import hub
-from demixer.audio.separation.findings import Finding, findings
+from demixer.runtime import settings
+from demixer.separation import hub
+from demixer.separation.diagnostics import Finding, findings
 from tests import small_models
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from demixer.audio.separation import hub, weights
-from demixer.errors import ModelUnavailable
+from demixer.domain.errors import ModelUnavailable
+from demixer.separation import hub, weights
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from demixer import settings
-from demixer.audio.separation import hub, models, weights
-from demixer.audio.separation.models import better_than
-from demixer.errors import ConfigurationError, ModelUnavailable
+from demixer.domain.errors import ConfigurationError, ModelUnavailable
+from demixer.runtime import settings
+from demixer.separation import hub, models, weights
+from demixer.separation.models import better_than
 from tests import small_models
 
 

@@ -1,6 +1,6 @@
 import itertools
 
-from demixer.audio.separation.pace import Pace
+from demixer.separation.pace import Pace
 
 
 def test_it_moves_before_the_first_report() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.audio.separation import separate
-from demixer.audio.separation.separate import Made, separate_file
-from demixer.audio.separation.spool import Samples, Spool
-from demixer.errors import Cancelled, Refused, SeparationFailed, StorageFull
+from demixer.domain.errors import Cancelled, Refused, SeparationFailed, StorageFull
+from demixer.separation import separate
+from demixer.separation.separate import Made, separate_file
+from demixer.separation.spool import Samples, Spool
 from tests import audio_samples, music
 from tests.unit.separation.doubles import HalvingEngine
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from demixer.audio.separation import models, spleeter_engine
-from demixer.audio.separation.engine import Engine
-from demixer.audio.separation.spleeter_engine import SpleeterEngine
-from demixer.audio.separation.spool import Samples
-from demixer.errors import ModelUnavailable
+from demixer.domain.errors import ModelUnavailable
+from demixer.separation import models, spleeter_engine
+from demixer.separation.engine import Engine
+from demixer.separation.spleeter_engine import SpleeterEngine
+from demixer.separation.spool import Samples
 from tests import music
 from tests.unit.separation.doubles import CPU, falcon, noise, spooled
 
@@ -91,6 +91,6 @@ def test_nothing_of_the_package_but_the_network_is_imported(engine: Engine) -> N
 
 
 def test_knowing_the_model_loads_no_torch() -> None:
-    code = "import sys; from demixer.audio.separation import models, worker; print('torch' in sys.modules)"
+    code = "import sys; from demixer.separation import models, worker; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from demixer.audio.separation import hub, loading, weights
-from demixer.audio.separation.models import choice_of
-from demixer.errors import ModelUnavailable
+from demixer.domain.errors import ModelUnavailable
+from demixer.separation import hub, loading, weights
+from demixer.separation.models import choice_of
 from tests import small_models
 from tests.unit.separation.doubles import CPU
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from demixer import settings
-from demixer.audio.separation.separate import Made
-from demixer.audio.separation.worker import Progress, SeparationWorker
 from demixer.domain import Stem
-from demixer.errors import Cancelled, Refused, SeparationFailed
+from demixer.domain.errors import Cancelled, Refused, SeparationFailed
+from demixer.runtime import settings
+from demixer.separation.separate import Made
+from demixer.separation.worker import Progress, SeparationWorker
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_child.py")))
 

@@ -1,4 +1,4 @@
-// Chromaprint on WebAssembly: the fingerprint of a whole song, as the server makes it (demixer/audio/examine.py).
+// Chromaprint on WebAssembly: the fingerprint of a whole song, as the server makes it (demixer/recognition/decoding.py).
 
 import load from "../../packages/chromaprint/dist/chromaprint.js";
 

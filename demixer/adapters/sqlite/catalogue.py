@@ -1,0 +1,278 @@
+"""The catalogue on SQLite, in one file: uploads, songs, separations, libraries, and the outbox beside them."""
+
+import json
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from demixer.adapters.common.documents import from_document, to_text
+from demixer.adapters.sqlite.database import Database
+from demixer.adapters.sqlite.tables import Table
+from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+from demixer.domain.folding import fold
+from demixer.ports import Libraries, Outbox, Separations, Songs, Uploads
+
+SWEPT_AT_ONCE = 1000
+FOLDED = ("artist", "album", "title")  # columns of songs: these tags, folded
+LAST_CHARACTER = chr(sys.maxunicode)  # after every text that goes on
+
+MIGRATIONS = (
+    """
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL, person_id TEXT NOT NULL, song_id TEXT,
+    state TEXT NOT NULL, hidden INTEGER NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE INDEX uploads_of_person ON uploads (person_id, created_at) WHERE NOT hidden;
+CREATE INDEX uploads_of_song ON uploads (song_id, created_at) WHERE song_id IS NOT NULL;
+CREATE INDEX uploads_in_state ON uploads (state, updated_at);
+CREATE TABLE songs (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL, fingerprint BLOB NOT NULL,
+    plays INTEGER NOT NULL, sha256 TEXT NOT NULL, removed INTEGER NOT NULL, shown INTEGER NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX songs_by_file ON songs (sha256) WHERE NOT removed;
+CREATE INDEX songs_newest ON songs (created_at, id) WHERE shown;
+CREATE INDEX songs_most_played ON songs (plays, created_at, id) WHERE shown;
+CREATE INDEX songs_by_id ON songs (id) WHERE shown;
+CREATE TABLE song_files (sha256 TEXT PRIMARY KEY, song_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE separations (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL,
+    song_id TEXT NOT NULL, state TEXT NOT NULL, requested_at TEXT NOT NULL
+);
+CREATE INDEX separations_of_song ON separations (song_id, requested_at);
+CREATE INDEX separations_in_state ON separations (state, requested_at);
+CREATE TABLE libraries (
+    person_id TEXT NOT NULL, song_id TEXT NOT NULL, kept_at TEXT NOT NULL, PRIMARY KEY (person_id, song_id)
+) WITHOUT ROWID;
+CREATE INDEX libraries_newest ON libraries (person_id, kept_at);
+CREATE TABLE outbox (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+""",
+    """
+ALTER TABLE songs ADD COLUMN artist TEXT NOT NULL DEFAULT '';
+ALTER TABLE songs ADD COLUMN album TEXT NOT NULL DEFAULT '';
+ALTER TABLE songs ADD COLUMN title TEXT NOT NULL DEFAULT '';
+UPDATE songs SET
+    artist = folded(body ->> '$.tags.artist'), album = folded(body ->> '$.tags.album'),
+    title = folded(body ->> '$.tags.title');
+CREATE INDEX songs_by_artist ON songs (artist) WHERE shown;
+CREATE INDEX songs_by_album ON songs (album) WHERE shown;
+CREATE INDEX songs_by_title ON songs (title) WHERE shown;
+""",
+)
+
+
+class SqliteCatalogue:
+    """`demixer.ports.Catalogue`."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = open_database(path)
+        songs = songs_table(self._database)
+        self.uploads: Uploads = SqliteUploads(self._database)
+        self.songs: Songs = SqliteSongs(self._database, songs)
+        self.separations: Separations = SqliteSeparations(self._database)
+        self.libraries: Libraries = SqliteLibraries(self._database, songs)
+        self.outbox: Outbox = SqliteOutbox(self._database)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class SqliteUploads:
+    def __init__(self, database: Database) -> None:
+        self._table = uploads_table(database)
+
+    def get(self, upload_id: str) -> Upload | None:
+        return self._table.get(upload_id)
+
+    def save(self, upload: Upload, events: Sequence[Event] = ()) -> Upload:
+        return self._table.save(upload, events)
+
+    def of_person(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Upload]:
+        rest = "WHERE person_id = ? AND NOT hidden ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
+        return self._table.select(rest, (person_id, limit, offset))
+
+    def of_song(self, song_id: str) -> Sequence[Upload]:
+        rest = "WHERE song_id = ? AND state <> ? ORDER BY created_at, rowid"
+        return self._table.select(rest, (song_id, UploadState.CANCELLED))
+
+    def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
+        rest = f"WHERE state IN ({_marks(states)}) AND updated_at < ? ORDER BY updated_at, rowid LIMIT ?"
+        return self._table.select(rest, (*states, to_text(updated_before), SWEPT_AT_ONCE))
+
+
+class SqliteSongs:
+    ORDERS: Mapping[str, str] = {
+        "newest": "created_at DESC, id DESC",
+        "most-played": "plays DESC, created_at DESC, id DESC",
+        "id": "id",
+    }
+
+    def __init__(self, database: Database, table: Table[Song]) -> None:
+        self._database, self._table = database, table
+
+    def get(self, song_id: str) -> Song | None:
+        return self._table.get(song_id)
+
+    def save(self, song: Song, events: Sequence[Event] = ()) -> Song:
+        return self._table.save(song, events)
+
+    def by_file(self, sha256: str) -> Song | None:
+        joined = self._table.select(
+            "JOIN song_files ON song_files.song_id = songs.id WHERE song_files.sha256 = ? AND NOT removed", (sha256,)
+        )
+        found = joined or self._table.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
+        return found[0] if found else None
+
+    def remember_file(self, sha256: str, song_id: str) -> None:
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO song_files VALUES (?, ?)", (sha256, song_id))
+
+    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
+        which, bounds = self._begins(fold(beginning))
+        rest = f"WHERE shown{which} ORDER BY {self.ORDERS[order]} LIMIT ? OFFSET ?"
+        return self._table.select(rest, (*bounds, limit, offset))
+
+    def played(self, song_id: str) -> None:
+        with self._database.write(durable=False) as connection:
+            connection.execute("UPDATE songs SET plays = plays + 1 WHERE id = ?", (song_id,))
+
+    def _begins(self, folded: str) -> tuple[str, Sequence[str]]:
+        """One query a column, since SQLite reads the whole table rather than three indexes for one `OR`."""
+        if not folded:
+            return "", ()
+        of_one = "SELECT rowid FROM songs WHERE shown AND {0} >= ? AND {0} < ?"
+        found = " UNION ".join(of_one.format(name) for name in FOLDED)
+        return f" AND songs.rowid IN ({found})", (folded, f"{folded}{LAST_CHARACTER}") * len(FOLDED)
+
+
+class SqliteSeparations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._table = separations_table(database)
+
+    def get(self, separation_id: str) -> Separation | None:
+        return self._table.get(separation_id)
+
+    def save(self, separation: Separation, events: Sequence[Event] = ()) -> Separation:
+        return self._table.save(separation, events)
+
+    def of_song(self, song_id: str) -> Sequence[Separation]:
+        return self._table.select("WHERE song_id = ? ORDER BY requested_at, rowid", (song_id,))
+
+    def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
+        return self._table.select(f"WHERE state IN ({_marks(states)}) ORDER BY requested_at, rowid", states)
+
+    def place(self, separation: Separation) -> int:
+        sql = (
+            "SELECT count(*) + 1 AS place FROM separations JOIN (SELECT requested_at AS at, rowid AS nth"
+            " FROM separations WHERE id = ?) WHERE state = ? AND (requested_at, separations.rowid) < (at, nth)"
+        )
+        row = self._database.row(sql, (separation.id, SeparationState.REQUESTED))
+        return int(row["place"]) if row else 1
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        sql = "SELECT count(*) AS many, min(requested_at) AS first FROM separations WHERE state = ?"
+        row = self._database.row(sql, (SeparationState.REQUESTED,))
+        return (row["many"], datetime.fromisoformat(row["first"])) if row and row["first"] else (0, None)
+
+
+class SqliteLibraries:
+    def __init__(self, database: Database, songs: Table[Song]) -> None:
+        self._database, self._songs = database, songs
+
+    def add(self, person_id: str, song_id: str, at: datetime) -> None:
+        """Adding again changes nothing: the song keeps its place."""
+        with self._database.write() as connection:
+            row = (person_id, song_id, to_text(at))
+            connection.execute("INSERT INTO libraries VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
+
+    def remove(self, person_id: str, song_id: str) -> None:
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM libraries WHERE person_id = ? AND song_id = ?", (person_id, song_id))
+
+    def songs(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
+        return self._songs.select(
+            "JOIN libraries ON libraries.song_id = songs.id WHERE person_id = ? AND NOT removed"
+            " ORDER BY kept_at DESC, songs.id LIMIT ? OFFSET ?",
+            (person_id, limit, offset),
+        )
+
+    def has(self, person_id: str, song_id: str) -> bool:
+        sql = "SELECT 1 FROM libraries WHERE person_id = ? AND song_id = ?"
+        return self._database.row(sql, (person_id, song_id)) is not None
+
+
+class SqliteOutbox:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pending(self, limit: int = 100) -> Sequence[Event]:
+        rows = self._database.rows("SELECT body FROM outbox ORDER BY place LIMIT ?", (limit,))
+        return [_event(row) for row in rows]
+
+    def done(self, event_ids: Sequence[str]) -> None:
+        """Not durable: after a power cut some may be published once more."""
+        with self._database.write(durable=False) as connection:
+            connection.executemany("DELETE FROM outbox WHERE id = ?", [(event_id,) for event_id in event_ids])
+
+
+def open_database(path: Path) -> Database:
+    return Database(path, MIGRATIONS, variable="CATALOGUE_URL", prepare=_prepare)
+
+
+def uploads_table(database: Database) -> Table[Upload]:
+    return Table(database, "uploads", Upload, _upload_columns)
+
+
+def separations_table(database: Database) -> Table[Separation]:
+    return Table(database, "separations", Separation, _separation_columns)
+
+
+def songs_table(database: Database) -> Table[Song]:
+    return Table(database, "songs", Song, _song_columns, apart=("fingerprint",), counted=("plays",))
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.create_function("folded", 1, lambda text: fold(text or ""), deterministic=True)
+
+
+def _upload_columns(upload: Upload) -> Mapping[str, Any]:
+    return {
+        "person_id": upload.person_id,
+        "song_id": upload.song_id,
+        "state": upload.state,
+        "hidden": upload.hidden,
+        "created_at": to_text(upload.created_at),
+        "updated_at": to_text(upload.updated_at),
+    }
+
+
+def _song_columns(song: Song) -> Mapping[str, Any]:
+    return {
+        "fingerprint": song.fingerprint,
+        "plays": song.plays,
+        "sha256": song.sha256,
+        "removed": song.removed,
+        "shown": song.shown,
+        "created_at": to_text(song.created_at),
+        **{name: fold(getattr(song.tags, name)) for name in FOLDED},
+    }
+
+
+def _separation_columns(separation: Separation) -> Mapping[str, Any]:
+    return {
+        "song_id": separation.song_id,
+        "state": separation.state,
+        "requested_at": to_text(separation.requested_at),
+    }
+
+
+def _event(row: sqlite3.Row) -> Event:
+    return from_document(Event, json.loads(row["body"]))
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,108 @@
+"""An upload: one file that one person sent, with its state; and what the person sees of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from demixer.domain.separations import Separation, SeparationState
+from demixer.domain.values import Failure, Tags
+
+
+class UploadState(StrEnum):
+    """What is stored of an upload. Once it has joined a song, the rest follows from the song's separation."""
+
+    RECEIVED = "received"
+    FINGERPRINTING = "fingerprinting"
+    FINGERPRINTED = "fingerprinted"
+    JOINED = "joined"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Status(StrEnum):
+    """What a person sees of an upload: the words of the API and of the page."""
+
+    RECEIVED = "received"
+    FINGERPRINTING = "fingerprinting"
+    QUEUED = "queued"
+    SEPARATING = "separating"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (Status.READY, Status.FAILED, Status.CANCELLED)
+
+
+class Match(StrEnum):
+    """How an upload found a song that was already there."""
+
+    FILE = "file"  # the same bytes
+    RECORDING = "recording"  # the same recording by its fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One file that one person sent.
+
+    `audio` is the key of the bytes in the file store, `""` once they are no longer needed. `given` are the tags typed
+    beside the file; they win over what the file says.
+    """
+
+    id: str
+    person_id: str
+    filename: str
+    size: int  # bytes
+    sha256: str  # of the file, hex
+    audio: str
+    given: Tags
+    created_at: datetime
+    updated_at: datetime
+    state: UploadState = UploadState.RECEIVED
+    attempt: int = 1  # one more with every "try again", so that its events differ
+    song_id: str | None = None
+    match: Match | None = None
+    failure: Failure | None = None
+    hidden: bool = False  # deleted by the person: out of every list, kept so that a replay cannot revive it
+    waits_for: str | None = None  # the song whose stems will tell whether this is the same mix
+    version: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Still on its way to a song, so that a consumer may work on it."""
+        return self.state in (UploadState.RECEIVED, UploadState.FINGERPRINTING, UploadState.FINGERPRINTED)
+
+    def joined(self, song_id: str, match: Match | None, now: datetime) -> "Upload":
+        return replace(self, state=UploadState.JOINED, song_id=song_id, match=match, failure=None, updated_at=now)
+
+    def failed(self, failure: Failure, now: datetime) -> "Upload":
+        return replace(self, state=UploadState.FAILED, failure=failure, updated_at=now)
+
+    def moved_to(self, state: UploadState, now: datetime) -> "Upload":
+        return replace(self, state=state, updated_at=now)
+
+
+def status_of(upload: Upload, separation: Separation | None) -> Status:
+    """What a person sees of `upload`, given the separation of the song it joined (None while there is none)."""
+    if upload.state is UploadState.JOINED:
+        return _SEPARATION_STATUS[separation.state] if separation else Status.QUEUED
+    return _UPLOAD_STATUS[upload.state]
+
+
+_UPLOAD_STATUS = {
+    UploadState.RECEIVED: Status.RECEIVED,
+    UploadState.FINGERPRINTING: Status.FINGERPRINTING,
+    UploadState.FINGERPRINTED: Status.FINGERPRINTING,
+    UploadState.FAILED: Status.FAILED,
+    UploadState.CANCELLED: Status.CANCELLED,
+}
+
+
+_SEPARATION_STATUS = {
+    SeparationState.REQUESTED: Status.QUEUED,
+    SeparationState.RUNNING: Status.SEPARATING,
+    SeparationState.READY: Status.READY,
+    SeparationState.FAILED: Status.FAILED,
+    SeparationState.CANCELLED: Status.CANCELLED,
+}

@@ -1,0 +1,136 @@
+"""Files from the store over HTTP: ranges, conditions, names that people can read."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flask import current_app, redirect, request
+from werkzeug.http import parse_if_range_header, quote_etag
+from werkzeug.wrappers import Response
+
+from demixer.domain.errors import NotFound
+from demixer.wiring import House
+from web.http.context import house
+
+MEDIA_TYPES = {
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "json": "application/json",
+    "jpg": "image/jpeg",
+    "zip": "application/zip",
+}
+UNNAMED = "song"  # as `demixer.services.songs.file_name` has it
+NO_BYTES = re.compile(r"\s*bytes\s*=\s*-0+\s*")  # the last none: never to be had (RFC 9110, section 14.1.2)
+ASK_EACH_TIME = "public, no-cache"  # kept by caches, but asked for by its ETag: a better separation can replace it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A file of the store as it is offered. `name` is what a download is called, "" for what nobody downloads."""
+
+    key: str  # what lies under a key never changes, so it makes the ETag too
+    extension: str
+    name: str = ""
+    attachment: bool = False
+    missing: str = "not-found"
+
+
+def send(offered: Offered) -> Response:
+    """The file, or the one range of it that was asked for (RFC 9110, section 14). Raises `NotFound`.
+
+    Several ranges at once are answered with the whole file, as the RFC allows. A download comes from the store itself
+    where that has an address for browsers; what a page plays and draws comes from us, as its security policy wants.
+    """
+    size = house().files.size(offered.key)
+    if size is None:
+        raise NotFound(offered.missing)
+    response = _described(offered)
+    if offered.attachment and request.method == "GET" and (address := _elsewhere(offered)):
+        return _sent_on(address)
+    if request.if_none_match.contains(response.get_etag()[0] or ""):
+        response.status_code = 304
+        return response
+    start, end, status = _asked_part(size, response.get_etag()[0] or "")
+    response.status_code = status
+    if status != 200:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}" if status == 206 else f"bytes */{size}"
+    response.content_length = end - start
+    if request.method != "HEAD" and end > start:
+        response.response = _blocks(house(), offered.key, start, end)
+    return response
+
+
+def disposition(name: str, *, attachment: bool) -> str:
+    """`Content-Disposition` with a name in plain letters for old clients and the real one beside it (RFC 6266)."""
+    kind = "attachment" if attachment else "inline"
+    plain = _in_plain_letters(name)
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _in_plain_letters(name: str) -> str:
+    """`Artist - Title (vocals).mp3` in ASCII, or `song (vocals).mp3` where less than half the letters would be left."""
+    title, bracket, ending = name.rpartition(" (") if " (" in name else (name, "", "")
+    plain = _ascii(title).strip(" -.")
+    if not plain or 2 * _letters(plain) < _letters(title):
+        plain = UNNAMED
+    return plain + bracket + _ascii(ending)
+
+
+def _ascii(text: str) -> str:
+    kept = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return kept.replace("\\", "_").replace('"', "_")
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalnum() for char in text)
+
+
+def _elsewhere(offered: Offered) -> str | None:
+    named = disposition(offered.name, attachment=True)
+    return house().files.links.to(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
+
+
+def _sent_on(address: str) -> Response:
+    """The address works for an hour, and may be another one next time: nobody should keep it."""
+    response = redirect(address, 302)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _described(offered: Offered) -> Response:
+    response = current_app.response_class(mimetype=MEDIA_TYPES[offered.extension])
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Cache-Control"] = ASK_EACH_TIME
+    response.headers["ETag"] = quote_etag(offered.key.replace("/", "."))
+    if offered.name:
+        response.headers["Content-Disposition"] = disposition(offered.name, attachment=offered.attachment)
+    return response
+
+
+def _asked_part(size: int, etag: str) -> tuple[int, int, int]:
+    """First byte, byte after the last, and the status: 200, 206 or 416."""
+    holds = _range_still_holds(etag)
+    if holds and NO_BYTES.fullmatch(request.headers.get("Range", "")):
+        return 0, 0, 416
+    asked = request.range if holds else None
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return 0, size, 200
+    start, end = asked.ranges[0]
+    if start < 0:  # the last so many bytes
+        start, end = max(0, size + start), size
+    return (start, min(end or size, size), 206) if start < size else (0, 0, 416)
+
+
+def _range_still_holds(etag: str) -> bool:
+    """`If-Range`: a part of another version would not fit to what the client has. We send no dates, so none matches."""
+    condition = parse_if_range_header(request.headers.get("If-Range"))
+    return condition.date is None and condition.etag in (None, etag)
+
+
+def _blocks(opened: House, key: str, start: int, end: int) -> Iterator[bytes]:
+    yield from opened.files.read(key, start, end)

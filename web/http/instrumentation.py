@@ -1,0 +1,74 @@
+"""Every request is seen: it gets an id that its lines in the log carry, a line of its own at the end, and a count."""
+
+import logging
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from flask import Flask, current_app, g, request
+from werkzeug.wrappers import Response
+
+from demixer.runtime import logs
+from web.http.context import house
+
+if TYPE_CHECKING:  # it must not be imported before `web.server` has said where to count
+    from web.http.metrics import WebMetrics
+
+HEADER = "X-Request-ID"
+GIVEN = re.compile(r"[\w.:+/=-]{1,80}", re.ASCII)  # ids that a proxy in front may give
+UNLOGGED = ("/healthz", "/readyz", "/metrics")  # asked every few seconds
+PATH_LENGTH = 200  # characters of a path that are logged
+
+log = logging.getLogger(__name__)
+
+
+def set_up(app: Flask, metrics: "WebMetrics") -> None:
+    """Before all others that look at requests, so that what they refuse is seen, too."""
+    app.extensions["metrics"] = metrics
+    app.before_request(_begin)
+    app.after_request(_answered)
+
+
+def metrics() -> "WebMetrics":
+    found: WebMetrics = current_app.extensions["metrics"]
+    return found
+
+
+def received(upload_id: str, size: int) -> None:
+    """The request at hand brought a file of `size` bytes."""
+    logs.note(upload=upload_id)
+    metrics().received(size)
+
+
+def _begin() -> None:
+    g.began = time.monotonic()
+    g.request_id = _given_id() or uuid.uuid4().hex
+    about = request.view_args or {}
+    logs.begin(request=g.request_id, upload=about.get("upload_id"), song=about.get("song_id"))
+
+
+def _given_id() -> str:
+    """Only a proxy that we trust gives ids: anybody else could make two requests look like one."""
+    given = request.headers.get(HEADER, "") if house().settings.https else ""
+    return given if GIVEN.fullmatch(given) else ""
+
+
+def _answered(response: Response) -> Response:
+    """The answer begins. It may go on for long: a live page, a download."""
+    began, method, path, status = g.began, request.method, request.path, response.status_code
+    route = request.url_rule.rule if request.url_rule else ""
+    metrics().answered(route=route, method=method, status=status, seconds=time.monotonic() - began)
+    response.headers[HEADER] = g.request_id
+    response.call_on_close(lambda: _ended(method, path, status, began))
+    return response
+
+
+def _ended(method: str, path: str, status: int, began: float) -> None:
+    if path not in UNLOGGED:
+        seconds = round(time.monotonic() - began, 3)
+        shown = quote(path, safe="/:@!$&'()*+,;=~")[:PATH_LENGTH]
+        fields = {"method": method, "path": shown, "status": status, "seconds": seconds}
+        log.info("%s %s %d %.3f s", method, shown, status, seconds, extra={"fields": fields})
+    logs.begin()

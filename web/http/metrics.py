@@ -1,0 +1,75 @@
+"""What the web server counts. Its processes count into files that they share, and any of them can tell for all.
+
+The library looks for `PROMETHEUS_MULTIPROC_DIR` when it is imported, and then takes files instead of memory. So
+`web.server` sets it first, and this module is imported with the application, in the process that serves.
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from demixer.services.health import Health
+from demixer.services.metrics import CONTENT_TYPE, Inventory, exposition
+from demixer.wiring import House
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OTHER = "other"  # what somebody made up: labels are a bounded number
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)  # an upload takes as long as its line
+
+
+class WebMetrics:
+    """One for each application."""
+
+    content_type = CONTENT_TYPE
+
+    def __init__(self, house: House, health: Health) -> None:
+        self._inventory = Inventory(house, health)
+        own = self._own = CollectorRegistry()
+        self.requests = Counter(
+            "demixer_web_requests", "Requests answered.", ["route", "method", "status"], registry=own
+        )
+        self.seconds = Histogram(
+            "demixer_web_request_seconds",
+            "From the arrival of a request until its answer begins; an upload arrives in between.",
+            ["route", "method"],
+            buckets=SECONDS,
+            registry=own,
+        )
+        self.uploads = Counter("demixer_web_uploads", "Files received whole.", registry=own)
+        self.bytes = Counter("demixer_web_upload_bytes", "Bytes of files received whole.", registry=own)
+        self.live_pages = Gauge("demixer_web_live_pages", "Open live pages.", multiprocess_mode="livesum", registry=own)
+
+    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """`route` is the template of a route, "" for an address that has none."""
+        known = method if method in METHODS else OTHER
+        self.requests.labels(route or OTHER, known, str(status)).inc()
+        self.seconds.labels(route or OTHER, known).observe(seconds)
+
+    def received(self, size: int) -> None:
+        """A file of `size` bytes."""
+        self.uploads.inc()
+        self.bytes.inc(size)
+
+    def exposition(self) -> bytes:
+        """With what the engines hold now."""
+        return exposition(self._everything())
+
+    def _everything(self) -> CollectorRegistry:
+        """Of all processes where they share, of this one otherwise."""
+        registry = CollectorRegistry()
+        registry.register(self._inventory)
+        folder = os.environ.get(FOLDER)
+        if folder:
+            MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        else:
+            registry.register(self._own)
+            ProcessCollector(registry=registry)
+            PlatformCollector(registry=registry)
+        return registry
+
+
+def forget(pid: int) -> None:
+    """A process ended: what it counted stays, what it held open does not."""
+    mark_process_dead(pid, os.environ[FOLDER])  # type: ignore[no-untyped-call]

@@ -1,0 +1,80 @@
+"""Codes and names of the core as words in the reader's language."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from babel.lists import format_list
+from flask_babel import get_locale, gettext
+
+from demixer.domain import Failure, Kinship, Link, Status
+from demixer.domain.messages import MESSAGES, N_, fill
+from demixer.services.uploads import UploadView
+
+STATUSES: Mapping[Status, str] = {
+    Status.RECEIVED: N_("Received"),
+    Status.FINGERPRINTING: N_("Listening to it"),
+    Status.QUEUED: N_("Waiting"),
+    Status.SEPARATING: N_("Separating"),
+    Status.READY: N_("Ready"),
+    Status.FAILED: N_("Failed"),
+    Status.CANCELLED: N_("Cancelled"),
+}
+KINSHIPS: Mapping[Kinship, str] = {
+    Kinship.MIX: N_("Another mix of this recording"),
+    Kinship.EDIT: N_("Another edit of this recording"),
+    Kinship.VERSION: N_("Another version"),
+}
+STEMS: Mapping[str, str] = {
+    "vocals": N_("Vocals"),
+    "drums": N_("Drums"),
+    "bass": N_("Bass"),
+    "guitar": N_("Guitar"),
+    "piano": N_("Piano"),
+    "other": N_("Other"),
+    "accompaniment": N_("Accompaniment"),
+}
+MODELS: Mapping[str, str] = {
+    "htdemucs": "Hybrid Transformer Demucs",
+    "htdemucs_ft": N_("Hybrid Transformer Demucs, fine-tuned"),
+    "htdemucs_6s": N_("Hybrid Transformer Demucs, six stems"),
+    "hdemucs_mmi": "Hybrid Demucs",
+    "spleeter-2stems": N_("Spleeter, two stems"),
+}
+
+
+def translated(code: str, params: Mapping[str, Any]) -> str:
+    """The sentence for an error code. An unknown code reads as `internal`. A `reason` is a sentence of its own."""
+    why = params.get("reason")
+    return fill(
+        gettext(MESSAGES.get(code, MESSAGES["internal"])), {**params, "reason": gettext(why)} if why else params
+    )
+
+
+def reason(failure: Failure) -> str:
+    return translated(failure.code, failure.params)
+
+
+def kinship_label(link: Link) -> str:
+    """What the song at the other end of `link` is, seen from the one that has it."""
+    if link.without:
+        said = N_("The mix with %(stems)s") if link.less else N_("Without %(stems)s")
+        return str(gettext(said, stems=what_it_lacks(link)))
+    return str(gettext(KINSHIPS[link.kinship]))
+
+
+def what_it_lacks(link: Link) -> str:
+    """“vocals and drums”, in the reader's language."""
+    names = [stem_label(name).lower() for name in link.without]
+    return str(format_list(names, locale=get_locale() or "en"))
+
+
+def status_label(view: UploadView) -> str:
+    return str(gettext(STATUSES[view.status]))
+
+
+def stem_label(name: str) -> str:
+    return gettext(STEMS[name]) if name in STEMS else name.replace("_", " ").capitalize()
+
+
+def model_label(name: str) -> str:
+    return gettext(MODELS[name]) if name in MODELS else name
