@@ -118,13 +118,13 @@ def _person_id(house: House, email: str) -> str:
 def _song(house: House, song_id: str, separation_id: str, person_id: str) -> Song:
     return Song(
         id=song_id,
-        brought_by=person_id,
+        owner_id=person_id,
         tags=Tags(title="Benchmark"),
         duration=240.0,
         sha256="benchmark",
         fingerprint=b"",
-        audio="uploads/benchmark",
-        cover="",
+        audio_key="uploads/benchmark",
+        cover_key="",
         created_at=house.now(),
         updated_at=house.now(),
         separation_id=separation_id,

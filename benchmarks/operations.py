@@ -73,8 +73,8 @@ def upload(number: int) -> Upload:
         filename=f"song {number}.mp3",
         size=5_000_000,
         sha256=f"{number:064x}",
-        audio=f"uploads/{number}",
-        given=Tags(),
+        audio_key=f"uploads/{number}",
+        given_tags=Tags(),
         created_at=now,
         updated_at=now,
     )
@@ -84,7 +84,7 @@ def stored(catalogue: Catalogue, read: Callable[[], Any]) -> Any:
     """An upload of ours as it is while its event waits; nothing waits afterwards."""
     catalogue_calls(catalogue)[INSERT](-1)
     found = read()
-    catalogue.outbox.done([event.id for event in catalogue.outbox.pending()])
+    catalogue.outbox.mark_published([event.id for event in catalogue.outbox.pending()])
     return found
 
 

@@ -30,7 +30,7 @@ from benchmarks import stage
 from benchmarks.report import TIMES_HEADER, percentile, print_table, times
 from consumers import fingerprint, index, match, separate
 from consumers.framework.consumer import Consumer
-from demixer.domain import Heard, Status, Tags, Upload
+from demixer.domain import Analysis, Status, Tags, Upload
 from demixer.separation.separate import Made
 from demixer.services.uploads import IncomingFile, receive, view
 from demixer.wiring import House
@@ -69,7 +69,7 @@ def fingerprinting(house: House, told: Told) -> Consumer:
     """The real one; it tells how long its work took."""
     listen = fingerprint.listen
 
-    def timed(house: House, upload: Upload, path: Path) -> Heard:
+    def timed(house: House, upload: Upload, path: Path) -> Analysis:
         began = perf_counter()
         heard = listen(house, upload, path)
         told.put(("listened", (perf_counter() - began) * 1000))

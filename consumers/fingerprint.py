@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from consumers.framework.consumer import Consumer, Context, failure_of
 from consumers.framework.executors import Threads
 from demixer.audio import tags
-from demixer.domain import Comparison, Event, Failure, Heard, Upload
+from demixer.domain import Analysis, Comparison, Event, Failure, Upload
 from demixer.domain.errors import NotFound, Refused
 from demixer.recognition import similarity
 from demixer.recognition.decoding import examine
@@ -36,7 +36,7 @@ def handle(event: Event, context: Context) -> None:
         return
     reject = partial(analyses.reject, house, upload, keep_file=False)
     try:
-        with house.files.local(upload.audio) as path:
+        with house.files.local(upload.audio_key) as path:
             heard = listen(house, upload, path)
     except Refused as error:
         reject(failure_of(error))
@@ -46,7 +46,7 @@ def handle(event: Event, context: Context) -> None:
         analyses.finish(house, upload, heard)
 
 
-def listen(house: House, upload: Upload, path: Path) -> Heard:
+def listen(house: House, upload: Upload, path: Path) -> Analysis:
     """Raises `Refused` as `demixer.recognition.decoding.examine` does."""
     reading = Threads(1, "tags").submit(lambda: tags.read(path, upload.filename))
     try:
@@ -54,14 +54,14 @@ def listen(house: House, upload: Upload, path: Path) -> Heard:
     finally:
         said = reading.result()  # it has the file open
     phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
-    return Heard(
+    return Analysis(
         duration=found.duration_s,
         fingerprint=phases[0],
-        shifted=phases[1],
-        sound_sha256="" if similarity.tells(found.fingerprint) else found.sound_sha256,
-        compared=tuple(_compared(house, upload, phases, found.sound)),
+        shifted_fingerprint=phases[1],
+        sample_hash="" if similarity.tells(found.fingerprint) else found.sound_sha256,
+        comparisons=tuple(_compared(house, upload, phases, found.sound)),
         tags=said.tags,
-        cover=_keep_cover(house, upload, said.cover),
+        cover_key=_keep_cover(house, upload, said.cover),
     )
 
 

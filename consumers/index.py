@@ -20,7 +20,7 @@ def consumer(house: House) -> Consumer:
 def handle(event: Event, context: Context) -> None:
     house = context.house
     song = house.catalogue.songs.get(event.subject)
-    if song is None or not song.shown:
+    if song is None or not song.is_visible:
         house.search.remove([event.subject])
     else:
         house.search.put([SongDocument.of(song)])

@@ -57,7 +57,7 @@ def trim(house: House) -> None:
 
 def refresh_plays(house: House) -> None:
     """A play changes no song, so no event tells the index of it."""
-    most_played = house.catalogue.songs.listed(order="most-played", limit=MOST_PLAYED)
+    most_played = house.catalogue.songs.list_visible(order="most-played", limit=MOST_PLAYED)
     house.search.put([SongDocument.of(song) for song in most_played])
 
 
@@ -115,9 +115,9 @@ class Lost:
 
     def _waits(self, upload: Upload) -> bool:
         """For the stems of a song that is on its way."""
-        song = self._house.catalogue.songs.get(upload.waits_for or "")
+        song = self._house.catalogue.songs.get(upload.waiting_for or "")
         separation = self._house.catalogue.separations.get(song.separation_id or "") if song else None
-        return separation is not None and separation.open
+        return separation is not None and separation.is_open
 
     def _announce_separations(self) -> None:
         found = self._house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
@@ -156,7 +156,7 @@ def _audio_is_needed(house: House, key: str) -> bool:
     if upload is None:
         return False
     song = removals.song_made_of(house, upload.sha256)
-    return upload.audio == key or bool(song and song.audio == key)
+    return upload.audio_key == key or bool(song and song.audio_key == key)
 
 
 def _cover_is_needed(house: House, key: str) -> bool:
@@ -164,7 +164,7 @@ def _cover_is_needed(house: House, key: str) -> bool:
     `demixer.services.songs.cover_key`)."""
     name = key.rpartition("/")[2].partition(".")[0].partition("-")[0]
     upload = house.catalogue.uploads.get(name)
-    if upload is not None and upload.open:
+    if upload is not None and upload.is_open:
         return True
     song = removals.song_of(house, upload) if upload else house.catalogue.songs.get(name)
-    return bool(song and song.cover == key)
+    return bool(song and song.cover_key == key)

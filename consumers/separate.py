@@ -105,7 +105,7 @@ def clear(temporary: Path) -> None:
 
 def _separate(context: Context, worker: Worker, temporary: Path, separation: Separation, song: Song) -> None:
     """`Song.audio` is named after the upload that brought it."""
-    with logs.about(song=song.id, separation=separation.id, upload=song.audio.rpartition("/")[2]):
+    with logs.about(song=song.id, separation=separation.id, upload=song.audio_key.rpartition("/")[2]):
         _separate_or_say_why(context, worker, temporary, separation, song)
         matching.go_on(context.house, song.id)
 
@@ -150,7 +150,7 @@ def _put_back(house: House, separation: Separation) -> None:
 
 def _made(context: Context, worker: Worker, folder: Path, separation: Separation, song: Song) -> Made:
     watch = _Watch(context, separation)
-    with context.house.files.local(song.audio) as source:
+    with context.house.files.local(song.audio_key) as source:
         made = worker.separate(
             source, folder, separation.model, on_progress=watch.report, should_stop=watch.should_stop
         )

@@ -25,7 +25,7 @@ def at_work_elsewhere(context: Context, separation_id: str, wait: Callable[[floa
     What this member itself ran last is nobody's: names are never shared, so that was before a restart.
     """
     first = _running(context.house, separation_id)
-    if first is None or first.runner == context.member:
+    if first is None or first.lease_owner == context.member:
         return False
     for _ in range(round(DEAD_SECONDS / LOOK_SECONDS)):
         wait(LOOK_SECONDS)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from demixer.domain.errors import ConfigurationError, Transient
 from demixer.ports import Accounts, Catalogue, EventLog, Files, FingerprintIndex, SearchIndex
-from demixer.ports.table_export import Dump
+from demixer.ports.table_export import TableExport
 from demixer.runtime.settings import Settings, without_password
 from demixer.services import outbox
 
@@ -88,11 +88,11 @@ def open_files(url: str, public_url: str = "") -> Files:
     return _open(url, "FILES_URL", {"file": _local_files, "s3": lambda url: _s3(url, public_url)})
 
 
-def open_catalogue_dump(url: str) -> Dump:
+def open_catalogue_dump(url: str) -> TableExport:
     return _open(url, "CATALOGUE_URL", {"sqlite": _sqlite_catalogue_dump, **_mongodb(_mongo_catalogue_dump)})
 
 
-def open_accounts_dump(url: str) -> Dump:
+def open_accounts_dump(url: str) -> TableExport:
     return _open(url, "ACCOUNTS_URL", {"sqlite": _sqlite_accounts_dump, **_mongodb(_mongo_accounts_dump)})
 
 
@@ -193,25 +193,25 @@ def _s3(url: str, public_url: str) -> Files:
     return S3Files(url, public_url)
 
 
-def _sqlite_catalogue_dump(url: str) -> Dump:
+def _sqlite_catalogue_dump(url: str) -> TableExport:
     from demixer.adapters.sqlite import database, table_export
 
     return table_export.catalogue(database.path_of(url, "CATALOGUE_URL"))
 
 
-def _sqlite_accounts_dump(url: str) -> Dump:
+def _sqlite_accounts_dump(url: str) -> TableExport:
     from demixer.adapters.sqlite import database, table_export
 
     return table_export.accounts(database.path_of(url, "ACCOUNTS_URL"))
 
 
-def _mongo_catalogue_dump(url: str) -> Dump:
+def _mongo_catalogue_dump(url: str) -> TableExport:
     from demixer.adapters.mongo import table_export
 
     return table_export.catalogue(url)
 
 
-def _mongo_accounts_dump(url: str) -> Dump:
+def _mongo_accounts_dump(url: str) -> TableExport:
     from demixer.adapters.mongo import table_export
 
     return table_export.accounts(url)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from demixer.ports import Marks, SongDocument
+from demixer.ports import Highlights, SongDocument
 from search.queries import Word, near, terms
 
 FIELDS = ("artist", "album", "title")
@@ -13,11 +13,11 @@ EDGES = re.compile(r"^\W+|\W+$")  # quotes and the like around a word
 _Chunk = tuple[str, tuple[int, int], list[str]]  # field, from where to where, terms
 
 
-def marks_of(asked: Sequence[Word], songs: Sequence[SongDocument]) -> Mapping[str, Marks]:
+def marks_of(asked: Sequence[Word], songs: Sequence[SongDocument]) -> Mapping[str, Highlights]:
     return {song.id: marks(asked, song) for song in songs}
 
 
-def marks(asked: Sequence[Word], song: SongDocument) -> Marks:
+def marks(asked: Sequence[Word], song: SongDocument) -> Highlights:
     """Whole words, in the order of the text. A word with a typo is marked only where the right one is nowhere."""
     chunks = list(_chunks(song))
     found = {(field, span) for word in asked for field, span in _found(word, chunks)}

@@ -60,7 +60,9 @@ def _ready(house: House, person_id: str, folder: Path) -> Upload:
 def _fail(house: House, upload: Upload) -> None:
     failure = Failure("too-long", {"max_minutes": 20.5, "of": 3})
     failed = upload.failed(failure, house.now())
-    house.catalogue.uploads.save(replace(failed, match=None), [events.upload_rejected(failed, failure, house.now())])
+    house.catalogue.uploads.save(
+        replace(failed, matched_by=None), [events.upload_rejected(failed, failure, house.now())]
+    )
     house.flush()
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from demixer.domain import Comparison, Event, Finding, Heard, Separation, Song, Stem, Tags, Upload, events
+from demixer.domain import Analysis, Comparison, Event, MatchVerdict, Separation, Song, Stem, Tags, Upload, events
 from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record
 from demixer.recognition.fingerprint import Fingerprint
@@ -27,10 +27,10 @@ def sound(seed: int, seconds: float = 120) -> Fingerprint:
     return Fingerprint(np.repeat(items, 3), seconds)
 
 
-def heard(seed: int = 1, *, title: str = "Song", artist: str = "Somebody", cover: str = "") -> Heard:
+def heard(seed: int = 1, *, title: str = "Song", artist: str = "Somebody", cover: str = "") -> Analysis:
     found = sound(seed)
     tags = Tags(title=title, artist=artist)
-    return Heard(duration=found.duration, fingerprint=found.to_bytes(), tags=tags, cover=cover)
+    return Analysis(duration=found.duration, fingerprint=found.to_bytes(), tags=tags, cover_key=cover)
 
 
 def sent(house: House, person_id: str = "ana", data: bytes = b"a song", filename: str = "song.mp3") -> Upload:
@@ -39,26 +39,26 @@ def sent(house: House, person_id: str = "ana", data: bytes = b"a song", filename
     return uploads.receive(house, person_id, filename, incoming, Tags())
 
 
-def fingerprinted(house: House, upload: Upload, what: Heard) -> Event:
+def fingerprinted(house: House, upload: Upload, what: Analysis) -> Event:
     """As the `fingerprint` consumer does it. Returns the event that `match` will get."""
     begun = analyses.begin(house, events.upload_received(upload))
     assert begun is not None
-    analyses.finish(house, begun, what if what.compared else replace(what, compared=alike(house, what)))
+    analyses.finish(house, begun, what if what.comparisons else replace(what, comparisons=alike(house, what)))
     house.flush()
     return [event for event in published(house, "matching") if event.subject == upload.id][-1]
 
 
-def fingerprint_event(upload: Upload, what: Heard, at: datetime) -> Event:
+def fingerprint_event(upload: Upload, what: Analysis, at: datetime) -> Event:
     return events.upload_fingerprinted(upload, what, at)
 
 
-def alike(house: House, what: Heard) -> tuple[Comparison, ...]:
+def alike(house: House, what: Analysis) -> tuple[Comparison, ...]:
     """As if the sound of all that are the same by their fingerprint was the same, too."""
     found = comparisons.alike(house, [what.fingerprint])
-    return tuple(Comparison(song_id=song.id, finding=Finding.SAME) for song, like in found if like.same)
+    return tuple(Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, like in found if like.same)
 
 
-def matched(house: House, upload: Upload, what: Heard | None = None, model: str = MODEL) -> Upload:
+def matched(house: House, upload: Upload, what: Analysis | None = None, model: str = MODEL) -> Upload:
     """Fingerprinted and matched: it has joined a song."""
     matching.match(house, fingerprinted(house, upload, what or heard()), lambda: model)
     house.flush()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.matching.kinds import Kind, kinds_of
-from benchmarks.matching.making import Heard, heard
+from benchmarks.matching.making import Analysis, heard
 from benchmarks.matching.sources import Song
 from demixer.recognition import mixes, reference, similarity
 from demixer.recognition.fingerprint import Fingerprint
@@ -56,7 +56,7 @@ def reference_of(song: Song) -> Reference:
     return known
 
 
-def _outcome(song: Song, kind: Kind, file: Heard, known: Reference, like: Likeness) -> Outcome:
+def _outcome(song: Song, kind: Kind, file: Analysis, known: Reference, like: Likeness) -> Outcome:
     finding, found = by_sound(like, file, known)
     located = found.alignment if found else None
     return Outcome(
@@ -72,7 +72,7 @@ def _outcome(song: Song, kind: Kind, file: Heard, known: Reference, like: Likene
     )
 
 
-def by_sound(like: Likeness, file: Heard, known: Reference) -> tuple[str, mixes.Mix | None]:
+def by_sound(like: Likeness, file: Analysis, known: Reference) -> tuple[str, mixes.Mix | None]:
     if not like.same:
         return like.kind.value, None
     found = mixes.compare(reference.as_float(file.sound), known, round(like.offset * RATE))

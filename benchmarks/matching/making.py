@@ -17,7 +17,7 @@ from tests.music import converted
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Analysis:
     phases: tuple[bytes, bytes]
     sound: NDArray[np.int16]
 
@@ -41,13 +41,13 @@ def kept_at(song: Song, kind: Kind) -> Path:
     return song.folder / "files" / f"{kind.name}.npz"
 
 
-def heard(song: Song, kind: Kind) -> Heard | None:
+def heard(song: Song, kind: Kind) -> Analysis | None:
     """None where there is no such file."""
     path = kept_at(song, kind)
     if not path.exists():
         return None
     with np.load(path) as kept:
-        return Heard((kept["first"].tobytes(), kept["second"].tobytes()), kept["sound"])
+        return Analysis((kept["first"].tobytes(), kept["second"].tobytes()), kept["sound"])
 
 
 def _keep(target: Path, kind: Kind, samples: Samples) -> None:

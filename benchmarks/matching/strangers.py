@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.matching import corpus, preparing
 from benchmarks.matching.judging import by_sound, reference_of
 from benchmarks.matching.kinds import kinds_of
-from benchmarks.matching.making import Heard, heard
+from benchmarks.matching.making import Analysis, heard
 from benchmarks.matching.sources import Song
 from demixer.recognition import similarity
 from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
@@ -63,7 +63,7 @@ def met(song: Song) -> Strangers:
     return Strangers(kept["pairs"], kept["nearest"], [Near(**one) for one in kept["near"]])
 
 
-def _meet(work: Path, found: Strangers, kind: str, file: Heard, other: str, like: Likeness) -> None:
+def _meet(work: Path, found: Strangers, kind: str, file: Analysis, other: str, like: Likeness) -> None:
     found.pairs += 1
     variety = _variety(file, like) if like.bit_error_rate < 0.5 else 0
     if like.kind is not Kind.DIFFERENT:
@@ -73,7 +73,7 @@ def _meet(work: Path, found: Strangers, kind: str, file: Heard, other: str, like
         found.nearest = min(found.nearest, like.bit_error_rate)
 
 
-def _finding(work: Path, other: str, like: Likeness, file: Heard) -> str:
+def _finding(work: Path, other: str, like: Likeness, file: Analysis) -> str:
     """By the sound where the other song's stems are there, else by the print alone."""
     folder = work / "songs" / other
     if like.same and (folder / "song.json").exists():
@@ -81,7 +81,7 @@ def _finding(work: Path, other: str, like: Likeness, file: Heard) -> str:
     return like.kind.value
 
 
-def _variety(file: Heard, like: Likeness) -> int:
+def _variety(file: Analysis, like: Likeness) -> int:
     items = file.prints[0].items
     start = max(0, round(like.offset / ITEM_SECONDS))
     length = round(like.overlap * len(items)) + 1

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from demixer.ports import Place
+from demixer.ports import TopicPartition
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
@@ -19,9 +19,9 @@ class Retries:
 
     def __init__(self, limit: int | None, chance: Callable[[], float] = random.random) -> None:
         self._limit, self._chance = limit, chance
-        self._tries: dict[Place, tuple[int, int]] = {}  # offset, tries
+        self._tries: dict[TopicPartition, tuple[int, int]] = {}  # offset, tries
 
-    def next_wait(self, place: Place, offset: int) -> float | None:
+    def next_wait(self, place: TopicPartition, offset: int) -> float | None:
         """Seconds to wait after this failure, or None when it was the last try."""
         known, tries = self._tries.get(place, (offset, 0))
         tries = tries if known == offset else 0
@@ -31,5 +31,5 @@ class Retries:
         whole = min(FIRST_SECONDS * 2.0 ** min(tries, DOUBLINGS), LONGEST_SECONDS)
         return whole * (0.5 + self._chance() / 2)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: TopicPartition) -> None:
         self._tries.pop(place, None)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from demixer.domain.errors import Transient
-from demixer.ports import Message, Place, Subscription
+from demixer.ports import Message, Subscription, TopicPartition
 
 LATE_SECONDS = 0.2  # at most, after the first that waits; what a killed process did in it is done again
 ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
@@ -30,7 +30,7 @@ class Commits:
         together: bool,
     ) -> None:
         self._subscription, self._publish, self._clock, self._together = subscription, publish, clock, together
-        self._waiting: dict[Place, Message] = {}  # the last that is done
+        self._waiting: dict[TopicPartition, Message] = {}  # the last that is done
         self._due = self._rest_until = 0.0
 
     def __bool__(self) -> bool:
@@ -39,7 +39,7 @@ class Commits:
 
     def holds(self, message: Message) -> bool:
         """Whether one of its partition waits: what comes after the last commit would come again."""
-        return message.place in self._waiting
+        return message.topic_partition in self._waiting
 
     def done(self, message: Message) -> None:
         """Now or soon. Raises `Transient` where it is now."""
@@ -47,13 +47,13 @@ class Commits:
             self.now(message)
             return
         self._due = self._due if self._waiting else self._clock() + LATE_SECONDS
-        self._waiting[message.place] = message
+        self._waiting[message.topic_partition] = message
 
     def now(self, message: Message) -> None:
         """With all before it. Raises `Transient`."""
         self._publish()
         self._subscription.commit(message)
-        self._waiting.pop(message.place, None)
+        self._waiting.pop(message.topic_partition, None)
 
     def make(self, *, early: bool = False) -> None:
         """Those that are due, or `early` all that wait. An engine that is busy is asked again a little later."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 
 CRASHES = 5  # by an error in our own code, which the next try will most likely meet again
 DEATHS = 20  # without a word: killed from outside, which may have nothing to do with the message
@@ -42,14 +42,14 @@ class Deliveries:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[Place, int] = {}
-        self._clean: set[Place] = set()  # where something is in hand, and nothing ended badly
+        self._files: dict[TopicPartition, int] = {}
+        self._clean: set[TopicPartition] = set()  # where something is in hand, and nothing ended badly
         folder.mkdir(parents=True, exist_ok=True)
 
     def began(self, message: Message) -> Record:
         """Call before work starts, or goes on with the next of its partition. Returns what happened to this message
         before; until then, or `ended`, it counts as a death."""
-        place, offset = message.place, message.offset
+        place, offset = message.topic_partition, message.offset
         if place in self._clean:
             self._write(place, IN_HAND.pack(offset + 1))
             return NOTHING
@@ -66,7 +66,7 @@ class Deliveries:
 
         A partition that is not ours any more has another writer, who may have something else in hand.
         """
-        place, offset = message.place, message.offset
+        place, offset = message.topic_partition, message.offset
         self._clean.discard(place)
         in_hand, records = self._read(place)
         if in_hand == offset:
@@ -76,7 +76,7 @@ class Deliveries:
         while self._files:
             os.close(self._files.popitem()[1])
 
-    def _read(self, place: Place) -> tuple[int | None, Records]:
+    def _read(self, place: TopicPartition) -> tuple[int | None, Records]:
         """What is in hand, and the records; nothing, where it makes no sense."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
             found = os.pread(self._file(place), LONGEST, 0)
@@ -86,18 +86,18 @@ class Deliveries:
             return following - 1 if following else None, records
         return None, {}
 
-    def _note(self, place: Place, in_hand: int | None, records: Records) -> None:
+    def _note(self, place: TopicPartition, in_hand: int | None, records: Records) -> None:
         """Never shortened: a file system may flush one that was (ext4, `auto_da_alloc`). The first line counts."""
         line = json.dumps(records).encode()
         self._write(place, IN_HAND.pack(0 if in_hand is None else in_hand + 1) + line + b"\n")
 
-    def _write(self, place: Place, data: bytes) -> None:
+    def _write(self, place: TopicPartition, data: bytes) -> None:
         try:  # noqa: SIM105 - once for every event, and this costs half
             os.pwrite(self._files.get(place) or self._file(place), data, 0)
         except OSError:  # a full disk: counting is not worth stopping for
             pass
 
-    def _file(self, place: Place) -> int:
+    def _file(self, place: TopicPartition) -> int:
         if place not in self._files:
             topic, partition = place
             path = self._folder / f"{topic}-{partition}"

@@ -25,7 +25,7 @@ from consumers.framework.outcomes import Done, Outcome, Rejected, attempt, reada
 from consumers.framework.task_slots import Desk
 from demixer.domain import Event
 from demixer.domain.errors import DemixerError, Transient
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 from demixer.wiring import House
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
@@ -65,7 +65,7 @@ class Loop:
         self._desk = _desk_of(consumer, context, executor, clock)
         self._commits = Commits(self._subscription, house.flush, clock, together=self._desk is None)
         self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
-        self._resting: dict[Place, tuple[float, Message]] = {}  # until their next try
+        self._resting: dict[TopicPartition, tuple[float, Message]] = {}  # until their next try
         self._clock, self._patience, self._soon = clock, patience, min(BUSY_SECONDS, patience)
         self._came_round = clock()
         self._doing: Message | None = None  # at once
@@ -121,7 +121,7 @@ class Loop:
         types: list[str] = []
         try:
             while message is not None and isinstance(outcome := self._do(message), Done):
-                last, message = message, self._subscription.following(message) if self._clock() < until else None
+                last, message = message, self._subscription.next_buffered(message) if self._clock() < until else None
                 types += outcome.types
         finally:
             self._doing = None
@@ -228,7 +228,7 @@ class Loop:
 
     def _rest(self, message: Message, seconds: float) -> None:
         self._subscription.pause(message)
-        self._resting[message.place] = self._clock() + seconds, message
+        self._resting[message.topic_partition] = self._clock() + seconds, message
 
     def _go_on(self, message: Message) -> None:
         if not self._commits.holds(message):  # never paused, then

@@ -10,7 +10,7 @@ from consumers.framework.consumer import Consumer, Context, failure_of
 from consumers.framework.outcomes import Done, Interrupted, Outcome, Rejected, TryAgain
 from demixer.domain import Event
 from demixer.domain.errors import Transient
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 from demixer.runtime import logs
 from demixer.wiring import House
 
@@ -30,7 +30,7 @@ class Endings:
         self._house, self._consumer = house, consumer
         self._commits, self._retries = commits, retries
         self._dead_in_a_row = 0
-        self._written: dict[Place, int] = {}  # the last dead letter of each partition, by offset
+        self._written: dict[TopicPartition, int] = {}  # the last dead letter of each partition, by offset
 
     def of(self, message: Message, outcome: Outcome) -> float | None:
         """Seconds until the message is to be tried again; None when its partition may go on at once.
@@ -59,12 +59,12 @@ class Endings:
         except Transient as error:
             with logs.about(consumer=self._consumer.name):
                 return self._again(message, ENGINE_SECONDS, error)
-        self._retries.forget(message.place)
+        self._retries.forget(message.topic_partition)
         metrics.ended(self._consumer.name, outcome, *types)
         return None
 
     def _try_again(self, message: Message, error: Transient, event: Event) -> float | None:
-        seconds = self._retries.next_wait(message.place, message.offset)
+        seconds = self._retries.next_wait(message.topic_partition, message.offset)
         return self._reject(message, error, event) if seconds is None else self._again(message, seconds, error)
 
     def _again(self, message: Message, seconds: float, error: Transient) -> float:
@@ -89,7 +89,7 @@ class Endings:
 
     def _write(self, message: Message, error: Exception) -> None:
         """Once in a process, however often giving up has to be tried."""
-        place = message.place
+        place = message.topic_partition
         if self._written.get(place) == message.offset:
             return
         letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())

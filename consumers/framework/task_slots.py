@@ -8,7 +8,7 @@ from typing import Any
 
 from consumers.framework.executors import Executor
 from consumers.framework.outcomes import Outcome, unasked
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 
 HELP_SECONDS = 2.0  # between two looks of an idle member for work that waits elsewhere
 
@@ -31,8 +31,8 @@ class Desk:
         self, executor: Executor, help_out: Callable[[], None] | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._executor, self._help, self._clock = executor, help_out, clock
-        self._waiting: dict[Place, Message] = {}
-        self._running: dict[Place, _Job] = {}
+        self._waiting: dict[TopicPartition, Message] = {}
+        self._running: dict[TopicPartition, _Job] = {}
         self._helping: Future[None] | None = None
         self._helped = clock()
 
@@ -46,28 +46,28 @@ class Desk:
         return [job.message for job in list(self._running.values())]
 
     def put(self, message: Message) -> None:
-        self._waiting[message.place] = message
+        self._waiting[message.topic_partition] = message
 
     def next(self) -> Message | None:
         """The oldest that waits and may start now, whatever partition it came from: first come, first served. It stays
         until it is taken."""
         if self._waiting and len(self._running) + bool(self._helping) < self._executor.places:
             for message in sorted(self._waiting.values(), key=lambda message: message.time):
-                if message.place not in self._running:
+                if message.topic_partition not in self._running:
                     return message
         return None
 
     def take(self, message: Message) -> None:
-        del self._waiting[message.place]
+        del self._waiting[message.topic_partition]
 
     def start(self, message: Message, work: Result) -> None:
-        self._running[message.place] = _Job(message, self._executor.submit(work))
+        self._running[message.topic_partition] = _Job(message, self._executor.submit(work))
 
     def ended(self) -> Iterator[tuple[Message, Result]]:
         """What ended since the last look, one after the other. Raises what helping raised that nobody foresaw."""
         self._end_helping()
         for job in [job for job in self._running.values() if job.future.done()]:
-            del self._running[job.message.place]
+            del self._running[job.message.topic_partition]
             yield job.message, job.future.result
 
     def help_out(self) -> None:

@@ -18,24 +18,24 @@ from demixer.recognition import similarity
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.runtime.settings import Settings, load, without_password
 from demixer.separation import diagnostics
-from demixer.separation.diagnostics import Finding
+from demixer.separation.diagnostics import Diagnostic
 
 LITTLE_BYTES = 2 * 1024**3  # an upload of 200 MB, its stems, and the spool of a separation in between
 
 
-def of_environment() -> Iterator[Finding]:
+def of_environment() -> Iterator[Diagnostic]:
     """`findings` for the settings in force; a wrong one is the only finding."""
     try:
         settings = load()
     except ConfigurationError as error:
-        yield Finding(False, sentence(error.code, error.params))
+        yield Diagnostic(False, sentence(error.code, error.params))
         return
     yield from findings(settings)
 
 
-def findings(settings: Settings) -> Iterator[Finding]:
+def findings(settings: Settings) -> Iterator[Diagnostic]:
     """As they are found; the model comes last, since it takes seconds. Raises nothing that can be foreseen."""
-    yield Finding(True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield Diagnostic(True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     writable = _data_dir(settings)
     yield writable
     yield _ffmpeg()
@@ -44,7 +44,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from diagnostics.findings(settings)
 
 
-def _what_is_kept(settings: Settings) -> Iterator[Finding]:
+def _what_is_kept(settings: Settings) -> Iterator[Diagnostic]:
     yield _disk(settings)
     for engine in _engines(settings):
         yield engine()
@@ -52,33 +52,33 @@ def _what_is_kept(settings: Settings) -> Iterator[Finding]:
     yield _dead_letters(settings)
 
 
-def _data_dir(settings: Settings) -> Finding:
+def _data_dir(settings: Settings) -> Diagnostic:
     probe = settings.data_dir / f".check-{uuid.uuid4().hex}"
     try:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        return Finding(False, f"DATA_DIR {settings.data_dir} cannot be written: {error.strerror}", "check its owner")
-    return Finding(True, f"DATA_DIR is {settings.data_dir}")
+        return Diagnostic(False, f"DATA_DIR {settings.data_dir} cannot be written: {error.strerror}", "check its owner")
+    return Diagnostic(True, f"DATA_DIR is {settings.data_dir}")
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Diagnostic:
     free = shutil.disk_usage(settings.data_dir).free
     amount = f"{free / 1024**3:.1f} GB" if free >= 1024**3 else f"{free // 1024**2} MB"
     text = f"{amount} are free in DATA_DIR"
-    return Finding(free >= LITTLE_BYTES, text, "" if free >= LITTLE_BYTES else "make room, or name another folder")
+    return Diagnostic(free >= LITTLE_BYTES, text, "" if free >= LITTLE_BYTES else "make room, or name another folder")
 
 
-def _ffmpeg() -> Finding:
+def _ffmpeg() -> Diagnostic:
     try:
         with sandbox.Child([ffmpeg.binary(), "-version"]) as child:
             words = child.read().decode(errors="replace").split()
-        return Finding(words[:2] == ["ffmpeg", "version"], f"ffmpeg {' '.join(words[2:3])} at {ffmpeg.binary()}")
+        return Diagnostic(words[:2] == ["ffmpeg", "version"], f"ffmpeg {' '.join(words[2:3])} at {ffmpeg.binary()}")
     except (DemixerError, OSError, RuntimeError) as error:
-        return Finding(False, f"ffmpeg does not run: {error}", "install imageio-ffmpeg again, which brings it")
+        return Diagnostic(False, f"ffmpeg does not run: {error}", "install imageio-ffmpeg again, which brings it")
 
 
-def _engines(settings: Settings) -> Iterable[Callable[[], Finding]]:
+def _engines(settings: Settings) -> Iterable[Callable[[], Diagnostic]]:
     """Opening makes and migrates what is not there yet; the question shows that it answers."""
     return (
         partial(_engine, "events", settings.events_url, wiring.open_events, lambda log: log.lag("check")),
@@ -92,42 +92,42 @@ def _engines(settings: Settings) -> Iterable[Callable[[], Finding]]:
     )
 
 
-def _engine(name: str, url: str, open_: Callable[[str], Any], ask: Callable[[Any], object]) -> Finding:
+def _engine(name: str, url: str, open_: Callable[[str], Any], ask: Callable[[Any], object]) -> Diagnostic:
     try:
         with closing(open_(url)) as engine:
             ask(engine)
     except DemixerError as error:
         return _broken(name, url, error)
-    return Finding(True, f"{name} at {without_password(url)}")
+    return Diagnostic(True, f"{name} at {without_password(url)}")
 
 
-def _newest_is_found(settings: Settings) -> Finding:
+def _newest_is_found(settings: Settings) -> Diagnostic:
     """An index that was lost is made anew, empty, and would let every known song be separated again."""
     try:
         with (
             closing(wiring.open_catalogue(settings.catalogue_url)) as catalogue,
             closing(wiring.open_fingerprints(settings.catalogue_url)) as fingerprints,
         ):
-            newest = [song for song in catalogue.songs.listed(order="newest", limit=50) if _telling(song)][:1]
+            newest = [song for song in catalogue.songs.list_visible(order="newest", limit=50) if _telling(song)][:1]
             lost = [song for song in newest if song.id not in fingerprints.candidates([song.fingerprint])]
     except DemixerError as error:
         return _broken("fingerprints", settings.catalogue_url, error)
     if lost:
         hint = "the fingerprint index lacks songs: demixer reindex --fingerprints makes it anew"
-        return Finding(False, f"song {lost[0].id} is not found by its fingerprint", hint)
-    return Finding(True, "the newest song is found by its fingerprint" if newest else "no song to look up yet")
+        return Diagnostic(False, f"song {lost[0].id} is not found by its fingerprint", hint)
+    return Diagnostic(True, "the newest song is found by its fingerprint" if newest else "no song to look up yet")
 
 
 def _telling(song: Song) -> bool:
     return bool(song.fingerprint) and similarity.tells(Fingerprint.from_bytes(song.fingerprint))
 
 
-def _files(settings: Settings) -> Finding:
+def _files(settings: Settings) -> Diagnostic:
     try:
         _write_and_remove(wiring.open_files(settings.files_url, settings.files_public_url))
     except DemixerError as error:
         return _broken("files", settings.files_url, error)
-    return Finding(True, f"files at {without_password(settings.files_url)}")
+    return Diagnostic(True, f"files at {without_password(settings.files_url)}")
 
 
 def _write_and_remove(files: Files) -> None:
@@ -141,13 +141,13 @@ def _write_and_remove(files: Files) -> None:
         files.delete(key)
 
 
-def _broken(name: str, url: str, error: DemixerError) -> Finding:
+def _broken(name: str, url: str, error: DemixerError) -> Diagnostic:
     """With what the engine itself said, where it said anything."""
     said = str(error.__cause__ or "").replace(url, without_password(url))
-    return Finding(False, f"{name} at {without_password(url)}: {sentence(error.code, error.params)}", said)
+    return Diagnostic(False, f"{name} at {without_password(url)}: {sentence(error.code, error.params)}", said)
 
 
-def _dead_letters(settings: Settings) -> Finding:
+def _dead_letters(settings: Settings) -> Diagnostic:
     from consumers.framework import dead_letters
 
     try:
@@ -155,4 +155,4 @@ def _dead_letters(settings: Settings) -> Finding:
             count = len(dead_letters.waiting(log))
     except DemixerError as error:
         return _broken("dead letters", settings.events_url, error)
-    return Finding(True, f"{count} dead letters", "look at them with demixer dead-letters list" if count else "")
+    return Diagnostic(True, f"{count} dead letters", "look at them with demixer dead-letters list" if count else "")

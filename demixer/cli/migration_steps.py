@@ -16,7 +16,7 @@ from consumers.framework import dead_letters
 from consumers.framework.dead_letters import DeadLetter
 from demixer import wiring
 from demixer.ports import EventLog, Record, table_export
-from demixer.ports.table_export import Dump
+from demixer.ports.table_export import TableExport
 from demixer.runtime.settings import Settings
 from demixer.services.migration import events, rows
 from demixer.services.migration import files as migration_files
@@ -31,11 +31,11 @@ T = TypeVar("T")
 class Move:
     source: House
     target: House
-    accounts: tuple[Dump, Dump] | None  # None: at the same place
-    catalogue: tuple[Dump, Dump] | None
+    accounts: tuple[TableExport, TableExport] | None  # None: at the same place
+    catalogue: tuple[TableExport, TableExport] | None
 
     @property
-    def dumps(self) -> Sequence[tuple[Dump, Dump]]:
+    def dumps(self) -> Sequence[tuple[TableExport, TableExport]]:
         return [pair for pair in (self.accounts, self.catalogue) if pair]
 
     @property
@@ -108,7 +108,9 @@ def opened(ours: Settings, theirs: Settings) -> Iterator[Move]:
         )
 
 
-def _dumps(open_: Callable[[str], Dump], ours: str, theirs: str, held: ExitStack) -> tuple[Dump, Dump] | None:
+def _dumps(
+    open_: Callable[[str], TableExport], ours: str, theirs: str, held: ExitStack
+) -> tuple[TableExport, TableExport] | None:
     if not _elsewhere(ours, theirs):
         return None
     return held.enter_context(closing(open_(ours))), held.enter_context(closing(open_(theirs)))

@@ -6,7 +6,7 @@ from enum import StrEnum
 from demixer.domain.values import Tags
 
 
-class Finding(StrEnum):
+class MatchVerdict(StrEnum):
     """What a file is, beside a song that its fingerprint is like."""
 
     SAME = "same"  # the same recording in the same mix
@@ -21,19 +21,19 @@ class Comparison:
     """`offset`: seconds into the file at which the song begins. `without`: stems of the song that the file has not."""
 
     song_id: str
-    finding: Finding
+    verdict: MatchVerdict
     offset: float = 0.0
-    without: tuple[str, ...] = ()
+    missing_stems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Analysis:
     """What the fingerprint consumer found in a file. `compared`: with the songs it is like, the likest first."""
 
     duration: float  # seconds
     fingerprint: bytes
     tags: Tags
-    cover: str  # key in the file store, "" without one
-    shifted: bytes = b""  # the fingerprint half an item later, b"" where it was not made
-    sound_sha256: str = ""  # of the samples, where the fingerprint says too little
-    compared: tuple[Comparison, ...] = ()
+    cover_key: str  # key in the file store, "" without one
+    shifted_fingerprint: bytes = b""  # the fingerprint half an item later, b"" where it was not made
+    sample_hash: str = ""  # of the samples, where the fingerprint says too little
+    comparisons: tuple[Comparison, ...] = ()

@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from demixer.domain import Comparison, Event, Failure, Finding, Heard, Separation, Song, Tags, Upload, derived_id
+from demixer.domain import (
+    Analysis,
+    Comparison,
+    Event,
+    Failure,
+    MatchVerdict,
+    Separation,
+    Song,
+    Tags,
+    Upload,
+    derived_id,
+)
 from demixer.domain.errors import BadEvent
 from demixer.recognition.fingerprint import Fingerprint
 from schemas import codec
@@ -20,23 +31,23 @@ def upload_received(upload: Upload) -> Event:
     return _event("upload.received", upload.id, upload.updated_at, data, upload.attempt)
 
 
-def upload_fingerprinted(upload: Upload, heard: Heard, now: datetime) -> Event:
+def upload_fingerprinted(upload: Upload, heard: Analysis, now: datetime) -> Event:
     tags = heard.tags
     data = {
         "upload_id": upload.id,
         "attempt": upload.attempt,
         "duration": heard.duration,
         "fingerprint": base64.b64encode(heard.fingerprint).decode(),
-        "shifted": base64.b64encode(heard.shifted).decode(),
-        "sound_sha256": heard.sound_sha256,
-        "compared": [_compared(one) for one in heard.compared],
+        "shifted": base64.b64encode(heard.shifted_fingerprint).decode(),
+        "sound_sha256": heard.sample_hash,
+        "compared": [_compared(one) for one in heard.comparisons],
         "tags": {"artist": tags.artist, "album": tags.album, "title": tags.title, "year": tags.year},
-        "cover": heard.cover,
+        "cover": heard.cover_key,
     }
     return _event("upload.fingerprinted", upload.id, now, data, upload.attempt)
 
 
-def heard(event: Event) -> Heard:
+def heard(event: Event) -> Analysis:
     """What an `upload.fingerprinted` says. Whatever an event of before does not say is empty."""
     data = event.data
     try:
@@ -45,29 +56,29 @@ def heard(event: Event) -> Heard:
             Fingerprint.from_bytes(one)
     except ValueError as error:
         raise BadEvent(type=event.type, reason=f"fingerprint: {error}") from error
-    return Heard(
+    return Analysis(
         duration=data["duration"],
         fingerprint=fingerprint,
-        shifted=shifted,
-        sound_sha256=data.get("sound_sha256", ""),
-        compared=tuple(_comparison(one) for one in data.get("compared", ())),
+        shifted_fingerprint=shifted,
+        sample_hash=data.get("sound_sha256", ""),
+        comparisons=tuple(_comparison(one) for one in data.get("compared", ())),
         tags=Tags(**{name: data["tags"][name] for name in ("artist", "album", "title", "year")}),
-        cover=data["cover"],
+        cover_key=data["cover"],
     )
 
 
 def _comparison(data: Mapping[str, Any]) -> Comparison:
     without = tuple(data.get("without", ()))
-    finding = Finding(data["finding"])
-    return Comparison(song_id=data["song_id"], finding=finding, offset=data.get("offset", 0.0), without=without)
+    finding = MatchVerdict(data["finding"])
+    return Comparison(song_id=data["song_id"], verdict=finding, offset=data.get("offset", 0.0), missing_stems=without)
 
 
 def _compared(one: Comparison) -> dict[str, Any]:
     return {
         "song_id": one.song_id,
-        "finding": one.finding.value,
+        "finding": one.verdict.value,
         "offset": round(one.offset, 6),
-        "without": list(one.without),
+        "without": list(one.missing_stems),
     }
 
 
@@ -112,8 +123,8 @@ def separation_progressed(separation: Separation) -> Event:
 
 def song_matched(upload: Upload, now: datetime) -> Event:
     assert upload.song_id is not None
-    assert upload.match is not None
-    data = {"song_id": upload.song_id, "upload_id": upload.id, "match": upload.match.value}
+    assert upload.matched_by is not None
+    data = {"song_id": upload.song_id, "upload_id": upload.id, "match": upload.matched_by.value}
     return _event("song.matched", upload.song_id, now, data, upload.id, upload.attempt)
 
 

@@ -16,7 +16,7 @@ _SPELLED_OUT = {
     "þ": "th",
     "ـ": "",
 }
-# Accents: Latin, Greek and Cyrillic, Hebrew points, Arabic vowels. Marks of other scripts are letters and stay.
+# Accents: Latin, Greek and Cyrillic, Hebrew points, Arabic vowels. Highlights of other scripts are letters and stay.
 _ACCENTS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670))
 
 

@@ -39,7 +39,7 @@ class Separation:
     state: SeparationState = SeparationState.REQUESTED
     attempt: int = 1
     progress: float = 0.0  # 0 to 1
-    runner: str = ""  # the member of the consumer group that is, or was last, at work on it
+    lease_owner: str = ""  # the member of the consumer group that is, or was last, at work on it
     device: str = ""  # as shown to a person: "CPU", "NVIDIA H200", "Apple GPU"
     seconds_left: float | None = None
     started_at: datetime | None = None
@@ -54,7 +54,7 @@ class Separation:
         return f"songs/{self.song_id}/{self.id}"
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         return self.state in (SeparationState.REQUESTED, SeparationState.RUNNING)
 
     def stem(self, name: str) -> Stem | None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from demixer.domain.values import Tags
 
 
-class Kinship(StrEnum):
+class RelationType(StrEnum):
     """How two songs that are not one belong together."""
 
     MIX = "mix"  # one recording, mixed otherwise: without vocals, say
@@ -16,13 +16,13 @@ class Kinship(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Relation:
     """From a song to another. `without`: stems that one of the two has not; `less` says that it is this one."""
 
     song_id: str
-    kinship: Kinship
-    without: tuple[str, ...] = ()
-    less: bool = False
+    type: RelationType
+    missing_stems: tuple[str, ...] = ()
+    lacks_stems: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,27 +35,31 @@ class Song:
     """
 
     id: str
-    brought_by: str  # person id: who may edit it
+    owner_id: str  # person id: who may edit it
     tags: Tags
     duration: float  # seconds
     sha256: str  # of the first file that brought it
     fingerprint: bytes  # demixer.recognition.fingerprint.Fingerprint.to_bytes
-    audio: str
-    cover: str  # key in the file store, "" without one
+    audio_key: str
+    cover_key: str  # key in the file store, "" without one
     created_at: datetime
     updated_at: datetime
     separation_id: str | None = None
     next_separation_id: str | None = None
     listed: bool = False
     removed: bool = False  # a tombstone: removed songs stay removed, whatever is replayed
-    links: tuple[Link, ...] = ()  # to its relatives, newest last
+    relations: tuple[Relation, ...] = ()  # to its relatives, newest last
     merged_into: str | None = None  # the song that it turned out to be
-    merged: tuple[str, ...] = ()  # the songs that turned out to be this one, those merged into them too
-    proposed: Tags | None = None  # names for whoever brought it to take; None before asking, empty once settled
+    merged_ids: tuple[str, ...] = ()  # the songs that turned out to be this one, those merged into them too
+    proposed_tags: Tags | None = None  # names for whoever brought it to take; None before asking, empty once settled
     plays: int = 0
     version: int = 0
 
     @property
-    def shown(self) -> bool:
+    def has_cover(self) -> bool:
+        return bool(self.cover_key)
+
+    @property
+    def is_visible(self) -> bool:
         """Whether people find it by searching and browsing."""
         return self.listed and not self.removed and self.merged_into is None

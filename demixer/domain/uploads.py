@@ -31,11 +31,11 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         return self in (Status.READY, Status.FAILED, Status.CANCELLED)
 
 
-class Match(StrEnum):
+class MatchMethod(StrEnum):
     """How an upload found a song that was already there."""
 
     FILE = "file"  # the same bytes
@@ -46,8 +46,8 @@ class Match(StrEnum):
 class Upload:
     """One file that one person sent.
 
-    `audio` is the key of the bytes in the file store, `""` once they are no longer needed. `given` are the tags typed
-    beside the file; they win over what the file says.
+    `audio_key`: of the bytes in the file store, `""` once they are no longer needed. `given_tags` were typed beside the
+    file; they win over what the file says.
     """
 
     id: str
@@ -55,26 +55,28 @@ class Upload:
     filename: str
     size: int  # bytes
     sha256: str  # of the file, hex
-    audio: str
-    given: Tags
+    audio_key: str
+    given_tags: Tags
     created_at: datetime
     updated_at: datetime
     state: UploadState = UploadState.RECEIVED
     attempt: int = 1  # one more with every "try again", so that its events differ
     song_id: str | None = None
-    match: Match | None = None
+    matched_by: MatchMethod | None = None
     failure: Failure | None = None
     hidden: bool = False  # deleted by the person: out of every list, kept so that a replay cannot revive it
-    waits_for: str | None = None  # the song whose stems will tell whether this is the same mix
+    waiting_for: str | None = None  # the song whose stems will tell whether this is the same mix
     version: int = 0
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Still on its way to a song, so that a consumer may work on it."""
         return self.state in (UploadState.RECEIVED, UploadState.FINGERPRINTING, UploadState.FINGERPRINTED)
 
-    def joined(self, song_id: str, match: Match | None, now: datetime) -> "Upload":
-        return replace(self, state=UploadState.JOINED, song_id=song_id, match=match, failure=None, updated_at=now)
+    def joined(self, song_id: str, matched_by: MatchMethod | None, now: datetime) -> "Upload":
+        return replace(
+            self, state=UploadState.JOINED, song_id=song_id, matched_by=matched_by, failure=None, updated_at=now
+        )
 
     def failed(self, failure: Failure, now: datetime) -> "Upload":
         return replace(self, state=UploadState.FAILED, failure=failure, updated_at=now)

@@ -10,10 +10,10 @@ Both sides of a port (embedded and distributed) pass the same contract tests, in
 
 from demixer.ports.accounts import MIN_PASSWORD, Accounts
 from demixer.ports.catalogue import Catalogue, Libraries, Outbox, Separations, Songs, Uploads
-from demixer.ports.events import EventLog, Message, Place, Record, Subscription
+from demixer.ports.events import EventLog, Message, Record, Subscription, TopicPartition
 from demixer.ports.files import Files, FileWriter, Links
 from demixer.ports.fingerprints import FingerprintIndex
-from demixer.ports.search import Marks, SearchIndex, SearchPage, SongDocument
+from demixer.ports.search import Highlights, SearchIndex, SearchPage, SongDocument
 
 __all__ = [
     "MIN_PASSWORD",
@@ -23,12 +23,11 @@ __all__ = [
     "FileWriter",
     "Files",
     "FingerprintIndex",
+    "Highlights",
     "Libraries",
     "Links",
-    "Marks",
     "Message",
     "Outbox",
-    "Place",
     "Record",
     "SearchIndex",
     "SearchPage",
@@ -36,5 +35,6 @@ __all__ = [
     "SongDocument",
     "Songs",
     "Subscription",
+    "TopicPartition",
     "Uploads",
 ]

@@ -34,19 +34,19 @@ class Songs(Protocol):
     def save(self, song: Song, events: Sequence[Event] = ()) -> Song: ...
 
     def by_file(self, sha256: str) -> Song | None:
-        """The song, not removed, that a file with these bytes brought or joined (`remember_file`)."""
+        """The song, not removed, that a file with these bytes brought or joined (`link_file`)."""
 
-    def remember_file(self, sha256: str, song_id: str) -> None:
+    def link_file(self, sha256: str, song_id: str) -> None:
         """From now on these bytes are this song. The last word counts."""
 
-    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
+    def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         """Those that are `Song.shown`. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
 
-        `beginning`: only those whose artist, album or title begins so, without case or accents. What is left of search
+        `prefix`: only those whose artist, album or title begins so, without case or accents. What is left of search
         while the search engine is down.
         """
 
-    def played(self, song_id: str) -> None:
+    def count_play(self, song_id: str) -> None:
         """Count one play, without touching `version`."""
 
 
@@ -61,10 +61,10 @@ class Separations(Protocol):
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
         """In the order they were asked for: the queue."""
 
-    def place(self, separation: Separation) -> int:
+    def queue_position(self, separation: Separation) -> int:
         """Its place among those requested and not begun: 1 is next."""
 
-    def waiting(self) -> tuple[int, datetime | None]:
+    def queue_length(self) -> tuple[int, datetime | None]:
         """How many are requested and not begun, and when the first of them was asked for."""
 
 
@@ -76,14 +76,14 @@ class Libraries(Protocol):
     def songs(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
         """The songs a person keeps, not removed, the last kept first; those that were merged too, as they are."""
 
-    def has(self, person_id: str, song_id: str) -> bool: ...
+    def contains(self, person_id: str, song_id: str) -> bool: ...
 
 
 class Outbox(Protocol):
     def pending(self, limit: int = 100) -> Sequence[Event]:
         """Events saved beside a change and not published yet, in the order they were saved."""
 
-    def done(self, event_ids: Sequence[str]) -> None:
+    def mark_published(self, event_ids: Sequence[str]) -> None:
         """They were published. Unknown ids are ignored."""
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-Place = tuple[str, int]  # topic, by its plain name, and partition
+TopicPartition = tuple[str, int]  # topic, by its plain name, and partition
 
 
 class Record(NamedTuple):
@@ -29,7 +29,7 @@ class Message(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
     @property
-    def place(self) -> Place:
+    def topic_partition(self) -> TopicPartition:
         return self.topic, self.partition
 
 
@@ -44,7 +44,7 @@ class Subscription(Protocol):
         the partition then, until an offset past it is committed. Within a partition order holds.
         """
 
-    def following(self, message: Message) -> Message | None:
+    def next_buffered(self, message: Message) -> Message | None:
         """The next of the same partition, if it was fetched already and nothing has to be asked for it."""
 
     def commit(self, *messages: Message) -> None:

@@ -22,7 +22,7 @@ class FileWriter(Protocol):
 class Links(Protocol):
     """Addresses at which the store itself gives a file, so that its bytes need not pass through us."""
 
-    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+    def signed_url(self, key: str, *, media_type: str, disposition: str) -> str | None:
         """Good for an hour, for anybody who has it. None where the store gives none that a browser can reach.
 
         Whoever follows it gets `media_type` and `disposition` as `Content-Type` and `Content-Disposition`. Whether

@@ -21,6 +21,10 @@ class SongDocument:
     plays: int
     revision: int  # Song.version: an older revision never replaces a newer one
 
+    @property
+    def has_cover(self) -> bool:
+        return self.cover
+
     @classmethod
     def of(cls, song: Song) -> "SongDocument":
         return cls(
@@ -30,20 +34,20 @@ class SongDocument:
             title=song.tags.title,
             year=song.tags.year,
             duration=song.duration,
-            cover=bool(song.cover),
+            cover=bool(song.cover_key),
             plays=song.plays,
             revision=song.version,
         )
 
 
-Marks = Mapping[str, Sequence[tuple[int, int]]]  # of "artist", "album", "title": from where to where it was found
+Highlights = Mapping[str, Sequence[tuple[int, int]]]  # of "artist", "album", "title": from where to where it was found
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
     songs: Sequence[SongDocument]
     total: int  # exact up to 1,000, then "at least"
-    marks: Mapping[str, Marks] = field(default_factory=dict)  # by song
+    highlights: Mapping[str, Highlights] = field(default_factory=dict)  # by song
 
 
 class SearchIndex(Protocol):
@@ -55,7 +59,7 @@ class SearchIndex(Protocol):
         """Every word of `query` must be found in artist, album or title: without case or accents, its first letters are
         enough, and a typo in a word of four letters or more is forgiven. An exact hit comes before a forgiven one.
 
-        `marks` tell whole words, one after the other.
+        `highlights` tell whole words, one after the other.
         """
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:

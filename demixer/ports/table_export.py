@@ -21,7 +21,7 @@ CATALOGUE: Mapping[str, Sequence[str]] = {  # each table with the fields that ar
 ACCOUNTS: Mapping[str, Sequence[str]] = {"people": ("id",), "tokens": ("hash",)}
 
 
-class Dump(Protocol):
+class TableExport(Protocol):
     """The tables of one engine. While somebody else writes to them, `rows` may or may not see it."""
 
     tables: Mapping[str, Sequence[str]]  # `CATALOGUE` or `ACCOUNTS`

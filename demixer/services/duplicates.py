@@ -29,7 +29,7 @@ def of(house: House, song: Song) -> Sequence[Pair]:
     alike = comparisons.alike(house, [song.fingerprint])
     others = {merging.standing(house, other).id: other for other, like in alike if like.same}
     later = (house.catalogue.songs.get(song_id) for song_id in others if song_id > song.id)
-    return [_pair(house, song, other) for other in later if other and other.shown and same(house, song, other)]
+    return [_pair(house, song, other) for other in later if other and other.is_visible and same(house, song, other)]
 
 
 def same(house: House, song: Song, other: Song) -> bool:
@@ -57,7 +57,7 @@ def _pair(house: House, song: Song, other: Song) -> Pair:
 
 
 def _fullness(song: Song) -> int:
-    return sum(map(bool, (song.tags.artist, song.tags.album, song.tags.title, song.tags.year, song.cover)))
+    return sum(map(bool, (song.tags.artist, song.tags.album, song.tags.title, song.tags.year, song.cover_key)))
 
 
 def _model(house: House, song: Song) -> str:

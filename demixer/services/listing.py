@@ -12,7 +12,7 @@ OVERLAP = 50  # songs read twice, so that those removed while we read cannot shi
 def every_song(catalogue: Catalogue) -> Iterator[Song]:
     """Each once, in the order of ids. Nothing is held open in between."""
     last, offset = "", 0
-    while page := catalogue.songs.listed(order="id", limit=PAGE, offset=offset):
+    while page := catalogue.songs.list_visible(order="id", limit=PAGE, offset=offset):
         yield from (song for song in page if song.id > last)
         if len(page) < PAGE:
             return

@@ -16,4 +16,4 @@ def known(house: House, fingerprints: Sequence[Fingerprint]) -> Song | None:
     """The listed song that `fingerprints`, phases of one recording, are a recording of."""
     alike = comparisons.alike(house, [each.to_bytes() for each in fingerprints])
     sure = (merging.standing(house, song) for song, like in alike if like.sure)
-    return next((song for song in sure if song.shown), None)
+    return next((song for song in sure if song.is_visible), None)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from demixer.domain import Event, Heard, Match, Song, Upload, UploadState, events, song_id_of
+from demixer.domain import Analysis, Event, MatchMethod, Song, Upload, UploadState, events, song_id_of
 from demixer.runtime import logs
 from demixer.services import analyses, relations, removals, separations
 from demixer.services.optimistic import Decision, change
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 def match(house: House, event: Event, model: Callable[[], str]) -> None:
     """Let the upload join the song it is a recording of, or make a new one and ask for its separation by `model()`."""
     upload = analyses.current(house, event)
-    if upload is None or not upload.open:
+    if upload is None or not upload.is_open:
         return
     heard = events.heard(event)
     found = _by_file(house, upload, heard) or relations.find(house, heard)
@@ -44,22 +44,22 @@ def look_again(house: House, upload: Upload) -> None:
 def go_on(house: House, song_id: str) -> None:
     """The separation of the song has ended: whoever waits for its stems is compared with them."""
     for upload in house.catalogue.uploads.in_state([UploadState.FINGERPRINTED], updated_before=house.now() + DAY):
-        if upload.waits_for == song_id:
+        if upload.waiting_for == song_id:
             look_again(house, upload)
 
 
-def _by_file(house: House, upload: Upload, heard: Heard) -> Found | None:
+def _by_file(house: House, upload: Upload, heard: Analysis) -> Found | None:
     """By the same bytes, or the same samples where the fingerprint would say too little."""
     if song := house.catalogue.songs.by_file(upload.sha256):
-        return Found(song=song, match=Match.FILE)
-    same_sound = house.catalogue.songs.by_file(sound_key(heard)) if heard.sound_sha256 else None
+        return Found(song=song, match=MatchMethod.FILE)
+    same_sound = house.catalogue.songs.by_file(sound_key(heard)) if heard.sample_hash else None
     return Found(song=same_sound) if same_sound else None
 
 
-def _settle(house: House, upload: Upload, heard: Heard, found: Found, model: Callable[[], str]) -> None:
+def _settle(house: House, upload: Upload, heard: Analysis, found: Found, model: Callable[[], str]) -> None:
     """The song that this very upload made is its own, not a match. One that was merged is joined as itself: people see
     the song that stands for it, and undoing the merge takes its uploads along."""
-    own = found.song is None or found.song.audio == upload.audio
+    own = found.song is None or found.song.audio_key == upload.audio_key
     song = _with_audio(house, found.song, upload) if found.song else _new_song(house, upload, heard, found)
     logs.note(song=song.id)
     separations.ensure(house, song, model)
@@ -68,53 +68,53 @@ def _settle(house: House, upload: Upload, heard: Heard, found: Found, model: Cal
 
 def _wait(house: House, upload: Upload, song: Song) -> None:
     def decide(current: Upload) -> Decision[Upload]:
-        waits = current.open and current.waits_for != song.id
-        return (replace(current, waits_for=song.id, updated_at=house.now()), []) if waits else None
+        waits = current.is_open and current.waiting_for != song.id
+        return (replace(current, waiting_for=song.id, updated_at=house.now()), []) if waits else None
 
     logs.note(song=song.id)
     change(house.catalogue.uploads, upload.id, decide)
 
 
 def _to_be_heard(house: House, upload: Upload) -> Decision[Upload]:
-    if upload.state is not UploadState.FINGERPRINTED or not upload.audio:
+    if upload.state is not UploadState.FINGERPRINTED or not upload.audio_key:
         return None
-    again = replace(upload, state=UploadState.RECEIVED, attempt=upload.attempt + 1, waits_for=None)
+    again = replace(upload, state=UploadState.RECEIVED, attempt=upload.attempt + 1, waiting_for=None)
     again = replace(again, updated_at=house.now())
     return again, [events.upload_received(again)]
 
 
-def sound_key(heard: Heard) -> str:
+def sound_key(heard: Analysis) -> str:
     """Beside the hashes of files, for `Songs.by_file`."""
-    return f"sound {heard.sound_sha256}"
+    return f"sound {heard.sample_hash}"
 
 
 def _with_audio(house: House, song: Song, upload: Upload) -> Song:
     """A song whose file was lost takes the one that has come, so that it can be separated (again)."""
-    if song.audio and house.files.size(song.audio) is not None:
+    if song.audio_key and house.files.size(song.audio_key) is not None:
         return song
 
     def decide(current: Song) -> Decision[Song]:
-        return replace(current, audio=upload.audio, updated_at=house.now()), []
+        return replace(current, audio_key=upload.audio_key, updated_at=house.now()), []
 
     return change(house.catalogue.songs, song.id, decide)
 
 
-def _new_song(house: House, upload: Upload, heard: Heard, found: Found) -> Song:
+def _new_song(house: House, upload: Upload, heard: Analysis, found: Found) -> Song:
     song_id = song_id_of(upload.sha256)
     before = house.catalogue.songs.get(song_id)  # a tombstone: somebody brought it, and took it back
     now = house.now()
     song = Song(
         id=song_id,
-        brought_by=upload.person_id,
+        owner_id=upload.person_id,
         tags=heard.tags,
         duration=heard.duration,
         sha256=upload.sha256,
         fingerprint=heard.fingerprint,
-        audio=upload.audio,
-        cover=heard.cover,
+        audio_key=upload.audio_key,
+        cover_key=heard.cover_key,
         created_at=now,
         updated_at=now,
-        links=found.links,
+        relations=found.links,
         version=before.version if before else 0,
     )
     house.fingerprints.add(song.id, heard.fingerprint)  # first: a proposal without a song is passed over
@@ -123,20 +123,20 @@ def _new_song(house: House, upload: Upload, heard: Heard, found: Found) -> Song:
     return saved
 
 
-def _join(house: House, upload: Upload, song: Song, heard: Heard, reason: Match | None) -> None:
+def _join(house: House, upload: Upload, song: Song, heard: Analysis, reason: MatchMethod | None) -> None:
     def decide(current: Upload) -> Decision[Upload]:
-        if not current.open:
+        if not current.is_open:
             return None
         joined = current.joined(song.id, reason, house.now())
-        joined = joined if song.audio == upload.audio else replace(joined, audio="")
+        joined = joined if song.audio_key == upload.audio_key else replace(joined, audio_key="")
         return joined, [events.song_matched(joined, house.now())] if reason else []
 
     joined = change(house.catalogue.uploads, upload.id, decide)
     if joined.state is not UploadState.JOINED:
         removals.unjoined(house, song)
         return
-    house.catalogue.songs.remember_file(upload.sha256, song.id)
-    if heard.sound_sha256:
-        house.catalogue.songs.remember_file(sound_key(heard), song.id)
-    if not joined.audio:
-        house.files.delete(upload.audio)
+    house.catalogue.songs.link_file(upload.sha256, song.id)
+    if heard.sample_hash:
+        house.catalogue.songs.link_file(sound_key(heard), song.id)
+    if not joined.audio_key:
+        house.files.delete(upload.audio_key)

@@ -29,7 +29,7 @@ def standing(house: House, song: Song) -> Song:
 
 def merged_with(house: House, song: Song) -> Sequence[Song]:
     """The songs that were merged into this one, itself first."""
-    others = (house.catalogue.songs.get(song_id) for song_id in song.merged)
+    others = (house.catalogue.songs.get(song_id) for song_id in song.merged_ids)
     return [song, *(other for other in others if other is not None and not other.removed)]
 
 
@@ -37,8 +37,8 @@ def merge(house: House, song_id: str, into_id: str) -> Song:
     """The song that stands for both from now on. Raises `NotFound`, `Refused` ("not-ready", "same-song")."""
     song, into = (standing(house, itself(house, one)) for one in (song_id, into_id))
     require(song.id != into.id, "same-song")
-    require(song.shown and into.shown, "not-ready")
-    gained = (song.id, *song.merged)
+    require(song.is_visible and into.is_visible, "not-ready")
+    gained = (song.id, *song.merged_ids)
     kept = change(house.catalogue.songs, into.id, lambda current: _with(house, current, gained))
     change(house.catalogue.songs, song.id, lambda current: _merged(house, current, into.id))
     house.flush()
@@ -49,7 +49,7 @@ def unmerge(house: House, song_id: str) -> Song:
     """Undo `merge`: the song stands for itself again. Raises `NotFound`, `Refused("not-merged")`."""
     song = itself(house, song_id)
     require(song.merged_into is not None, "not-merged")
-    lost = {song.id, *song.merged}
+    lost = {song.id, *song.merged_ids}
     for above in _above(house, song):
         change(house.catalogue.songs, above.id, lambda current: _without(house, current, lost))
     back = change(house.catalogue.songs, song.id, lambda current: _unmerged(house, current))
@@ -70,13 +70,13 @@ def _above(house: House, song: Song) -> Sequence[Song]:
 
 
 def _with(house: House, song: Song, gained: Sequence[str]) -> Decision[Song]:
-    merged = tuple(dict.fromkeys((*song.merged, *gained)))
-    return None if merged == song.merged else (replace(song, merged=merged, updated_at=house.now()), [])
+    merged = tuple(dict.fromkeys((*song.merged_ids, *gained)))
+    return None if merged == song.merged_ids else (replace(song, merged_ids=merged, updated_at=house.now()), [])
 
 
 def _without(house: House, song: Song, lost: set[str]) -> Decision[Song]:
-    merged = tuple(one for one in song.merged if one not in lost)
-    return None if merged == song.merged else (replace(song, merged=merged, updated_at=house.now()), [])
+    merged = tuple(one for one in song.merged_ids if one not in lost)
+    return None if merged == song.merged_ids else (replace(song, merged_ids=merged, updated_at=house.now()), [])
 
 
 def _merged(house: House, song: Song, into: str) -> Decision[Song]:

@@ -51,7 +51,7 @@ class Inventory(Collector):
 
     def _queue(self) -> Iterator[Metric]:
         catalogue, now = self._house.catalogue, self._house.now()
-        count, since = catalogue.separations.waiting()
+        count, since = catalogue.separations.queue_length()
         running = catalogue.separations.in_state([SeparationState.RUNNING])
         oldest = (now - since).total_seconds() if since else 0.0
         pending = len(catalogue.outbox.pending(OUTBOX_LIMIT))

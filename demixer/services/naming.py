@@ -20,7 +20,7 @@ def propose(house: House, song_id: str, look_up: Callable[[bytes], Tags | None])
 def accept(house: House, person_id: str, song_id: str) -> Song:
     """The song is called as proposed; what the proposal leaves out stays. Raises `Forbidden` as `songs.edit` does."""
     song = songs.get(house, song_id)
-    return songs.edit(house, person_id, song_id, (song.proposed or Tags()).over(song.tags))
+    return songs.edit(house, person_id, song_id, (song.proposed_tags or Tags()).over(song.tags))
 
 
 def decline(house: House, person_id: str, song_id: str) -> None:
@@ -32,13 +32,13 @@ def decline(house: House, person_id: str, song_id: str) -> None:
 
 def _nameless(song: Song) -> bool:
     """And nobody has asked yet."""
-    return song.proposed is None and not song.removed and not (song.tags.artist and song.tags.title)
+    return song.proposed_tags is None and not song.removed and not (song.tags.artist and song.tags.title)
 
 
 def _with(house: House, song: Song, found: Tags) -> Decision[Song]:
     """Unless somebody has named it meanwhile."""
-    return (replace(song, proposed=found, updated_at=house.now()), []) if _nameless(song) else None
+    return (replace(song, proposed_tags=found, updated_at=house.now()), []) if _nameless(song) else None
 
 
 def _settled(house: House, song: Song) -> Decision[Song]:
-    return replace(song, proposed=Tags(), updated_at=house.now()), []
+    return replace(song, proposed_tags=Tags(), updated_at=house.now()), []

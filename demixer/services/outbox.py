@@ -31,6 +31,6 @@ def flush(outbox: Outbox, log: EventLog) -> int:
     flushed = 0
     while events := outbox.pending():
         publish(log, events)
-        outbox.done([event.id for event in events])
+        outbox.mark_published([event.id for event in events])
         flushed += len(events)
     return flushed

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from demixer.domain import Comparison, Finding, Heard, Kinship, Link, Match, Separation, Song
+from demixer.domain import Analysis, Comparison, MatchMethod, MatchVerdict, Relation, RelationType, Separation, Song
 from demixer.services import comparisons, merging
 from demixer.services.optimistic import Decision, change
 from demixer.wiring import House
@@ -16,64 +16,66 @@ class Found:
     """At most one of `song`, `look_again` and `wait_for` says something; otherwise it is a new song with `links`."""
 
     song: Song | None = None  # the same recording in the same mix
-    match: Match = Match.RECORDING  # how it was found
+    match: MatchMethod = MatchMethod.RECORDING  # how it was found
     look_again: bool = False  # a song like it has appeared since it was compared
     wait_for: Song | None = None  # its stems will tell
-    links: tuple[Link, ...] = ()
+    links: tuple[Relation, ...] = ()
 
 
-def find(house: House, heard: Heard) -> Found:
+def find(house: House, heard: Analysis) -> Found:
     """Takes milliseconds. By `heard.compared`, checked against the songs that are alike now."""
-    phases = [phase for phase in (heard.fingerprint, heard.shifted) if phase]
+    phases = [phase for phase in (heard.fingerprint, heard.shifted_fingerprint) if phase]
     alike = comparisons.alike(house, phases)[: comparisons.KEPT]
-    compared = {one.song_id: one for one in heard.compared}
+    compared = {one.song_id: one for one in heard.comparisons}
     known = [(song, compared[song.id]) for song, _ in alike if song.id in compared]
     for song, one in known:
-        if one.finding is Finding.SAME:
+        if one.verdict is MatchVerdict.SAME:
             return Found(song=song)
     if any(like.same and song.id not in compared for song, like in alike[: comparisons.LISTENED]):
         return Found(look_again=True)
     for song, one in known:
-        if one.finding is Finding.UNSURE and _on_its_way(house, song):
+        if one.verdict is MatchVerdict.UNSURE and _on_its_way(house, song):
             return Found(wait_for=song)
     return Found(links=tuple(_link(one) for _, one in known))
 
 
 def link_back(house: House, song: Song) -> None:
     """The relatives of a new song know of it, too. Safe to repeat."""
-    for link in song.links:
-        back = replace(link, song_id=song.id, less=False)
+    for link in song.relations:
+        back = replace(link, song_id=song.id, lacks_stems=False)
         change(house.catalogue.songs, link.song_id, partial(_with_link, house, back))
 
 
-def relatives(house: House, song: Song) -> list[tuple[Link, Song]]:
+def relatives(house: House, song: Song) -> list[tuple[Relation, Song]]:
     """Those that people can see, each once, with those of the songs merged into it."""
-    links = [link for one in merging.merged_with(house, song) for link in one.links]
+    links = [link for one in merging.merged_with(house, song) for link in one.relations]
     others = ((link, house.catalogue.songs.get(link.song_id)) for link in links)
-    found: dict[str, tuple[Link, Song]] = {}
+    found: dict[str, tuple[Relation, Song]] = {}
     for link, other in others:
         standing = merging.standing(house, other) if other else None
-        if standing and standing.shown and standing.id != song.id:
+        if standing and standing.is_visible and standing.id != song.id:
             found.setdefault(standing.id, (link, standing))
     return list(found.values())
 
 
-_KINSHIP = {Finding.MIX: Kinship.MIX, Finding.EDIT: Kinship.EDIT}
+_KINSHIP = {MatchVerdict.MIX: RelationType.MIX, MatchVerdict.EDIT: RelationType.EDIT}
 
 
-def _link(one: Comparison) -> Link:
+def _link(one: Comparison) -> Relation:
     """What could not be told is a version."""
-    kinship = _KINSHIP.get(one.finding, Kinship.VERSION)
-    return Link(song_id=one.song_id, kinship=kinship, without=one.without, less=bool(one.without))
+    kinship = _KINSHIP.get(one.verdict, RelationType.VERSION)
+    return Relation(
+        song_id=one.song_id, type=kinship, missing_stems=one.missing_stems, lacks_stems=bool(one.missing_stems)
+    )
 
 
-def _with_link(house: House, link: Link, song: Song) -> Decision[Song]:
-    if link in song.links or len(song.links) >= MOST_LINKS:
+def _with_link(house: House, link: Relation, song: Song) -> Decision[Song]:
+    if link in song.relations or len(song.relations) >= MOST_LINKS:
         return None
-    others = tuple(other for other in song.links if other.song_id != link.song_id)
-    return replace(song, links=(*others, link), updated_at=house.now()), []
+    others = tuple(other for other in song.relations if other.song_id != link.song_id)
+    return replace(song, relations=(*others, link), updated_at=house.now()), []
 
 
 def _on_its_way(house: House, song: Song) -> bool:
     separation: Separation | None = house.catalogue.separations.get(song.separation_id or "")
-    return separation is not None and separation.open
+    return separation is not None and separation.is_open

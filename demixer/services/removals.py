@@ -11,11 +11,11 @@ from demixer.wiring import House
 def withdraw(house: House, event: Event) -> None:
     """An upload was cancelled or deleted: stop and remove what nobody waits for any more. Stems that exist stay."""
     upload = house.catalogue.uploads.get(event.subject)
-    if upload is None or upload.open:
+    if upload is None or upload.is_open:
         return
     song = song_of(house, upload)
     if song is None:
-        house.files.delete(upload.audio or f"uploads/{upload.id}")
+        house.files.delete(upload.audio_key or f"uploads/{upload.id}")
     elif not song.listed and not song.removed and not _awaited(house, song):
         _remove_unfinished(house, song)
 
@@ -32,7 +32,7 @@ def song_of(house: House, upload: Upload) -> Song | None:
     if upload.song_id:
         return house.catalogue.songs.get(upload.song_id)
     song = song_made_of(house, upload.sha256)
-    return song if song and song.audio == f"uploads/{upload.id}" else None
+    return song if song and song.audio_key == f"uploads/{upload.id}" else None
 
 
 def song_made_of(house: House, sha256: str) -> Song | None:
@@ -52,10 +52,10 @@ def _remove_unfinished(house: House, song: Song) -> None:
         return  # it was quicker: the stems are everybody's now
 
     def decide(current: Song) -> Decision[Song]:
-        gone = replace(current, removed=True, audio="", cover="", updated_at=house.now())
+        gone = replace(current, removed=True, audio_key="", cover_key="", updated_at=house.now())
         return gone, [events.song_removed(gone)]
 
     house.fingerprints.remove(song.id)
-    for key in filter(None, (song.audio, song.cover, f"songs/{song.id}")):
+    for key in filter(None, (song.audio_key, song.cover_key, f"songs/{song.id}")):
         house.files.delete(key)
     change(house.catalogue.songs, song.id, decide)

@@ -47,7 +47,7 @@ def request_again(house: House, separation_id: str) -> Separation:
 def ensure(house: House, song: Song, model: Callable[[], str]) -> Separation:
     """A song has a separation that is ready or on its way. After one that ended without stems, `model()` tries."""
     before = house.catalogue.separations.get(song.separation_id or "")
-    if before is not None and (before.open or before.state is SeparationState.READY):
+    if before is not None and (before.is_open or before.state is SeparationState.READY):
         return before
     asked = request(house, song.id, model())
 
@@ -151,7 +151,7 @@ def cancel(house: House, separation_id: str) -> Separation:
 
 def wanted(house: House, separation_id: str, attempt: int) -> bool:
     separation = house.catalogue.separations.get(separation_id)
-    return bool(separation and separation.open and separation.attempt == attempt)
+    return bool(separation and separation.is_open and separation.attempt == attempt)
 
 
 def finish(house: House, separation: Separation, folder: Path, stems: Sequence[Stem], gain: float) -> None:
@@ -185,7 +185,7 @@ def finish(house: House, separation: Separation, folder: Path, stems: Sequence[S
 
 def fail(house: House, separation: Separation, failure: Failure) -> None:
     def decide(current: Separation) -> Decision[Separation]:
-        if not current.open or current.attempt != separation.attempt:
+        if not current.is_open or current.attempt != separation.attempt:
             return None
         now = house.now()
         failed = replace(current, state=SeparationState.FAILED, failure=failure, seconds_left=None, updated_at=now)
@@ -216,7 +216,7 @@ def separate_again(house: House, song: Song, model: str, better: Callable[[str, 
     present = house.catalogue.separations.get(song.separation_id or "")
     if present is None or present.state is not SeparationState.READY or not better(model, present.model):
         raise Refused("no-better-model")
-    if not song.audio or house.files.size(song.audio) is None:
+    if not song.audio_key or house.files.size(song.audio_key) is None:
         raise Refused("file-gone")
     asked = request(house, song.id, model)
     change(house.catalogue.songs, song.id, lambda current: _with_next(house, current, asked.id))
@@ -235,10 +235,10 @@ def _song_to_separate(house: House, separation: Separation) -> Song | None:
 
 
 def _begun(house: House, separation: Separation, device: str, runner: str) -> Decision[Separation]:
-    if not separation.open:
+    if not separation.is_open:
         return None
     now = house.now()
-    begun = replace(separation, state=SeparationState.RUNNING, runner=runner, device=device, progress=0.0)
+    begun = replace(separation, state=SeparationState.RUNNING, lease_owner=runner, device=device, progress=0.0)
     return replace(begun, started_at=now, updated_at=now), []
 
 
@@ -256,7 +256,7 @@ def _tell_of_waiting(house: House, separation: Separation) -> None:
 
 def _still_wanted(separation: Separation, attempt: int) -> None:
     """One put back to the queue is wanted still."""
-    if not separation.open or separation.attempt != attempt:
+    if not separation.is_open or separation.attempt != attempt:
         raise Cancelled
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from demixer.domain import Link, Separation, SeparationState, Song, Stem, Tags, events, require
+from demixer.domain import Relation, Separation, SeparationState, Song, Stem, Tags, events, require
 from demixer.domain.errors import Forbidden, NotFound, Transient
 from demixer.ports import SearchPage, SongDocument
 from demixer.services import merging, relations
@@ -27,10 +27,10 @@ class SongView:
     separation: Separation | None  # whose stems are shown
     next: Separation | None  # a better one on its way
     stems: Sequence[Stem]  # in listening order; empty until ready
-    kept: bool  # in the library of whoever looks
-    mine: bool  # may be edited by whoever looks
-    relatives: Sequence[tuple[Link, Song]]  # other mixes, edits and versions that people can see
-    proposed: Tags | None  # names that whoever looks may take
+    in_library: bool  # in the library of whoever looks
+    is_owner: bool  # may be edited by whoever looks
+    related_songs: Sequence[tuple[Relation, Song]]  # other mixes, edits and versions that people can see
+    proposed_tags: Tags | None  # names that whoever looks may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ def view(house: House, song_id: str, person_id: str | None, *, itself: bool = Fa
     return SongView(
         song=song,
         separation=separation,
-        next=upcoming if upcoming and upcoming.open else None,
+        next=upcoming if upcoming and upcoming.is_open else None,
         stems=sorted(separation.stems, key=_place) if separation else (),
-        kept=bool(person_id) and any(house.catalogue.libraries.has(person_id or "", one) for one in _ids(song)),
-        mine=mine,
-        relatives=relations.relatives(house, song),
-        proposed=song.proposed if mine and song.proposed != Tags() else None,
+        in_library=bool(person_id)
+        and any(house.catalogue.libraries.contains(person_id or "", one) for one in _ids(song)),
+        is_owner=mine,
+        related_songs=relations.relatives(house, song),
+        proposed_tags=song.proposed_tags if mine and song.proposed_tags != Tags() else None,
     )
 
 
@@ -87,7 +88,7 @@ def edit(house: House, person_id: str, song_id: str, tags: Tags) -> Song:
     for text in (tags.artist, tags.album, tags.title):
         require(len(text) <= TEXT_LENGTH, "text-long", length=TEXT_LENGTH)
     require(tags.year is None or tags.year in YEARS, "bad-year")
-    return _edited(house, person_id, song_id, lambda song: replace(song, tags=tags, proposed=Tags()))
+    return _edited(house, person_id, song_id, lambda song: replace(song, tags=tags, proposed_tags=Tags()))
 
 
 def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
@@ -96,8 +97,8 @@ def set_cover(house: House, person_id: str, song_id: str, jpeg: bytes) -> Song:
     check_mine(house, song, person_id)
     key = cover_key(house, song.id)
     keep_bytes(house.files, key, jpeg)
-    before = get(house, song_id).cover
-    song = _edited(house, person_id, song_id, lambda song: replace(song, cover=key))
+    before = get(house, song_id).cover_key
+    song = _edited(house, person_id, song_id, lambda song: replace(song, cover_key=key))
     if before:
         house.files.delete(before)
     return song
@@ -124,7 +125,7 @@ def library(house: House, person_id: str, *, limit: int, offset: int = 0) -> Seq
 
 
 def played(house: House, song_id: str) -> None:
-    house.catalogue.songs.played(get(house, song_id).id)
+    house.catalogue.songs.count_play(get(house, song_id).id)
 
 
 def search(house: House, query: str, *, limit: int, offset: int = 0) -> Found:
@@ -134,7 +135,7 @@ def search(house: House, query: str, *, limit: int, offset: int = 0) -> Found:
     except Transient as error:
         log.warning("the search engine is down, the catalogue answers: %s", error)
         return _beginning(house, query, limit, offset)
-    return Found(page.songs, page.total, page.marks)
+    return Found(page.songs, page.total, page.highlights)
 
 
 def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile:
@@ -155,7 +156,7 @@ def stem_file(house: House, song_id: str, stem: str, extension: str) -> StemFile
 
 def cover_file(house: House, song_id: str) -> str:
     """The key of its cover. Raises `NotFound` without one."""
-    covers = (one.cover for one in _together(house, song_id) if one.cover)
+    covers = (one.cover_key for one in _together(house, song_id) if one.cover_key)
     if key := next(covers, None):
         return key
     raise NotFound
@@ -173,8 +174,8 @@ def file_name(tags: Tags) -> str:
 
 def _beginning(house: House, query: str, limit: int, offset: int) -> Found:
     """One more is asked for, to tell whether there are more."""
-    listed = house.catalogue.songs.listed
-    songs = listed(order="most-played", limit=limit + 1, offset=offset, beginning=query)
+    listed = house.catalogue.songs.list_visible
+    songs = listed(order="most-played", limit=limit + 1, offset=offset, prefix=query)
     return Found([SongDocument.of(song) for song in songs[:limit]], offset + len(songs), resting=True)
 
 
@@ -184,11 +185,11 @@ def _together(house: House, song_id: str) -> Sequence[Song]:
 
 
 def _ids(song: Song) -> Sequence[str]:
-    return song.id, *song.merged
+    return song.id, *song.merged_ids
 
 
 def _brought(house: House, song: Song, person_id: str | None) -> bool:
-    return any(one.brought_by == person_id for one in merging.merged_with(house, song))
+    return any(one.owner_id == person_id for one in merging.merged_with(house, song))
 
 
 def _made(house: House, song: Song) -> Sequence[Separation]:

@@ -54,20 +54,20 @@ class UploadView:
     separation: Separation | None
     status: Status
     progress: float  # 0 to 1
-    place: int | None  # in the queue, 1 is next; None when not queued
+    queue_position: int | None  # in the queue, 1 is next; None when not queued
     failure: Failure | None
 
     @property
     def matched(self) -> bool:
-        return self.upload.match is not None
+        return self.upload.matched_by is not None
 
     @property
     def can_cancel(self) -> bool:
-        return not self.status.final
+        return not self.status.is_final
 
     @property
     def can_retry(self) -> bool:
-        return self.status is Status.FAILED and bool(self.upload.audio or self.upload.song_id)
+        return self.status is Status.FAILED and bool(self.upload.audio_key or self.upload.song_id)
 
 
 def receive(house: House, person_id: str, filename: str, incoming: IncomingFile, given: Tags) -> Upload:
@@ -87,8 +87,8 @@ def receive(house: House, person_id: str, filename: str, incoming: IncomingFile,
         filename=filename,
         size=incoming.size,
         sha256=sha256,
-        audio=incoming.key,
-        given=given,
+        audio_key=incoming.key,
+        given_tags=given,
         created_at=now,
         updated_at=now,
     )
@@ -111,7 +111,9 @@ def view(house: House, upload: Upload) -> UploadView:
         separation=separation,
         status=status,
         progress=_progress(status, separation),
-        place=house.catalogue.separations.place(separation) if separation and status is Status.QUEUED else None,
+        queue_position=house.catalogue.separations.queue_position(separation)
+        if separation and status is Status.QUEUED
+        else None,
         failure=_failure(upload, separation) if status is Status.FAILED else None,
     )
 
@@ -130,7 +132,7 @@ def mine(house: House, person_id: str, upload_id: str) -> Upload:
 
 def cancel(house: House, person_id: str, upload_id: str) -> Upload:
     """Stop what is still on its way. Raises `Refused("cannot-cancel")` when it has ended."""
-    require(not view(house, mine(house, person_id, upload_id)).status.final, "cannot-cancel")
+    require(not view(house, mine(house, person_id, upload_id)).status.is_final, "cannot-cancel")
     return _withdraw(house, upload_id, hide=False)
 
 
@@ -175,7 +177,7 @@ def revive(house: House, upload_id: str) -> Upload:
 
 def _withdraw(house: House, upload_id: str, *, hide: bool) -> Upload:
     def decide(upload: Upload) -> Decision[Upload]:
-        ended = status_of(upload, _separation(house, upload)).final
+        ended = status_of(upload, _separation(house, upload)).is_final
         state = upload.state if ended else UploadState.CANCELLED
         gone = replace(upload, state=state, hidden=upload.hidden or hide, updated_at=house.now())
         return gone, [events.upload_withdrawn(gone, house.now())]
@@ -199,7 +201,7 @@ def _separation_of(house: House, song: Song | None) -> Separation | None:
 
 
 def _once_more(house: House, upload: Upload, stuck_in: UploadState) -> Decision[Upload]:
-    if upload.state is not stuck_in or not upload.audio:
+    if upload.state is not stuck_in or not upload.audio_key:
         return None
     now = house.now()
     again = replace(upload, state=UploadState.RECEIVED, attempt=upload.attempt + 1, failure=None, updated_at=now)

@@ -41,7 +41,7 @@ class SqliteSearch:
             return SearchPage((), 0)
         with self._database.snapshot() as connection:
             page = Matching(connection).page(asked, limit=limit, offset=offset)
-        return replace(page, marks=marks_of(asked, page.songs))
+        return replace(page, highlights=marks_of(asked, page.songs))
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:
         """Raises `Conflict` when another rebuild began meanwhile; that one goes on."""

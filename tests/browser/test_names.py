@@ -19,7 +19,7 @@ KNOWN = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 @pytest.fixture
 def nameless(house: House, ana: Person, request: pytest.FixtureRequest) -> Song:
     song = a_playable_song(house, ana, request.node.name, seconds=2)
-    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed=KNOWN))
+    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=KNOWN))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_notice_fits(
     browser: Browser, site: str, house: House, ana: Person, nameless: Song, size: tuple[int, int]
 ) -> None:
     long = replace(KNOWN, album="Lopadotemachoselachogaleokranioleipsanodrim" * 3)
-    house.catalogue.songs.save(replace(nameless, proposed=long))
+    house.catalogue.songs.save(replace(nameless, proposed_tags=long))
     context = browser.new_context(base_url=site, viewport={"width": size[0], "height": size[1]}, locale="en")
     page = context.new_page()
     complaints = watched(page)

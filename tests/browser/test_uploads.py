@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from demixer.domain import Failure, Match, Person, Separation, Song, Tags, Upload
+from demixer.domain import Failure, MatchMethod, Person, Separation, Song, Tags, Upload
 from demixer.domain.events import song_matched
 from demixer.services import analyses, outbox, separations
 from demixer.wiring import House
@@ -46,7 +46,7 @@ def sent(house: House, page: Page) -> Upload:
     return upload
 
 
-def joined(house: House, upload: Upload, title: str, match: Match | None = None) -> Song:
+def joined(house: House, upload: Upload, title: str, match: MatchMethod | None = None) -> Song:
     """The upload found its song, and everybody is told."""
     person = house.accounts.get(upload.person_id)
     assert person
@@ -83,7 +83,7 @@ def test_a_file_is_sent_and_watched_until_its_song_is_ready(sender: Page, house:
 
 def test_a_recording_that_was_here_says_so(sender: Page, house: House, file: Path, song: Song) -> None:
     send(sender, file)
-    join(house, sent(house, sender).id, song, Match.RECORDING)
+    join(house, sent(house, sender).id, song, MatchMethod.RECORDING)
     tell(house, sender)
     expect(sender.locator("[data-upload]")).to_contain_text("This recording was already here")
 
@@ -163,7 +163,7 @@ def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, house: House, fi
     sender.get_by_label("Artist", exact=True).fill("Ana")
     sender.get_by_label("Title", exact=True).fill("Mío")
     send(sender, file)
-    assert sent(house, sender).given == Tags(artist="Ana", title="Mío")
+    assert sent(house, sender).given_tags == Tags(artist="Ana", title="Mío")
 
 
 def test_files_can_be_dropped_on_the_page(sender: Page) -> None:

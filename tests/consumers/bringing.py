@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from consumers import fingerprint, match
-from demixer.domain import Kinship, Song, Stem, Upload, events
+from demixer.domain import RelationType, Song, Stem, Upload, events
 from demixer.recognition import reference
 from demixer.recognition.reference import RATE
 from demixer.services import separations
@@ -56,8 +56,8 @@ class Catalogue:
         """The name of the file that brought the song."""
         return self._names[upload.song_id or ""]
 
-    def relatives(self, upload: Upload) -> dict[str, Kinship]:
-        return {self._names[link.song_id]: link.kinship for link in song_of(self.house, upload.song_id).links}
+    def relatives(self, upload: Upload) -> dict[str, RelationType]:
+        return {self._names[link.song_id]: link.type for link in song_of(self.house, upload.song_id).relations}
 
 
 def split(path: Path, folder: Path) -> Path:

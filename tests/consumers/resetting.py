@@ -3,7 +3,8 @@
 import time
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.framework.consumer import Consumer
 from demixer.adapters.kafka.client import Trouble
@@ -29,11 +30,11 @@ def _on_kafka(events: KafkaEvents, consumer: Consumer) -> None:
     cluster = events._cluster
     client = Client(cluster.properties_with({}, Trouble("resetting"), group_id=cluster.name(consumer.name)))
     places = [place for place in Offsets(cluster, client).places() if place[0] in consumer.topics]
-    _commit(client, [TopicPartition(cluster.name(topic), number, 0) for topic, number in places])
+    _commit(client, [KafkaPartition(cluster.name(topic), number, 0) for topic, number in places])
     client.close()
 
 
-def _commit(client: Client, offsets: list[TopicPartition]) -> None:
+def _commit(client: Client, offsets: list[KafkaPartition]) -> None:
     deadline = time.monotonic() + EMPTY_WITHIN
     while True:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.domain import Kinship
+from demixer.domain import RelationType
 from demixer.recognition.reference import RATE
 from demixer.wiring import House
 from tests.audio_samples import Samples
@@ -92,7 +92,7 @@ def test_a_jingle_is_known_by_its_samples_alone(catalogue: Catalogue) -> None:
     catalogue.bring("jingle", jingle)
     assert catalogue.joined(catalogue.bring("flac", jingle, *SIXTEEN, suffix="flac")) == "jingle"
     other = catalogue.bring("mp3", jingle, "-b:a", "192k", suffix="mp3")
-    assert (catalogue.joined(other), catalogue.relatives(other)) == ("mp3", {"jingle": Kinship.EDIT})
+    assert (catalogue.joined(other), catalogue.relatives(other)) == ("mp3", {"jingle": RelationType.EDIT})
 
 
 ALONE: Mapping[str, tuple[Samples, ...]] = {
@@ -122,7 +122,7 @@ def test_halves_of_two_songs_are_an_edit_of_each(catalogue: Catalogue) -> None:
         catalogue.bring(str(number), whole)
     halves = catalogue.bring("halves", np.concatenate([first(whole, 30) for whole in SONGS], axis=1))
     assert catalogue.joined(halves) == "halves"
-    assert catalogue.relatives(halves) == {"0": Kinship.EDIT, "1": Kinship.EDIT}
+    assert catalogue.relatives(halves) == {"0": RelationType.EDIT, "1": RelationType.EDIT}
 
 
 def test_a_loop_is_an_edit_of_the_song_it_was_cut_from_and_of_longer_ones(catalogue: Catalogue) -> None:
@@ -130,9 +130,9 @@ def test_a_loop_is_an_edit_of_the_song_it_was_cut_from_and_of_longer_ones(catalo
     catalogue.bring("song", SONGS[0])
     catalogue.bring("other loop", looped(first(SONGS[1], 15), 60))
     short = catalogue.bring("short", looped(loop, 60))
-    assert (catalogue.joined(short), catalogue.relatives(short)) == ("short", {"song": Kinship.EDIT})
+    assert (catalogue.joined(short), catalogue.relatives(short)) == ("short", {"song": RelationType.EDIT})
     long = catalogue.bring("long", looped(loop, 75))
-    assert (catalogue.joined(long), catalogue.relatives(long)["short"]) == ("long", Kinship.EDIT)
+    assert (catalogue.joined(long), catalogue.relatives(long)["short"]) == ("long", RelationType.EDIT)
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_a_file_that_is_no_song_is_refused_with_why_and_forgotten(house: House, 
 
 def test_a_file_that_is_gone_fails_with_why(house: House, clock: Clock) -> None:
     upload = sent(house)
-    house.files.delete(upload.audio)
+    house.files.delete(upload.audio_key)
     fingerprints(house, clock)
     assert failure(house, upload) == Failure("file-gone")
 

@@ -484,7 +484,7 @@ def test_several_at_once_never_two_of_one_partition(house: House, clock: Clock) 
     loop, hand = working(house, clock, recorder, places=3)
     assert len(hand.jobs) == 3
     assert loop._desk is not None
-    assert len({message.place for message in loop._desk.running}) == 3
+    assert len({message.topic_partition for message in loop._desk.running}) == 3
     while hand.jobs:
         hand.run_next()
         steps(loop)

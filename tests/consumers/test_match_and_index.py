@@ -7,7 +7,7 @@ import pytest
 
 from consumers import index, match
 from consumers.framework.consumer import Consumer
-from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, UploadState
+from demixer.domain import Event, Failure, MatchMethod, SeparationState, Status, Tags, UploadState
 from demixer.domain import events as facts
 from demixer.domain.errors import StorageFull
 from demixer.separation import models
@@ -160,7 +160,7 @@ def test_killed_after_any_step_of_a_new_song_the_next_match_completes_it_once(ho
         was_killed = killed(house, matcher(house), clock, after=after)
         drained(house, clock, matcher(house))
         joined = now(house, upload)
-        assert (joined.state, joined.match) == (UploadState.JOINED, None)
+        assert (joined.state, joined.matched_by) == (UploadState.JOINED, None)
         assert house.catalogue.songs.by_file(upload.sha256) == song_of(house, joined.song_id)
         assert house.fingerprints.candidates([heard(after).fingerprint]) == [joined.song_id]
         assert told(house, joined.song_id) == ["separation.requested"]
@@ -178,9 +178,9 @@ def test_killed_after_any_step_of_a_known_song_the_next_match_completes_it_once(
         was_killed = killed(house, matcher(house), clock, after=after)
         drained(house, clock, matcher(house))
         joined = now(house, upload)
-        assert (joined.state, joined.song_id, joined.match) == (UploadState.JOINED, song_id, Match.RECORDING)
+        assert (joined.state, joined.song_id, joined.matched_by) == (UploadState.JOINED, song_id, MatchMethod.RECORDING)
         assert told(house, song_id) == ["separation.requested", *["song.matched"] * after]
-        assert song_of(house, song_id).audio in keys(house)
+        assert song_of(house, song_id).audio_key in keys(house)
         if not was_killed:
             break
     assert after > 5

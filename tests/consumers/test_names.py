@@ -47,7 +47,7 @@ def committed(house: House) -> bool:
 
 def test_a_song_without_tags_gets_names_proposed(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
     drained(asking, clock, names.consumer(asking))
-    assert songs.view(asking, song.id, "ana").proposed == FALCON
+    assert songs.view(asking, song.id, "ana").proposed_tags == FALCON
     assert committed(asking)
 
 
@@ -88,7 +88,7 @@ def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
     server.knows(result(recording()))
     publish(asking, *published(asking, "separations"))
     drained(asking, clock, names.consumer(asking))
-    assert song_of(asking, song.id).proposed == FALCON
+    assert song_of(asking, song.id).proposed_tags == FALCON
 
 
 def test_a_service_that_hangs_holds_nobody_up(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
@@ -103,7 +103,7 @@ def test_a_service_that_hangs_holds_nobody_up(asking: House, clock: Clock, serve
     server.over.set()
     until(lambda: committed(asking), loop)
     loop._leave()
-    assert song_of(asking, song.id).proposed is None
+    assert song_of(asking, song.id).proposed_tags is None
 
 
 def until(condition: Callable[[], bool], loop: Loop) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers import fingerprint, match, separate
-from demixer.domain import Kinship, Stem, Upload
+from demixer.domain import RelationType, Stem, Upload
 from demixer.recognition import reference
 from demixer.separation.separate import Made
 from demixer.services import duplicates, relations, songs
@@ -75,10 +75,10 @@ def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
     joined = {name: now(house, upload).song_id for name, upload in uploads.items()}
     assert joined["mp3"] == joined["flac"]
     assert joined["no drums"] not in (None, joined["flac"])
-    ((link, original),) = songs.view(house, joined["no drums"] or "", None).relatives
-    assert (original.id, link.kinship, link.without, link.less) == (
+    ((link, original),) = songs.view(house, joined["no drums"] or "", None).related_songs
+    assert (original.id, link.type, link.missing_stems, link.lacks_stems) == (
         joined["flac"],
-        Kinship.MIX,
+        RelationType.MIX,
         ("drums",),
         True,
     )

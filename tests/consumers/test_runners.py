@@ -143,7 +143,7 @@ def test_what_a_member_had_in_hand_when_it_was_killed_it_takes_up_at_once(house:
     begun_by(house, asked, "one")
     drained(house, clock, separate.consumer(house, FakeWorker(), wait=lambda seconds: pytest.fail("it waited")))
     assert state(house, asked) is SeparationState.READY
-    assert separation_of(house, asked.id).runner == "one"
+    assert separation_of(house, asked.id).lease_owner == "one"
 
 
 def test_one_that_ends_or_is_put_back_while_somebody_looks_is_nobody_elses(house: House) -> None:
@@ -237,7 +237,7 @@ def test_an_engine_that_is_busy_while_a_member_helps_does_no_harm_and_a_bug_ends
 
 
 class NoMessages:
-    def following(self, message: Message) -> None: ...
+    def next_buffered(self, message: Message) -> None: ...
 
     def poll(self, timeout: float) -> Message | None:
         return None

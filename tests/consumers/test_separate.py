@@ -127,7 +127,7 @@ def test_what_cannot_be_separated_ends_with_a_reason(
 
 
 def test_a_song_whose_file_is_gone_ends_with_that_reason(house: House, clock: Clock, upload: Upload) -> None:
-    house.files.delete(upload.audio)
+    house.files.delete(upload.audio_key)
     drained(house, clock, consumer(house)[0])
     assert status(house, upload) == (Status.FAILED, Failure("file-gone"))
 

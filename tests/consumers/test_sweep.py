@@ -96,7 +96,7 @@ def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can
     before = keys(aged)
     maintenance.remove_left_over(aged)
     assert keys(aged) == before
-    assert {waiting.audio, failed.audio, brought.audio} <= before
+    assert {waiting.audio_key, failed.audio_key, brought.audio_key} <= before
 
 
 def test_it_removes_the_audio_of_an_upload_that_joined_a_song_it_did_not_bring(
@@ -119,7 +119,7 @@ def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: House,
         write(aged, f"covers/{upload.id}.jpg")
         matched(aged, upload, heard(1, cover=f"covers/{upload.id}.jpg"))
     edited = matched(aged, sent(aged, data=b"3"), heard(3)).song_id or ""
-    cover = songs.set_cover(aged, "ana", edited, b"jpeg").cover
+    cover = songs.set_cover(aged, "ana", edited, b"jpeg").cover_key
     write(aged, f"covers/{edited}-1.jpg")
     clock.advance(DAY + 1)
     maintenance.remove_left_over(aged)

@@ -9,7 +9,7 @@ import pytest
 
 from demixer.adapters.common.hit_counts import places_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
-from demixer.domain import Comparison, Finding, Heard, Song
+from demixer.domain import Analysis, Comparison, MatchVerdict, Song
 from demixer.recognition import similarity
 from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
 from demixer.recognition.reference import RATE
@@ -36,15 +36,15 @@ class Counted:
 
 
 @pytest.fixture(scope="module")
-def longest() -> Heard:
+def longest() -> Analysis:
     """Each item is like no other, so that no key is passed over."""
     items = np.random.default_rng(1).integers(0, 2**32, round(MINUTES * 60 / ITEM_SECONDS), dtype=np.uint32)
     fingerprint = Fingerprint(items, MINUTES * 60.0).to_bytes()
-    return replace(heard(), duration=MINUTES * 60.0, fingerprint=fingerprint, shifted=fingerprint)
+    return replace(heard(), duration=MINUTES * 60.0, fingerprint=fingerprint, shifted_fingerprint=fingerprint)
 
 
 @pytest.fixture
-def crowded(house: House, longest: Heard) -> House:
+def crowded(house: House, longest: Analysis) -> House:
     """The index knows thousands of songs with this very print; the catalogue has more of them than are asked for."""
     song = song_of(house, matched(house, sent(house)).song_id)
     like = replace(song, fingerprint=longest.fingerprint, duration=longest.duration, version=0)
@@ -68,24 +68,24 @@ def compared_prints(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 def test_match_compares_as_many_prints_as_there_are_candidates_and_no_sound(
-    crowded: House, longest: Heard, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
+    crowded: House, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparisons, "reference_of", lambda *_: pytest.fail("it listens"))
-    strangers = tuple(Comparison(song_id=f"gone {number}", finding=Finding.VERSION) for number in range(KEPT))
+    strangers = tuple(Comparison(song_id=f"gone {number}", verdict=MatchVerdict.VERSION) for number in range(KEPT))
     upload = sent(crowded, data=b"the longest")
-    event = fingerprinted(crowded, upload, replace(longest, compared=strangers))
+    event = fingerprinted(crowded, upload, replace(longest, comparisons=strangers))
     matching.match(crowded, event, lambda: MODEL)
     assert compared_prints.calls == CANDIDATES
     assert now(crowded, upload).attempt == 2  # it is to be looked at again
 
 
 def test_listening_ends_after_three_songs_and_looking_after_ten(
-    crowded: House, longest: Heard, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
+    crowded: House, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_mix(house: House, song: Song, *_: object) -> Comparison:
-        return Comparison(song_id=song.id, finding=Finding.MIX)
+        return Comparison(song_id=song.id, verdict=MatchVerdict.MIX)
 
     listened = Counted(no_mix)
     monkeypatch.setattr(comparisons, "_by_sound", listened)
-    found = comparisons.compared(crowded, [longest.fingerprint, longest.shifted], np.zeros(RATE, np.int16))
+    found = comparisons.compared(crowded, [longest.fingerprint, longest.shifted_fingerprint], np.zeros(RATE, np.int16))
     assert (compared_prints.calls, listened.calls, len(found)) == (CANDIDATES, LISTENED, KEPT)

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from demixer.domain import Event, Failure, Match, Separation, SeparationState, Song, Stem, Tags, Upload, UploadState
+from demixer.domain import (
+    Event,
+    Failure,
+    MatchMethod,
+    Separation,
+    SeparationState,
+    Song,
+    Stem,
+    Tags,
+    Upload,
+    UploadState,
+)
 from demixer.domain.errors import Conflict
 from demixer.ports import Catalogue
 
@@ -30,8 +41,8 @@ def an_upload(upload_id: str = "u1", **changes: Any) -> Upload:
         filename="Canción 🎵.mp3",
         size=3_000_000_000,
         sha256="ab" * 32,
-        audio=f"uploads/{upload_id}",
-        given=Tags(title="Canción"),
+        audio_key=f"uploads/{upload_id}",
+        given_tags=Tags(title="Canción"),
         created_at=NOON,
         updated_at=NOON,
     )
@@ -41,13 +52,13 @@ def an_upload(upload_id: str = "u1", **changes: Any) -> Upload:
 def a_song(song_id: str = "s1", **changes: Any) -> Song:
     plain = Song(
         id=song_id,
-        brought_by="ana",
+        owner_id="ana",
         tags=Tags(artist="Ñandú", year=1999),
         duration=201.5,
         sha256=f"file of {song_id}",
         fingerprint=bytes(range(256)),
-        audio=f"songs/{song_id}/original",
-        cover="",
+        audio_key=f"songs/{song_id}/original",
+        cover_key="",
         created_at=NOON,
         updated_at=NOON,
         listed=True,
@@ -91,10 +102,10 @@ class CatalogueContract:
             state=UploadState.FAILED,
             attempt=3,
             song_id="s1",
-            match=Match.RECORDING,
+            matched_by=MatchMethod.RECORDING,
             failure=Failure("too-long", {"max_minutes": 20}),
             hidden=True,
-            given=Tags(artist="a", album="b", title="c", year=1980),
+            given_tags=Tags(artist="a", album="b", title="c", year=1980),
             created_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=-6))),
         )
         for upload in (an_upload("plain"), full):
@@ -104,9 +115,9 @@ class CatalogueContract:
 
     def test_a_song_comes_back_as_it_was_saved(self, catalogue: Catalogue) -> None:
         full = a_song(
-            "full", separation_id="x1", next_separation_id="x2", removed=True, plays=7, cover="covers/full.jpg"
+            "full", separation_id="x1", next_separation_id="x2", removed=True, plays=7, cover_key="covers/full.jpg"
         )
-        named = [a_song(f"named {n}", proposed=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))]
+        named = [a_song(f"named {n}", proposed_tags=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))]
         for song in (a_song("plain"), full, a_song("without", fingerprint=b""), *named):
             stored = catalogue.songs.save(song)
             assert stored == replace(song, version=1)
@@ -235,9 +246,9 @@ class CatalogueContract:
 
     def test_what_is_done_is_gone_and_unknown_ids_are_ignored(self, catalogue: Catalogue) -> None:
         catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
-        catalogue.outbox.done(["e", "unknown"])
-        catalogue.outbox.done(["e"])
-        catalogue.outbox.done([])
+        catalogue.outbox.mark_published(["e", "unknown"])
+        catalogue.outbox.mark_published(["e"])
+        catalogue.outbox.mark_published([])
         assert ids(catalogue.outbox.pending()) == ["f"]
 
     # uploads
@@ -258,7 +269,8 @@ class CatalogueContract:
         assert ids(catalogue.uploads.of_song("s1")) == ["b", "c", "a"]
         assert ids(catalogue.separations.of_song("s1")) == ["b", "c", "a"]
         assert ids(catalogue.separations.in_state((SeparationState.REQUESTED,))) == ["b", "c", "a"]
-        assert [catalogue.separations.place(a_separation(name)) for name in ("b", "c", "a", "unknown")] == [1, 2, 3, 1]
+        positions = [catalogue.separations.queue_position(a_separation(name)) for name in ("b", "c", "a", "unknown")]
+        assert positions == [1, 2, 3, 1]
 
     def test_the_uploads_of_a_song_come_oldest_first_without_cancelled_ones(self, catalogue: Catalogue) -> None:
         for n, state in enumerate([UploadState.JOINED, UploadState.CANCELLED, UploadState.FAILED, UploadState.JOINED]):
@@ -295,18 +307,18 @@ class CatalogueContract:
         catalogue.songs.save(a_song("s1"))
         catalogue.songs.save(a_song("s2"))
         for song_id in ("s1", "s2", "s2"):
-            catalogue.songs.remember_file("transcode", song_id)
+            catalogue.songs.link_file("transcode", song_id)
             found = catalogue.songs.by_file("transcode")
             assert found is not None
             assert found.id == song_id
-        catalogue.songs.remember_file("file of s1", "s2")
+        catalogue.songs.link_file("file of s1", "s2")
         found = catalogue.songs.by_file("file of s1")
         assert found is not None
         assert found.id == "s2"
 
     def test_a_removed_song_is_not_found_by_its_files(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song())
-        catalogue.songs.remember_file("transcode", "s1")
+        catalogue.songs.link_file("transcode", "s1")
         catalogue.songs.save(replace(song, removed=True))
         assert catalogue.songs.by_file("file of s1") is None
         assert catalogue.songs.by_file("transcode") is None
@@ -317,7 +329,7 @@ class CatalogueContract:
     def test_a_file_of_a_removed_song_falls_back_to_the_song_it_brought(self, catalogue: Catalogue) -> None:
         catalogue.songs.save(a_song("s1"))
         catalogue.songs.save(a_song("s2", removed=True))
-        catalogue.songs.remember_file("file of s1", "s2")
+        catalogue.songs.link_file("file of s1", "s2")
         found = catalogue.songs.by_file("file of s1")
         assert found is not None
         assert found.id == "s1"
@@ -327,11 +339,11 @@ class CatalogueContract:
             catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays))
         catalogue.songs.save(a_song("unlisted", listed=False, plays=100))
         catalogue.songs.save(a_song("removed", removed=True, plays=100))
-        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["d", "b", "a", "c"]
-        assert ids(catalogue.songs.listed(order="most-played", limit=10)) == ["b", "c", "a", "d"]
-        assert ids(catalogue.songs.listed(order="id", limit=10)) == ["a", "b", "c", "d"]
-        assert ids(catalogue.songs.listed(order="newest", limit=2, offset=1)) == ["b", "a"]
-        assert catalogue.songs.listed(order="newest", limit=2, offset=9) == []
+        assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["d", "b", "a", "c"]
+        assert ids(catalogue.songs.list_visible(order="most-played", limit=10)) == ["b", "c", "a", "d"]
+        assert ids(catalogue.songs.list_visible(order="id", limit=10)) == ["a", "b", "c", "d"]
+        assert ids(catalogue.songs.list_visible(order="newest", limit=2, offset=1)) == ["b", "a"]
+        assert catalogue.songs.list_visible(order="newest", limit=2, offset=9) == []
 
     @pytest.mark.parametrize(
         ("beginning", "found"),
@@ -361,13 +373,13 @@ class CatalogueContract:
         for song_id, tags in known.items():
             catalogue.songs.save(a_song(song_id, tags=tags))
         catalogue.songs.save(a_song("unlisted", tags=known["blur"], listed=False))
-        assert ids(catalogue.songs.listed(order="id", limit=10, beginning=beginning)) == found
+        assert ids(catalogue.songs.list_visible(order="id", limit=10, prefix=beginning)) == found
 
     def test_what_begins_so_comes_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
         for name, seconds, plays in (("c", 0, 5), ("a", 1, 1), ("b", 2, 5), ("d", 3, 0)):
             tags = Tags(artist="Abba", title="other" if name == "d" else "Waterloo")
             catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays, tags=tags))
-        listed = functools.partial(catalogue.songs.listed, beginning="water")
+        listed = functools.partial(catalogue.songs.list_visible, prefix="water")
         assert ids(listed(order="newest", limit=10)) == ["b", "a", "c"]
         assert ids(listed(order="most-played", limit=2)) == ["b", "c"]
         assert ids(listed(order="id", limit=2, offset=1)) == ["b", "c"]
@@ -375,29 +387,29 @@ class CatalogueContract:
     def test_a_song_is_found_by_its_new_tags_only(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song(tags=Tags(artist="Wham")))
         song = catalogue.songs.save(replace(song, tags=Tags(artist="George Michael")))
-        assert catalogue.songs.listed(order="id", limit=10, beginning="wham") == []
-        assert catalogue.songs.listed(order="id", limit=10, beginning="george") == [song]
+        assert catalogue.songs.list_visible(order="id", limit=10, prefix="wham") == []
+        assert catalogue.songs.list_visible(order="id", limit=10, prefix="george") == [song]
 
     def test_a_song_that_is_listed_later_merged_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song(listed=False))
-        assert catalogue.songs.listed(order="newest", limit=10) == []
+        assert catalogue.songs.list_visible(order="newest", limit=10) == []
         song = catalogue.songs.save(replace(song, listed=True))
-        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["s1"]
+        assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
         song = catalogue.songs.save(replace(song, merged_into="s2"))
-        assert catalogue.songs.listed(order="newest", limit=10) == []
-        assert catalogue.songs.listed(order="newest", limit=10, beginning=song.tags.title) == []
+        assert catalogue.songs.list_visible(order="newest", limit=10) == []
+        assert catalogue.songs.list_visible(order="newest", limit=10, prefix=song.tags.title) == []
         song = catalogue.songs.save(replace(song, merged_into=None))
-        assert ids(catalogue.songs.listed(order="newest", limit=10)) == ["s1"]
+        assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
         catalogue.songs.save(replace(song, removed=True))
-        assert catalogue.songs.listed(order="newest", limit=10) == []
+        assert catalogue.songs.list_visible(order="newest", limit=10) == []
 
     def test_plays_are_counted_beside_the_version_and_survive_a_save_of_an_older_copy(
         self, catalogue: Catalogue
     ) -> None:
         stored = catalogue.songs.save(a_song())
-        catalogue.songs.played("s1")
-        catalogue.songs.played("s1")
-        catalogue.songs.played("nobody")
+        catalogue.songs.count_play("s1")
+        catalogue.songs.count_play("s1")
+        catalogue.songs.count_play("nobody")
         played = catalogue.songs.get("s1")
         assert played == replace(stored, plays=2)
         saved = catalogue.songs.save(replace(stored, duration=9.0))
@@ -428,14 +440,17 @@ class CatalogueContract:
             catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(n)))
             for n, state in enumerate(states)
         ]
-        assert [catalogue.separations.place(saved[0]), catalogue.separations.place(saved[3])] == [1, 2]
+        assert [catalogue.separations.queue_position(saved[0]), catalogue.separations.queue_position(saved[3])] == [
+            1,
+            2,
+        ]
 
     def test_how_many_wait_and_since_when_is_told_without_reading_the_queue(self, catalogue: Catalogue) -> None:
-        assert catalogue.separations.waiting() == (0, None)
+        assert catalogue.separations.queue_length() == (0, None)
         states = [SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.REQUESTED, SeparationState.READY]
         for n, state in enumerate(states):
             catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(-n)))
-        assert catalogue.separations.waiting() == (2, at(-2))
+        assert catalogue.separations.queue_length() == (2, at(-2))
 
     # libraries
 
@@ -453,10 +468,10 @@ class CatalogueContract:
             catalogue.libraries.add("ana", f"s{n}", at(n))
         catalogue.libraries.add("ana", "s0", at(9))
         assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s1", "s0"]
-        assert (catalogue.libraries.has("ana", "s0"), catalogue.libraries.has("ben", "s0")) == (True, False)
+        assert (catalogue.libraries.contains("ana", "s0"), catalogue.libraries.contains("ben", "s0")) == (True, False)
         catalogue.libraries.remove("ana", "s0")
         catalogue.libraries.remove("ana", "s0")
-        assert not catalogue.libraries.has("ana", "s0")
+        assert not catalogue.libraries.contains("ana", "s0")
         catalogue.libraries.add("ana", "s0", at(10))
         assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s0", "s1"]
 
@@ -465,14 +480,14 @@ class CatalogueContract:
     def test_reopening_keeps_everything(self, catalogue: Catalogue, open_catalogue: Opener) -> None:
         stored = catalogue.uploads.save(an_upload(), [an_event("e")])
         catalogue.songs.save(a_song())
-        catalogue.songs.remember_file("transcode", "s1")
+        catalogue.songs.link_file("transcode", "s1")
         catalogue.libraries.add("ana", "s1", NOON)
         catalogue.close()
         again = open_catalogue()
         assert again.uploads.get("u1") == stored
         assert ids(again.outbox.pending()) == ["e"]
         assert again.songs.by_file("transcode") is not None
-        assert again.libraries.has("ana", "s1")
+        assert again.libraries.contains("ana", "s1")
         again.close()
 
     def test_close_may_be_called_twice(self, catalogue: Catalogue) -> None:

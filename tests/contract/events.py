@@ -120,13 +120,13 @@ class EventLogContract:
         subscription = log.subscribe([world.one], group="g", member="m")
         found = received(subscription)
         while len(found) < 5:
-            found.append(subscription.following(found[-1]) or received(subscription)[0])
+            found.append(subscription.next_buffered(found[-1]) or received(subscription)[0])
         assert numbers(found) == [0, 1, 2, 3, 4]
-        assert subscription.following(found[-1]) is None
+        assert subscription.next_buffered(found[-1]) is None
         assert subscription.poll(world.quiet) is None
         subscription.pause(found[0])
         log.publish(records(world.one, 1))
-        assert subscription.following(found[-1]) is None, "nothing of a partition that is paused"
+        assert subscription.next_buffered(found[-1]) is None, "nothing of a partition that is paused"
         log.close()
 
     def test_several_partitions_are_committed_at_once(self, world: World) -> None:

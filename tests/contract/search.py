@@ -139,7 +139,7 @@ class SearchIndexContract:
     def test_it_says_where_the_words_were_found(self, index: SearchIndex) -> None:
         index.put([song("a", "Björk", "(Jóga) live", "Homogenic")])
         for query in ("bjork joga homogen", "bjrok jogo homogenic"):
-            assert index.search(query, limit=5).marks == {
+            assert index.search(query, limit=5).highlights == {
                 "a": {"artist": [(0, 5)], "album": [(0, 9)], "title": [(1, 5)]}
             }
 

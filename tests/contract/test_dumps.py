@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from demixer import wiring
-from demixer.ports.table_export import Dump, Row
+from demixer.ports.table_export import Row, TableExport
 from tests.houses import settings_in
 from tests.installations import furnish
 from tests.servers import Engine
 
-Openers = tuple[Callable[[], Dump], Callable[[], Dump]]
+Openers = tuple[Callable[[], TableExport], Callable[[], TableExport]]
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Iterator[list[Dump]]:
+def source(tmp_path: Path) -> Iterator[list[TableExport]]:
     """The catalogue and the accounts of a furnished house."""
     furnish(tmp_path / "old")
     settings = settings_in(tmp_path / "old")
@@ -29,10 +29,10 @@ def source(tmp_path: Path) -> Iterator[list[Dump]]:
 
 class DumpsContract:
     @pytest.fixture
-    def target(self) -> list[Dump]:
+    def target(self) -> list[TableExport]:
         raise NotImplementedError
 
-    def test_rows_are_kept_exactly(self, source: list[Dump], target: list[Dump]) -> None:
+    def test_rows_are_kept_exactly(self, source: list[TableExport], target: list[TableExport]) -> None:
         for ours, theirs in zip(source, target, strict=True):
             for table in ours.tables:
                 rows = list(ours.rows(table))
@@ -40,7 +40,7 @@ class DumpsContract:
                 assert list(theirs.rows(table)) == rows
                 assert rows, table
 
-    def test_putting_again_replaces_and_removing_again_is_fine(self, target: list[Dump]) -> None:
+    def test_putting_again_replaces_and_removing_again_is_fine(self, target: list[TableExport]) -> None:
         accounts = target[1]
         accounts.put("people", [a_person("a"), a_person("b")])
         accounts.put("people", [a_person("b", name="Ben")])
@@ -50,7 +50,7 @@ class DumpsContract:
             assert list(accounts.rows("people")) == [a_person("b", name="Ben")]
 
     def test_keys_of_several_fields_are_in_order_and_read_over_many_pages(
-        self, target: list[Dump], monkeypatch: pytest.MonkeyPatch
+        self, target: list[TableExport], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for module in ("sqlite", "mongo"):
             monkeypatch.setattr(f"demixer.adapters.{module}.table_export.PAGE", 3)
@@ -60,7 +60,7 @@ class DumpsContract:
         target[0].remove("libraries", kept[1::2])
         assert list(target[0].rows("libraries")) == kept[::2]
 
-    def test_hashes_are_in_order(self, target: list[Dump]) -> None:
+    def test_hashes_are_in_order(self, target: list[TableExport]) -> None:
         tokens = [{"hash": f"{n:064x}", "person_id": "a", "created_at": "then"} for n in (0, 127, 128, 255, 2**255)]
         target[1].put("tokens", tokens[::-1])
         assert list(target[1].rows("tokens")) == tokens
@@ -68,7 +68,7 @@ class DumpsContract:
 
 class TestSqliteDumps(DumpsContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Iterator[list[Dump]]:
+    def target(self, tmp_path: Path) -> Iterator[list[TableExport]]:
         settings = settings_in(tmp_path / "new")
         with (
             closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
@@ -79,7 +79,7 @@ class TestSqliteDumps(DumpsContract):
 
 class TestMongoDumps(DumpsContract):
     @pytest.fixture
-    def target(self, mongodb: Engine) -> Iterator[list[Dump]]:
+    def target(self, mongodb: Engine) -> Iterator[list[TableExport]]:
         url = mongodb.fresh()
         with (
             closing(wiring.open_catalogue_dump(url)) as catalogue,

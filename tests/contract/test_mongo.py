@@ -147,7 +147,7 @@ def test_a_forked_child_uses_a_client_of_its_own(mongodb: Engine) -> None:
     if child == 0:
         _in_the_child(catalogue, inherited)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert ids(catalogue.songs.listed(order="id", limit=9)) == ["by-the-child", "by-the-parent"]
+    assert ids(catalogue.songs.list_visible(order="id", limit=9)) == ["by-the-child", "by-the-parent"]
     catalogue.close()
 
 
@@ -184,7 +184,7 @@ def test_processes_and_threads_that_migrate_at_once_do_it_once(mongodb: Engine) 
         one.join(30)
     assert [process.exitcode for process in processes] == [0, 0]
     catalogue = MongoCatalogue(url)
-    assert ids(catalogue.songs.listed(order="id", limit=9)) == ["p0", "p1", "t0", "t1"]
+    assert ids(catalogue.songs.list_visible(order="id", limit=9)) == ["p0", "p1", "t0", "t1"]
     with catalogue._database.collection("migrations") as migrations:
         assert [(one["part"], one["number"]) for one in migrations.find()] == [("catalogue", 1)]
     with catalogue._database.collection("songs") as songs:

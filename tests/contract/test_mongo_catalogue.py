@@ -36,7 +36,7 @@ def test_threads_that_count_up_by_compare_and_swap_lose_nothing_beside_plays_and
     def work(n: int) -> None:
         for nth in range(5):
             count_up(catalogue, f"{n}-{nth}")
-            catalogue.songs.played("s1")
+            catalogue.songs.count_play("s1")
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -71,16 +71,16 @@ def test_events_of_one_upload_keep_their_order_though_clocks_disagree(
     catalogue.separations.save(a_separation(), [an_event("last")])
     catalogue.uploads.save(upload, [an_event("fourth")])
     assert ids(catalogue.outbox.pending()) == ["between", "first", "second", "third", "fourth", "last"]
-    catalogue.outbox.done(["first", "between"])
+    catalogue.outbox.mark_published(["first", "between"])
     assert ids(catalogue.outbox.pending(limit=2)) == ["second", "third"]
 
 
 def test_what_has_nothing_to_publish_is_not_looked_at(catalogue: MongoCatalogue) -> None:
     upload = catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
     catalogue.uploads.save(an_upload("quiet"))
-    catalogue.outbox.done(["e"])
+    catalogue.outbox.mark_published(["e"])
     assert _waiting(catalogue) == {"u1"}
-    catalogue.outbox.done(["f"])
+    catalogue.outbox.mark_published(["f"])
     assert _waiting(catalogue) == set()
     catalogue.uploads.save(upload, [an_event("g")])
     assert ids(catalogue.outbox.pending()) == ["g"]
@@ -116,5 +116,5 @@ def test_the_sweeper_gets_so_many_at_once(catalogue: MongoCatalogue, monkeypatch
 def test_none_is_none_and_not_all(catalogue: MongoCatalogue) -> None:
     catalogue.songs.save(a_song())
     catalogue.libraries.add("ana", "s1", at(0))
-    assert catalogue.songs.listed(order="newest", limit=0) == []
+    assert catalogue.songs.list_visible(order="newest", limit=0) == []
     assert catalogue.libraries.songs("ana", limit=0) == []

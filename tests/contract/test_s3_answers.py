@@ -179,7 +179,9 @@ def test_a_bucket_is_named_in_the_path_or_by_its_host(store: Store, url: str, st
     with pytest.raises(NotFound):
         S3Files(url + style).read("f")
     assert store.asked == [f"GET {path}"]
-    link = S3Links(place_of(url + style), "https://files.example.org/").to("f", media_type="a/b", disposition="inline")
+    link = S3Links(place_of(url + style), "https://files.example.org/").signed_url(
+        "f", media_type="a/b", disposition="inline"
+    )
     assert link
     assert link.startswith(f"https://files.example.org{path}?response-content-type=a%2Fb&")
     assert "#" not in link
@@ -231,7 +233,7 @@ def test_a_session_token_of_the_environment_is_not_mixed_with_a_key_of_the_url(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-somebody-else")
-    link = S3Links(place_of(url), store.address).to("f", media_type="a/b", disposition="inline")
+    link = S3Links(place_of(url), store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "of-somebody-else" not in link
 
@@ -241,7 +243,7 @@ def test_without_a_key_the_environment_says_who_we_are(store: Store, monkeypatch
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "for-today")
     place = place_of(f"s3://bucket?endpoint={store.address}&region=eu-west-1")
-    link = S3Links(place, store.address).to("f", media_type="a/b", disposition="inline")
+    link = S3Links(place, store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "X-Amz-Credential=from-outside%2F" in link
     assert "eu-west-1" in link
@@ -249,4 +251,4 @@ def test_without_a_key_the_environment_says_who_we_are(store: Store, monkeypatch
 
 
 def test_without_a_public_address_there_are_no_links(files: Files) -> None:
-    assert files.links.to("f", media_type="audio/flac", disposition="inline") is None
+    assert files.links.signed_url("f", media_type="audio/flac", disposition="inline") is None

@@ -128,7 +128,7 @@ def links(url: str, life: timedelta = timedelta(hours=1)) -> S3Links:
 
 
 def link(url: str, key: str, name: str = "a.flac", life: timedelta = timedelta(hours=1)) -> str:
-    found = links(url, life).to(key, media_type="audio/flac", disposition=f'attachment; filename="{name}"')
+    found = links(url, life).signed_url(key, media_type="audio/flac", disposition=f'attachment; filename="{name}"')
     assert found
     return found
 

@@ -37,7 +37,7 @@ def test_a_full_disk_stores_neither_the_change_nor_its_events(tmp_path: Path) ->
 def test_plays_counted_by_many_threads_all_count(tmp_path: Path) -> None:
     catalogue = SqliteCatalogue(tmp_path / "c.db")
     catalogue.songs.save(a_song())
-    threads = [threading.Thread(target=catalogue.songs.played, args=("s1",)) for _ in range(30)]
+    threads = [threading.Thread(target=catalogue.songs.count_play, args=("s1",)) for _ in range(30)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -93,7 +93,7 @@ def test_songs_of_before_are_found_by_how_they_begin(tmp_path: Path) -> None:
         connection.execute("INSERT INTO songs VALUES ('s1', 1, ?, ?, 0, 'sha', FALSE, TRUE, ?)", row)
     old.close()
     catalogue = SqliteCatalogue(tmp_path / "c.db")
-    assert ids(catalogue.songs.listed(order="newest", limit=10, beginning="nandu")) == ["s1"]
+    assert ids(catalogue.songs.list_visible(order="newest", limit=10, prefix="nandu")) == ["s1"]
     catalogue.close()
 
 

@@ -27,7 +27,7 @@ def urls(kafka: Engine, mongodb: Engine, elasticsearch: Engine, s3: Engine) -> f
 def at_work(house: House, seat: int) -> Separation | None:
     """What the member with that number works on, once it has reported progress."""
     running = house.catalogue.separations.in_state([SeparationState.RUNNING])
-    return next((one for one in running if one.runner.endswith(f"-{seat}") and one.progress > 0), None)
+    return next((one for one in running if one.lease_owner.endswith(f"-{seat}") and one.progress > 0), None)
 
 
 def test_one_of_two_that_separate_is_killed_in_a_song_and_each_song_is_made_once(

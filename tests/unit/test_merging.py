@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from demixer.domain import Kinship, Link, Match, Song, Status, Tags, Upload
+from demixer.domain import MatchMethod, Relation, RelationType, Song, Status, Tags, Upload
 from demixer.domain.errors import Forbidden, NotFound, Refused
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.services import lookups, matching, merging, relations, songs, uploads
@@ -47,7 +47,7 @@ def test_one_stands_for_both(house: House, two: tuple[Song, Song]) -> None:
     kept, other = two
     merging.merge(house, other.id, kept.id)
     assert songs.get(house, other.id).id == songs.view(house, other.id, None).song.id == kept.id
-    assert [song.id for song in house.catalogue.songs.listed(order="id", limit=9)] == [kept.id]
+    assert [song.id for song in house.catalogue.songs.list_visible(order="id", limit=9)] == [kept.id]
     assert published(house, "songs")[-1].type == "song.merged"
     assert published(house, "songs")[-1].data == {"song_id": other.id, "into": kept.id}
 
@@ -79,7 +79,7 @@ def test_who_brought_either_may_edit_and_nobody_else(house: House, two: tuple[So
     songs.edit(house, "berta", other.id, Tags(title="Both"))
     assert stored(house, kept).tags.title == "Both"
     assert stored(house, other).tags.title == "No 2"
-    assert songs.view(house, kept.id, "berta").mine
+    assert songs.view(house, kept.id, "berta").is_owner
     with pytest.raises(Forbidden):
         songs.edit(house, "carla", other.id, Tags(title="Mine"))
 
@@ -89,9 +89,9 @@ def test_libraries_show_the_one_that_stands_and_let_go_of_both(house: House, two
     songs.keep(house, "carla", other.id)
     merging.merge(house, other.id, kept.id)
     assert [song.id for song in songs.library(house, "carla", limit=9)] == [kept.id]
-    assert songs.view(house, kept.id, "carla").kept
+    assert songs.view(house, kept.id, "carla").in_library
     songs.let_go(house, "carla", kept.id)
-    assert not songs.view(house, other.id, "carla").kept
+    assert not songs.view(house, other.id, "carla").in_library
     assert not songs.library(house, "carla", limit=9)
 
 
@@ -109,7 +109,7 @@ def test_what_is_like_the_merged_song_joins_the_one_that_stands(
     kept, other = two
     merging.merge(house, other.id, kept.id)
     upload = matched(house, sent(house, "carla", data), heard(2))
-    assert upload.match is (Match.FILE if data == b"bytes 2" else Match.RECORDING)
+    assert upload.matched_by is (MatchMethod.FILE if data == b"bytes 2" else MatchMethod.RECORDING)
     assert _shown(house, upload) == kept.id
     merging.unmerge(house, other.id)
     assert _shown(house, upload) == other.id
@@ -137,10 +137,13 @@ def test_relatives_of_both_are_shown_once_and_neither_is_its_own(
     kept, other = two
     live = brought("carla", 3)
     for one in two:
-        links = (Link(song_id=live.id, kinship=Kinship.VERSION), Link(song_id=other.id, kinship=Kinship.MIX))
-        house.catalogue.songs.save(replace(stored(house, one), links=links))
-    back = tuple(Link(song_id=one.id, kinship=Kinship.VERSION) for one in two)
-    house.catalogue.songs.save(replace(stored(house, live), links=back))
+        links = (
+            Relation(song_id=live.id, type=RelationType.VERSION),
+            Relation(song_id=other.id, type=RelationType.MIX),
+        )
+        house.catalogue.songs.save(replace(stored(house, one), relations=links))
+    back = tuple(Relation(song_id=one.id, type=RelationType.VERSION) for one in two)
+    house.catalogue.songs.save(replace(stored(house, live), relations=back))
     merging.merge(house, other.id, kept.id)
     assert [one.id for _, one in relations.relatives(house, stored(house, kept))] == [live.id]
     assert [one.id for _, one in relations.relatives(house, stored(house, live))] == [kept.id]
@@ -165,14 +168,14 @@ def test_one_merged_into_a_merged_one_stands_with_it_and_comes_back_with_it(
     merging.merge(house, third.id, second.id)
     merging.merge(house, second.id, first.id)
     assert songs.get(house, third.id).id == first.id
-    assert set(stored(house, first).merged) == {second.id, third.id}
+    assert set(stored(house, first).merged_ids) == {second.id, third.id}
     merging.unmerge(house, second.id)
     assert songs.get(house, third.id).id == second.id
-    assert (stored(house, first).merged, stored(house, second).merged) == ((), (third.id,))
+    assert (stored(house, first).merged_ids, stored(house, second).merged_ids) == ((), (third.id,))
     merging.merge(house, second.id, first.id)
     merging.unmerge(house, third.id)
     assert songs.get(house, third.id).id == third.id
-    assert stored(house, first).merged == (second.id,)
+    assert stored(house, first).merged_ids == (second.id,)
 
 
 def test_what_makes_no_sense_is_refused(house: House, two: tuple[Song, Song], brought: Brought) -> None:
@@ -191,10 +194,10 @@ def test_what_makes_no_sense_is_refused(house: House, two: tuple[Song, Song], br
 
 def test_a_merge_that_was_killed_half_way_is_finished_by_the_next(house: House, two: tuple[Song, Song]) -> None:
     kept, other = two
-    house.catalogue.songs.save(replace(kept, merged=(other.id,)))
+    house.catalogue.songs.save(replace(kept, merged_ids=(other.id,)))
     assert songs.get(house, other.id).id == other.id
     merging.merge(house, other.id, kept.id)
-    assert (songs.get(house, other.id).id, stored(house, kept).merged) == (kept.id, (other.id,))
+    assert (songs.get(house, other.id).id, stored(house, kept).merged_ids) == (kept.id, (other.id,))
 
 
 def test_an_upload_under_way_to_the_merged_song_is_not_lost(house: House, two: tuple[Song, Song]) -> None:

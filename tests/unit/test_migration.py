@@ -16,7 +16,7 @@ from demixer import wiring
 from demixer.cli import main
 from demixer.domain.errors import StorageFull
 from demixer.ports import Files
-from demixer.ports.table_export import Dump, Row
+from demixer.ports.table_export import Row, TableExport
 from demixer.runtime import instance_lock
 from demixer.services.migration import files as migration_files
 from demixer.services.migration import rows as migration_rows
@@ -217,7 +217,7 @@ def test_a_run_that_was_killed_is_taken_up_though_the_source_went_on(
 def _stop_after(patch: pytest.MonkeyPatch, table: str) -> None:
     carry_rows, copy = migration_rows.carry, migration_files._copy
 
-    def stopping_rows(source: Dump, target: Dump, name: str) -> None:
+    def stopping_rows(source: TableExport, target: TableExport, name: str) -> None:
         carry_rows(source, target, name)
         if name == table:
             raise KeyboardInterrupt
@@ -301,7 +301,7 @@ def test_another_installation_is_never_mixed_with_this_one(
         if what == "people":
             a_person(new, "eva@example.com")
         elif what == "uploads":
-            new.files.delete(sent(new, "eva", b"another song").audio)
+            new.files.delete(sent(new, "eva", b"another song").audio_key)
         else:
             keep_bytes(new.files, "songs/x/y", b"z")
     before = rows(tmp_path / "new"), files(tmp_path / "new")

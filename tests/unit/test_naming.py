@@ -33,7 +33,7 @@ def song(house: House) -> Song:
 
 
 def proposed(house: House, song: Song) -> Tags | None:
-    return song_of(house, song.id).proposed
+    return song_of(house, song.id).proposed_tags
 
 
 def test_a_song_without_an_artist_is_asked_about_once(house: House, song: Song) -> None:
@@ -50,7 +50,7 @@ def test_where_nothing_is_known_nobody_asks_again(house: House, song: Song) -> N
     for _ in range(2):
         naming.propose(house, song.id, look_up)
     assert len(look_up.prints) == 1
-    assert songs.view(house, song.id, "ana").proposed is None
+    assert songs.view(house, song.id, "ana").proposed_tags is None
 
 
 def test_without_an_answer_it_can_be_asked_again(house: House, song: Song) -> None:
@@ -87,7 +87,7 @@ def test_who_names_the_song_meanwhile_is_right(house: House, song: Song) -> None
 
 def test_only_who_brought_it_is_shown_the_names(house: House, song: Song) -> None:
     naming.propose(house, song.id, Asked())
-    seen = [songs.view(house, song.id, person).proposed for person in ("ana", "berta", None)]
+    seen = [songs.view(house, song.id, person).proposed_tags for person in ("ana", "berta", None)]
     assert seen == [KNOWN, None, None]
 
 
@@ -97,7 +97,7 @@ def test_accepted_names_are_those_of_the_song_and_all_are_told(house: House, son
     for _ in range(2):
         accepted = naming.accept(house, "ana", song.id)
         assert accepted.tags == Tags(artist=KNOWN.artist, title=KNOWN.title, album="Mine", year=1999)
-        assert accepted.proposed == Tags()
+        assert accepted.proposed_tags == Tags()
     assert "song.edited" in [event.type for event in published(house, "songs")]
 
 
@@ -113,7 +113,7 @@ def test_declined_names_do_not_come_back(house: House, song: Song) -> None:
 def test_an_edit_settles_what_was_proposed(house: House, song: Song) -> None:
     naming.propose(house, song.id, Asked())
     songs.edit(house, "ana", song.id, Tags(title="track01"))
-    assert songs.view(house, song.id, "ana").proposed is None
+    assert songs.view(house, song.id, "ana").proposed_tags is None
 
 
 def test_a_new_cover_settles_nothing(house: House, song: Song) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from demixer.domain import Event, Failure, Match, SeparationState, Status, Tags, Upload, UploadState
+from demixer.domain import Event, Failure, MatchMethod, SeparationState, Status, Tags, Upload, UploadState
 from demixer.domain import events as facts
 from demixer.services import analyses, matching, removals, separations, uploads
 from demixer.wiring import House
@@ -59,8 +59,8 @@ def withdrawn(house: House, upload: Upload) -> Event:
 def test_a_new_recording_becomes_a_song_and_asks_for_one_separation(house: House) -> None:
     upload = matched(house, sent(house))
     song = song_of(house, upload.song_id)
-    assert (upload.state, upload.match) == (UploadState.JOINED, None)
-    assert (song.audio, song.brought_by, song.tags.title, song.listed) == (upload.audio, "ana", "Song", False)
+    assert (upload.state, upload.matched_by) == (UploadState.JOINED, None)
+    assert (song.audio_key, song.owner_id, song.tags.title, song.listed) == (upload.audio_key, "ana", "Song", False)
     assert [event.data["separation_id"] for event in requests(house)] == [song.separation_id]
 
 
@@ -76,7 +76,7 @@ def test_the_same_bytes_from_another_person_join_at_once(house: House, tmp_path:
     first = matched(house, sent(house, "ana"))
     separated(house, tmp_path / "stems", first.song_id or "")
     second = matched(house, sent(house, "berta"))
-    assert (second.song_id, second.match, second.audio) == (first.song_id, Match.FILE, "")
+    assert (second.song_id, second.matched_by, second.audio_key) == (first.song_id, MatchMethod.FILE, "")
     assert uploads.view(house, second).status is Status.READY
     assert f"uploads/{second.id}" not in keys(house)
     assert f"uploads/{first.id}" in keys(house)
@@ -86,9 +86,9 @@ def test_the_same_bytes_from_another_person_join_at_once(house: House, tmp_path:
 def test_another_encoding_joins_the_recording_and_its_bytes_are_known_from_then_on(house: House) -> None:
     first = matched(house, sent(house, data=b"flac"), heard(1))
     second = matched(house, sent(house, data=b"mp3"), heard(1))
-    assert (second.song_id, second.match) == (first.song_id, Match.RECORDING)
+    assert (second.song_id, second.matched_by) == (first.song_id, MatchMethod.RECORDING)
     third = matched(house, sent(house, data=b"mp3"), heard(2))
-    assert (third.song_id, third.match) == (first.song_id, Match.FILE)
+    assert (third.song_id, third.matched_by) == (first.song_id, MatchMethod.FILE)
 
 
 def test_another_recording_becomes_another_song(house: House) -> None:
@@ -140,7 +140,7 @@ def test_a_match_killed_anywhere_is_completed_by_the_next_delivery(
         "fingerprints.add": (house.fingerprints, "add"),
         "separations.save": (house.catalogue.separations, "save"),
         "uploads.save": (house.catalogue.uploads, "save"),
-        "remember": (house.catalogue.songs, "remember_file"),
+        "remember": (house.catalogue.songs, "link_file"),
     }[step]
     live = killed_at(monkeypatch, owner, name, after=after)
     with pytest.raises(Killed):
@@ -150,8 +150,8 @@ def test_a_match_killed_anywhere_is_completed_by_the_next_delivery(
     match(house, event)
     joined = now(house, upload)
     song = song_of(house, joined.song_id)
-    assert (joined.state, joined.match) == (UploadState.JOINED, None)
-    assert (song.audio, len(requests(house))) == (upload.audio, 1)
+    assert (joined.state, joined.matched_by) == (UploadState.JOINED, None)
+    assert (song.audio_key, len(requests(house))) == (upload.audio_key, 1)
     assert requests(house)[0].data["separation_id"] == song.separation_id
     assert list(house.fingerprints.candidates([heard().fingerprint])) == [song.id]
 
@@ -199,13 +199,13 @@ def test_rejecting_what_has_no_file_any_more_touches_nobody_elses(house: House) 
     other = sent(house, data=b"another")
     analyses.reject(house, upload, Failure("not-audio"), keep_file=False)
     analyses.reject(house, now(house, upload), Failure("not-audio"), keep_file=False)
-    assert keys(house) == {other.audio}
+    assert keys(house) == {other.audio_key}
 
 
 def test_giving_up_fails_the_upload_but_keeps_the_file_for_another_try(house: House) -> None:
     upload = sent(house)
     analyses.give_up(house, published(house)[0], Failure("storage-full"))
-    assert (now(house, upload).state, keys(house)) == (UploadState.FAILED, {upload.audio})
+    assert (now(house, upload).state, keys(house)) == (UploadState.FAILED, {upload.audio_key})
 
 
 def test_a_cancelled_upload_is_not_fingerprinted_and_leaves_no_file(house: House) -> None:
@@ -260,8 +260,8 @@ def test_a_cancelled_song_that_somebody_else_waits_for_goes_on(house: House) -> 
     removals.withdraw(house, withdrawn(house, first))
     song = song_of(house, second.song_id)
     assert not song.removed
-    assert song.audio in keys(house)
-    assert separation_of(house, song.separation_id).open
+    assert song.audio_key in keys(house)
+    assert separation_of(house, song.separation_id).is_open
 
 
 def test_stems_that_are_ready_stay_when_the_upload_is_deleted(house: House, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_stems_that_are_ready_stay_when_the_upload_is_deleted(house: House, tmp_
     removals.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
     assert song.listed
-    assert song.audio in keys(house)
+    assert song.audio_key in keys(house)
 
 
 def test_a_song_made_by_an_upload_that_was_cancelled_before_it_joined_goes_too(
@@ -314,26 +314,26 @@ def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path:
     uploads.cancel(house, "ana", first.id)
     removals.withdraw(house, withdrawn(house, first))
     second = matched(house, sent(house, "berta"))
-    assert (second.song_id, second.match) == (first.song_id, None)
+    assert (second.song_id, second.matched_by) == (first.song_id, None)
     song = song_of(house, second.song_id)
-    assert (song.removed, song.brought_by, song.audio) == (False, "berta", second.audio)
+    assert (song.removed, song.owner_id, song.audio_key) == (False, "berta", second.audio_key)
     separated(house, tmp_path / "stems", song.id)
     assert song_of(house, song.id).listed
 
 
 def test_a_song_whose_file_was_lost_takes_the_one_that_is_sent_again(house: House) -> None:
     first = matched(house, sent(house, "ana"))
-    house.files.delete(first.audio)
+    house.files.delete(first.audio_key)
     again = matched(house, sent(house, "berta"))
     song = song_of(house, again.song_id)
-    assert (again.song_id, again.match) == (first.song_id, Match.FILE)
-    assert bytes_of(house, song.audio) == b"a song"
+    assert (again.song_id, again.matched_by) == (first.song_id, MatchMethod.FILE)
+    assert bytes_of(house, song.audio_key) == b"a song"
 
 
 def test_another_encoding_of_a_song_whose_file_was_lost_is_kept_too(house: House) -> None:
     first = matched(house, sent(house, "ana"))
-    house.files.delete(first.audio)
+    house.files.delete(first.audio_key)
     again = matched(house, sent(house, "berta", b"otherwise encoded"))
-    assert again.match is Match.RECORDING
-    assert bytes_of(house, song_of(house, first.song_id).audio) == b"otherwise encoded"
-    assert again.audio == song_of(house, first.song_id).audio
+    assert again.matched_by is MatchMethod.RECORDING
+    assert bytes_of(house, song_of(house, first.song_id).audio_key) == b"otherwise encoded"
+    assert again.audio_key == song_of(house, first.song_id).audio_key

@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
-from demixer.domain import Comparison, Event, Failure, Finding, Heard, Match, Separation, Song, Tags, Upload, events
+from demixer.domain import (
+    Analysis,
+    Comparison,
+    Event,
+    Failure,
+    MatchMethod,
+    MatchVerdict,
+    Separation,
+    Song,
+    Tags,
+    Upload,
+    events,
+)
 from demixer.domain.errors import BadEvent
 from schemas import codec
 from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
@@ -41,12 +53,12 @@ def upload() -> Upload:
         filename="Ñandú 🎵.mp3",
         size=1,
         sha256="ab",
-        audio="uploads/u",
-        given=Tags(),
+        audio_key="uploads/u",
+        given_tags=Tags(),
         created_at=NOW,
         updated_at=NOW,
         song_id="s",
-        match=Match.FILE,
+        matched_by=MatchMethod.FILE,
         version=3,
     )
 
@@ -54,13 +66,13 @@ def upload() -> Upload:
 def song() -> Song:
     return Song(
         id="s",
-        brought_by="p",
+        owner_id="p",
         tags=Tags(),
         duration=9.5,
         sha256="ab",
         fingerprint=b"",
-        audio="uploads/u",
-        cover="",
+        audio_key="uploads/u",
+        cover_key="",
         created_at=NOW,
         updated_at=NOW,
     )
@@ -70,9 +82,9 @@ def separation() -> Separation:
     return Separation(id="x", song_id="s", model="htdemucs", requested_at=NOW, updated_at=NOW)
 
 
-def heard() -> Heard:
-    mix = Comparison(song_id="s", finding=Finding.MIX, offset=0.5, without=("vocals",))
-    return Heard(duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover="", compared=(mix,))
+def heard() -> Analysis:
+    mix = Comparison(song_id="s", verdict=MatchVerdict.MIX, offset=0.5, missing_stems=("vocals",))
+    return Analysis(duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover_key="", comparisons=(mix,))
 
 
 def all_facts() -> list[Event]:

@@ -90,7 +90,7 @@ def test_one_whose_process_stopped_waits_again_at_its_old_place(house: House, cl
     waiting = separation_of(house, separation.id)
     assert (waiting.state, waiting.attempt, waiting.progress) == (SeparationState.REQUESTED, 1, 0.0)
     assert other.separation is not None
-    places = [house.catalogue.separations.place(each) for each in (waiting, other.separation)]
+    places = [house.catalogue.separations.queue_position(each) for each in (waiting, other.separation)]
     assert (places, waiting.seconds_left) == ([1, 2], None)
     assert [event.data["progress"] for event in published(house, "progress")] == [0.5, 0.0]
     assert begun(house, separation).state is SeparationState.RUNNING
@@ -214,7 +214,7 @@ def test_a_request_cut_short_before_the_song_knew_of_it_is_shown_when_asked_agai
 
 def test_without_the_original_file_there_is_nothing_to_separate_again(house: House, tmp_path: Path) -> None:
     song = ready_song(house, tmp_path / "stems")
-    house.files.delete(song.audio)
+    house.files.delete(song.audio_key)
     with pytest.raises(Refused, match="file-gone"):
         separations.separate_again(house, song, "htdemucs", better_than)
 

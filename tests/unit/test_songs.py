@@ -41,9 +41,9 @@ def test_what_makes_no_sense_is_refused(house: House, song: Song, tags: Tags, co
 
 
 def test_a_new_cover_replaces_the_old_one(house: House, song: Song, clock: Clock) -> None:
-    first = songs.set_cover(house, "ana", song.id, b"one").cover
+    first = songs.set_cover(house, "ana", song.id, b"one").cover_key
     clock.advance(1)
-    second = songs.set_cover(house, "ana", song.id, b"two").cover
+    second = songs.set_cover(house, "ana", song.id, b"two").cover_key
     assert bytes_of(house, second) == b"two"
     assert house.files.size(first) is None
 
@@ -67,16 +67,16 @@ def test_a_stem_has_a_key_and_a_name_for_people(house: House, song: Song) -> Non
 def test_the_stems_come_in_listening_order(house: House, song: Song) -> None:
     view = songs.view(house, song.id, "ana")
     assert [stem.name for stem in view.stems] == ["vocals", "accompaniment"]
-    assert (view.mine, view.kept, view.next) == (True, False, None)
+    assert (view.is_owner, view.in_library, view.next) == (True, False, None)
 
 
 def test_the_library_keeps_and_lets_go(house: House, song: Song) -> None:
     for _ in range(2):
         songs.keep(house, "berta", song.id)
-    assert songs.view(house, song.id, "berta").kept
-    assert not songs.view(house, song.id, "ana").kept
+    assert songs.view(house, song.id, "berta").in_library
+    assert not songs.view(house, song.id, "ana").in_library
     songs.let_go(house, "berta", song.id)
-    assert not songs.view(house, song.id, "berta").kept
+    assert not songs.view(house, song.id, "berta").in_library
 
 
 def test_plays_are_counted(house: House, song: Song) -> None:

@@ -22,7 +22,7 @@ def failed(house: House, data: bytes = b"a song", *, keep_file: bool = True) -> 
 def test_a_file_is_kept_counted_hashed_and_told_of(house: House) -> None:
     upload = sent(house, data=b"abc", filename="x.mp3")
     assert (upload.size, upload.sha256, upload.state) == (3, HASH, UploadState.RECEIVED)
-    assert keys(house) == {upload.audio}
+    assert keys(house) == {upload.audio_key}
     assert [(event.type, event.subject) for event in published(house)] == [("upload.received", upload.id)]
 
 
@@ -124,7 +124,7 @@ def test_the_queue_counts_from_one(house: House, clock: Clock) -> None:
         clock.advance(1)
         waiting.append(matched(house, sent(house, data=bytes([number])), heard(number)))
     views = [uploads.view(house, upload) for upload in waiting]
-    assert [(view.status, view.place) for view in views] == [(Status.QUEUED, place) for place in (1, 2, 3)]
+    assert [(view.status, view.queue_position) for view in views] == [(Status.QUEUED, place) for place in (1, 2, 3)]
 
 
 def test_a_list_is_newest_first(house: House, clock: Clock) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from demixer.domain import Match, Person, UploadState
+from demixer.domain import MatchMethod, Person, UploadState
 from demixer.wiring import House
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
 
@@ -54,7 +54,7 @@ def test_an_upload_is_accepted_and_can_be_followed(api: Api, house: House) -> No
     assert api.get(f"/uploads/{body['id']}").json == body
     upload = house.catalogue.uploads.get(body["id"])
     assert upload
-    assert (upload.given.artist, upload.given.title) == ("Ana", "Uno")
+    assert (upload.given_tags.artist, upload.given_tags.title) == ("Ana", "Uno")
 
 
 def test_a_file_of_just_the_allowed_size_is_received(api: Api) -> None:
@@ -63,7 +63,7 @@ def test_a_file_of_just_the_allowed_size_is_received(api: Api) -> None:
 
 def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: House) -> None:
     upload_id, song = api.send().json["id"], a_ready_song(house, ana)
-    join(house, upload_id, song, Match.RECORDING)
+    join(house, upload_id, song, MatchMethod.RECORDING)
     body = api.get(f"/uploads/{upload_id}").json
     assert (body["status"], body["progress"], body["matched"], body["song_id"]) == ("ready", 1.0, True, song.id)
     assert body["links"]["song"] == f"http://localhost/api/v1/songs/{song.id}"
@@ -73,7 +73,7 @@ def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: Ho
 def test_one_that_waits_for_the_stems_of_another_song_says_of_which(api: Api, ana: Person, house: House) -> None:
     song, sent = a_song(house, ana), house.catalogue.uploads.get(api.send().json["id"])
     assert sent
-    house.catalogue.uploads.save(replace(sent, state=UploadState.FINGERPRINTED, waits_for=song.id))
+    house.catalogue.uploads.save(replace(sent, state=UploadState.FINGERPRINTED, waiting_for=song.id))
     body = api.get(f"/uploads/{sent.id}").json
     assert (body["status"], body["song_id"]) == ("fingerprinting", None)
     assert body["links"]["waits_for"] == f"http://localhost/api/v1/songs/{song.id}"

@@ -23,7 +23,7 @@ class Links:
     def __init__(self) -> None:
         self.given: Addresses = []
 
-    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+    def signed_url(self, key: str, *, media_type: str, disposition: str) -> str | None:
         self.given.append((key, media_type, disposition))
         return f"https://files.example.org/{key}?signed"
 

@@ -109,7 +109,7 @@ def test_asking_changes_nothing(asker: Asker, house: House, ana: Person, known: 
     assert [event.id for event in published(house)] == before
     assert house.catalogue.songs.get(known.id) == known
     assert not house.catalogue.uploads.of_person(ana.id, limit=1)
-    assert len(house.catalogue.songs.listed(order="newest", limit=9, offset=0)) == 1
+    assert len(house.catalogue.songs.list_visible(order="newest", limit=9, offset=0)) == 1
 
 
 # --- who may ask ----------------------------------------------------------------------------------------------------

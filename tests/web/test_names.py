@@ -15,7 +15,7 @@ NOTICE = "This may be"
 
 def offered(house: House, person: Person, names: Tags = KNOWN) -> Song:
     song = a_ready_song(house, person)
-    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed=names))
+    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=names))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_there_is_no_notice_where_there_is_nothing_to_say(
     browser: Browser, house: House, ana: Person, proposed: Tags | None
 ) -> None:
     song = a_ready_song(house, ana)
-    house.catalogue.songs.save(replace(song, proposed=proposed))
+    house.catalogue.songs.save(replace(song, proposed_tags=proposed))
     assert NOTICE not in browser.get(f"/songs/{song.id}").text
 
 

@@ -5,7 +5,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
-from demixer.domain import Kinship, Link, Person, Song
+from demixer.domain import Person, Relation, RelationType, Song
 from demixer.separation import models
 from demixer.separation.models import ModelChoice
 from demixer.wiring import House
@@ -222,12 +222,12 @@ class _Known:
 def karaoke(house: House, ana: Person) -> tuple[Song, Song]:
     """A song, and the same without vocals: each knows of the other. The title is one that has to be escaped."""
     full, without = a_ready_song(house, ana), a_ready_song(house, ana, "Sin voz")
-    link = Link(song_id=full.id, kinship=Kinship.MIX, without=("vocals",), less=True)
-    back = Link(song_id=without.id, kinship=Kinship.MIX, without=("vocals",))
+    link = Relation(song_id=full.id, type=RelationType.MIX, missing_stems=("vocals",), lacks_stems=True)
+    back = Relation(song_id=without.id, type=RelationType.MIX, missing_stems=("vocals",))
     tags = replace(full.tags, title="<b>Amanecer</b>")
     return (
-        house.catalogue.songs.save(replace(full, links=(back,), tags=tags)),
-        house.catalogue.songs.save(replace(without, links=(link,))),
+        house.catalogue.songs.save(replace(full, relations=(back,), tags=tags)),
+        house.catalogue.songs.save(replace(without, relations=(link,))),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from demixer.domain import Failure, Match, Person, Status, UploadState
+from demixer.domain import Failure, MatchMethod, Person, Status, UploadState
 from demixer.domain.errors import StorageFull
 from demixer.services import uploads
 from demixer.wiring import House
@@ -20,8 +20,8 @@ def test_a_file_is_received_and_told_of(browser: Browser, ana: Person, house: Ho
     assert response.status_code == 201
     upload = house.catalogue.uploads.get(response.json["id"])
     assert upload
-    assert (upload.filename, upload.size, upload.given.title) == ("Canción.mp3", 10, "Otra")
-    assert b"".join(house.files.read(upload.audio)) == b"some sound"
+    assert (upload.filename, upload.size, upload.given_tags.title) == ("Canción.mp3", 10, "Otra")
+    assert b"".join(house.files.read(upload.audio_key)) == b"some sound"
     assert [event.type for event in published(house, "uploads")] == ["upload.received"]
     assert "Canción.mp3" in response.json["html"]
 
@@ -222,7 +222,7 @@ def test_the_rows_say_how_an_upload_is_getting_on(browser: Browser, ana: Person,
     join(house, upload_id, a_song(house, ana))
     assert "Waiting" in browser.get("/uploads/rows").text
     other = browser.send(b"other").json["id"]
-    join(house, other, a_ready_song(house, ana, "Otra"), Match.FILE)
+    join(house, other, a_ready_song(house, ana, "Otra"), MatchMethod.FILE)
     assert "Ready" in browser.get(f"/uploads/{other}/row").text
 
 
@@ -311,5 +311,5 @@ def test_who_waits_for_the_stems_of_another_song_is_told_why(browser: Browser, a
     upload = house.catalogue.uploads.get(browser.send(b"bytes").json["id"])
     assert upload
     assert "is being separated right now" not in browser.get("/uploads").text
-    house.catalogue.uploads.save(replace(upload, state=UploadState.FINGERPRINTED, waits_for=song.id))
+    house.catalogue.uploads.save(replace(upload, state=UploadState.FINGERPRINTED, waiting_for=song.id))
     assert "is being separated right now" in browser.get("/uploads").text

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from demixer.domain import Match, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
+from demixer.domain import MatchMethod, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
 from demixer.ports import SongDocument
 from demixer.services import separations
 from demixer.services.storage import keep_bytes
@@ -99,13 +99,13 @@ def a_song(house: House, person: Person, title: str = "Amanecer", *, artist: str
     return house.catalogue.songs.save(
         Song(
             id=song_id,
-            brought_by=person.id,
+            owner_id=person.id,
             tags=Tags(artist=artist, title=title, album="Uno", year=2001),
             duration=231.4,
             sha256=title,
             fingerprint=b"",
-            audio=f"uploads/{song_id}",
-            cover="",
+            audio_key=f"uploads/{song_id}",
+            cover_key="",
             created_at=now,
             updated_at=now,
             separation_id=asked.id,
@@ -137,7 +137,7 @@ def a_ready_song(house: House, person: Person, title: str = "Amanecer", **files:
     return found
 
 
-def join(house: House, upload_id: str, song: Song, match: Match | None = None) -> Upload:
+def join(house: House, upload_id: str, song: Song, match: MatchMethod | None = None) -> Upload:
     """The upload has found its song."""
     upload = house.catalogue.uploads.get(upload_id)
     assert upload

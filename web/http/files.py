@@ -92,7 +92,7 @@ def _letters(text: str) -> int:
 
 def _elsewhere(offered: Offered) -> str | None:
     named = disposition(offered.name, attachment=True)
-    return house().files.links.to(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
+    return house().files.links.signed_url(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
 
 
 def _sent_on(address: str) -> Response:

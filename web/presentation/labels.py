@@ -6,7 +6,7 @@ from typing import Any
 from babel.lists import format_list
 from flask_babel import get_locale, gettext
 
-from demixer.domain import Failure, Kinship, Link, Status
+from demixer.domain import Failure, Relation, RelationType, Status
 from demixer.domain.messages import MESSAGES, N_, fill
 from demixer.services.uploads import UploadView
 
@@ -19,10 +19,10 @@ STATUSES: Mapping[Status, str] = {
     Status.FAILED: N_("Failed"),
     Status.CANCELLED: N_("Cancelled"),
 }
-KINSHIPS: Mapping[Kinship, str] = {
-    Kinship.MIX: N_("Another mix of this recording"),
-    Kinship.EDIT: N_("Another edit of this recording"),
-    Kinship.VERSION: N_("Another version"),
+KINSHIPS: Mapping[RelationType, str] = {
+    RelationType.MIX: N_("Another mix of this recording"),
+    RelationType.EDIT: N_("Another edit of this recording"),
+    RelationType.VERSION: N_("Another version"),
 }
 STEMS: Mapping[str, str] = {
     "vocals": N_("Vocals"),
@@ -54,17 +54,17 @@ def reason(failure: Failure) -> str:
     return translated(failure.code, failure.params)
 
 
-def kinship_label(link: Link) -> str:
+def relation_label(link: Relation) -> str:
     """What the song at the other end of `link` is, seen from the one that has it."""
-    if link.without:
-        said = N_("The mix with %(stems)s") if link.less else N_("Without %(stems)s")
+    if link.missing_stems:
+        said = N_("The mix with %(stems)s") if link.lacks_stems else N_("Without %(stems)s")
         return str(gettext(said, stems=what_it_lacks(link)))
-    return str(gettext(KINSHIPS[link.kinship]))
+    return str(gettext(KINSHIPS[link.type]))
 
 
-def what_it_lacks(link: Link) -> str:
+def what_it_lacks(link: Relation) -> str:
     """“vocals and drums”, in the reader's language."""
-    names = [stem_label(name).lower() for name in link.without]
+    names = [stem_label(name).lower() for name in link.missing_stems]
     return str(format_list(names, locale=get_locale() or "en"))
 
 

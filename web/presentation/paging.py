@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from flask import request
 
-from demixer.ports import Marks, SongDocument
+from demixer.ports import Highlights, SongDocument
 from demixer.services.songs import Found
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class Page(Generic[T]):
     pages: int  # at least this many
     total: int | None = None
     at_least: bool = False
-    marks: Mapping[str, Marks] = field(default_factory=dict)  # by song: where the words of the search were found
+    highlights: Mapping[str, Highlights] = field(default_factory=dict)  # by song
     resting: bool = False  # the search engine is down: see `demixer.services.songs.Found`
 
     @property
@@ -60,6 +60,6 @@ def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
         pages=pages,
         total=None if found.resting else found.total,
         at_least=not found.resting and found.total >= 1_000,
-        marks=found.marks,
+        highlights=found.highlights,
         resting=found.resting,
     )

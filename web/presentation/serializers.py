@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import url_for
 
-from demixer.domain import Failure, Link, Song
+from demixer.domain import Failure, Relation, Song
 from demixer.ports import SongDocument
 from demixer.services.songs import SongView
 from demixer.services.uploads import UploadView
@@ -16,7 +16,7 @@ from web.presentation.paging import Page
 
 def upload(view: UploadView) -> dict[str, Any]:
     """`links.waits_for`: the song whose stems will tell whether this is the same mix, as long as it waits for them."""
-    song_id, waits_for = view.song.id if view.song else None, view.upload.waits_for
+    song_id, waits_for = view.song.id if view.song else None, view.upload.waiting_for
     return {
         "id": view.upload.id,
         "status": view.status.value,
@@ -24,7 +24,7 @@ def upload(view: UploadView) -> dict[str, Any]:
         "song_id": song_id,
         "matched": view.matched,
         "error": _error(view.failure) if view.failure else None,
-        "place": view.place,
+        "place": view.queue_position,
         "filename": view.upload.filename,
         "size": view.upload.size,
         "created_at": view.upload.created_at.isoformat(),
@@ -34,7 +34,7 @@ def upload(view: UploadView) -> dict[str, Any]:
         "links": {
             "self": url_for("api.upload", upload_id=view.upload.id, _external=True),
             "song": _song_url(song_id) if song_id else None,
-            "waits_for": _song_url(waits_for) if waits_for and view.upload.open else None,
+            "waits_for": _song_url(waits_for) if waits_for and view.upload.is_open else None,
         },
     }
 
@@ -52,19 +52,19 @@ def song(view: SongView) -> dict[str, Any]:
         "gain": view.separation.gain if view.separation and view.stems else None,
         "stems": [{"name": stem.name, "urls": _stem_urls(shown.id, stem.name)} for stem in view.stems],
         "zip": url_for("songs.zip", song_id=shown.id, _external=True) if view.stems else None,
-        "relatives": [_relative(link, other) for link, other in view.relatives],
+        "relatives": [_relative(link, other) for link, other in view.related_songs],
     }
 
 
-def _relative(link: Link, other: Song) -> dict[str, Any]:
+def _relative(link: Relation, other: Song) -> dict[str, Any]:
     """`less`: it is this song, and not the other, that has not the stems of `without`."""
     return {
         **_summary(
             other, artist=other.tags.artist, album=other.tags.album, title=other.tags.title, year=other.tags.year
         ),
-        "kinship": link.kinship.value,
-        "without": list(link.without),
-        "less": link.less,
+        "kinship": link.type.value,
+        "without": list(link.missing_stems),
+        "less": link.lacks_stems,
     }
 
 
@@ -101,7 +101,7 @@ def _summary(item: Song | SongDocument, **tags: object) -> dict[str, Any]:
         **tags,
         "duration": item.duration,
         "plays": item.plays,
-        "cover": url_for("songs.cover", song_id=item.id, _external=True) if item.cover else None,
+        "cover": url_for("songs.cover", song_id=item.id, _external=True) if item.has_cover else None,
         "links": {
             "self": _song_url(item.id),
             "page": url_for("songs.show", song_id=item.id, _external=True),

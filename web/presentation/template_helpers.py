@@ -11,7 +11,7 @@ from demixer.domain import Song
 from demixer.ports import SongDocument
 from web.http.assets import printing_url, static_url
 from web.http.context import house
-from web.presentation.labels import kinship_label, model_label, reason, status_label, stem_label, what_it_lacks
+from web.presentation.labels import model_label, reason, relation_label, status_label, stem_label, what_it_lacks
 from web.presentation.language import LANGUAGES, current_language
 
 
@@ -19,7 +19,7 @@ def set_up(app: Flask) -> None:
     app.jinja_env.globals.update(
         cover_url=cover_url,
         duration=duration,
-        kinship_label=kinship_label,
+        relation_label=relation_label,
         languages=list(LANGUAGES.items()),
         marked=marked,
         max_minutes=app.extensions["house"].settings.max_minutes,
@@ -60,4 +60,4 @@ def marked(text: str, spans: Sequence[tuple[int, int]] = ()) -> Markup:
 
 
 def cover_url(song: Song | SongDocument) -> str | None:
-    return url_for("songs.cover", song_id=song.id) if song.cover else None
+    return url_for("songs.cover", song_id=song.id) if song.has_cover else None

@@ -57,7 +57,7 @@ def find_songs() -> ResponseReturnValue:
     if query:
         found = found_page(lambda limit, offset: songs.search(house(), query, limit=limit, offset=offset))
         return serializers.songs(found, query)
-    listed = house().catalogue.songs.listed
+    listed = house().catalogue.songs.list_visible
     newest = page_of(lambda limit, offset: listed(order="newest", limit=limit, offset=offset))
     return serializers.songs(newest, query)
 

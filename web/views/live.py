@@ -90,7 +90,7 @@ class _Stream:
             yield _event("upload", id=upload.id, status=status, html="" if upload.hidden else render_row(view))
 
     def _remember(self, view: UploadView) -> None:
-        if view.status.final or view.upload.hidden:
+        if view.status.is_final or view.upload.hidden:
             self._open.pop(view.upload.id, None)
         else:
             self._open[view.upload.id] = view.status
@@ -110,13 +110,20 @@ def _may_be_news(upload: Upload, since: datetime) -> bool:
     if upload.updated_at > since or (song and song.updated_at > since):
         return True
     separation = house().catalogue.separations.get(song.separation_id) if song and song.separation_id else None
-    return not status_of(upload, separation).final
+    return not status_of(upload, separation).is_final
 
 
 def _state(view: UploadView) -> tuple[object, ...]:
     """Two equal ones draw the same row."""
     running = view.separation and (view.separation.device, view.separation.seconds_left)
-    return (view.upload.version, view.status, view.progress, view.place, view.song and view.song.version, running)
+    return (
+        view.upload.version,
+        view.status,
+        view.progress,
+        view.queue_position,
+        view.song and view.song.version,
+        running,
+    )
 
 
 def _song_data(song_id: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _browse(title: str, order: str) -> str:
 
 def _listed(order: str, limit: int, offset: int = 0) -> Sequence[Song]:
     """What nobody played is not among the most played; there it comes last, so leaving it out leaves no gap."""
-    found = house().catalogue.songs.listed(order=order, limit=limit, offset=offset)
+    found = house().catalogue.songs.list_visible(order=order, limit=limit, offset=offset)
     return [song for song in found if song.plays] if order == "most-played" else found
 
 

@@ -115,7 +115,7 @@ def separate_again(song_id: str) -> ResponseReturnValue:
 def _editable(song_id: str) -> SongView:
     """Raises `NotSignedIn`, `NotFound` and `Forbidden`."""
     view = songs.view(house(), song_id, signed_in().id)
-    if not view.mine:
+    if not view.is_owner:
         raise Forbidden
     return view
 

@@ -1,38 +1,53 @@
-"""Domain values to plain documents (dicts, lists, text, numbers, as JSON has them) and back, by their type hints.
+"""Domain values to plain documents (dicts, lists, text, numbers, as JSON has them) and back, by cattrs.
 
 A field that a document lacks takes its default, and one that the class lacks is ignored: a field may be added to the
 domain, with a default, without touching what is stored. Times are UTC, as text that sorts like the times.
+
+Stored documents outlive the names in the code. A field that was renamed keeps its stored name (`STORED_NAMES`), so
+documents of every version of the program are read and written alike.
 """
 
 import base64
-import types
-from collections.abc import Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
+
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from demixer.domain import Comparison, Relation, Separation, Song, Upload
 
 T = TypeVar("T")
 
+STORED_NAMES: Mapping[type, Mapping[str, str]] = {  # a field's name in the code: its name in stored documents
+    Comparison: {"verdict": "finding", "missing_stems": "without"},
+    Relation: {"type": "kinship", "missing_stems": "without", "lacks_stems": "less"},
+    Separation: {"lease_owner": "runner"},
+    Song: {
+        "owner_id": "brought_by",
+        "audio_key": "audio",
+        "cover_key": "cover",
+        "relations": "links",
+        "merged_ids": "merged",
+        "proposed_tags": "proposed",
+    },
+    Upload: {"audio_key": "audio", "given_tags": "given", "matched_by": "match", "waiting_for": "waits_for"},
+}
+
 
 def to_document(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: to_document(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, datetime):
-        return to_text(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Mapping):
-        return {key: to_document(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_document(item) for item in value]
-    return value.value if isinstance(value, StrEnum) else value
+    return _converter.unstructure(value)
 
 
 def from_document(kind: type[T], document: Mapping[str, Any]) -> T:
-    known = _hints(cast(Hashable, kind))
-    return kind(**{name: _revive(known[name], value) for name, value in document.items() if name in known})
+    return _converter.structure(document, kind)
+
+
+def stored_name(kind: type, field: str) -> str:
+    """The name under which a document holds `field` of `kind`."""
+    return STORED_NAMES.get(kind, {}).get(field, field)
 
 
 def to_text(time: datetime) -> str:
@@ -42,26 +57,30 @@ def to_text(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-@cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    return get_type_hints(cast(type, kind))
+def _bytes(value: str | bytes, _: object) -> bytes:
+    return value if isinstance(value, bytes) else base64.b64decode(value)  # some engines store bytes as they are
 
 
-def _revive(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
-    if get_origin(hint) in (Union, types.UnionType):
-        return _revive(next(part for part in get_args(hint) if part is not types.NoneType), value)
-    if get_origin(hint) is tuple:
-        return tuple(_revive(get_args(hint)[0], item) for item in value)
-    return _revive_plain(hint, value)
+def _new_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_unstructure_hook(datetime, to_text)
+    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+    converter.register_unstructure_hook(bytes, lambda value: base64.b64encode(value).decode())
+    converter.register_structure_hook(bytes, _bytes)
+    converter.register_unstructure_hook_func(lambda kind: _is(kind, StrEnum), lambda value: value.value)
+    for kind in STORED_NAMES:
+        _rename(converter, kind)
+    return converter
 
 
-def _revive_plain(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
-        return from_document(cast(type, hint), value)
-    if hint is datetime:
-        return datetime.fromisoformat(value)
-    if hint is bytes:
-        return value if isinstance(value, bytes) else base64.b64decode(value)  # some engines store bytes as they are
-    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum | float | int) else value
+def _rename(converter: Converter, kind: Any) -> None:
+    names: dict[str, Any] = {field.name: override(rename=stored_name(kind, field.name)) for field in fields(kind)}
+    converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter, **names))
+    converter.register_structure_hook(kind, make_dict_structure_fn(kind, converter, **names))
+
+
+def _is(kind: Any, base: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base)
+
+
+_converter = _new_converter()

@@ -16,7 +16,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class NoLinks:
     """`demixer.ports.Links` of a store that no browser reaches."""
 
-    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+    def signed_url(self, key: str, *, media_type: str, disposition: str) -> str | None:
         return None
 
 

@@ -1,4 +1,4 @@
-"""`demixer.ports.table_export.Dump` of any engine whose tables give their rows page by page."""
+"""`demixer.ports.table_export.TableExport` of any engine whose tables give their rows page by page."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol

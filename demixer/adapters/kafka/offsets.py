@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from demixer.adapters.kafka.client import ANSWER_SECONDS, Cluster, Trouble, translated, translation
-from demixer.ports import Place
+from demixer.ports import TopicPartition
 
-Places = Mapping[Place, int]  # with an offset each
+Places = Mapping[TopicPartition, int]  # with an offset each
 
 
 class Offsets:
@@ -17,40 +18,40 @@ class Offsets:
     def __init__(self, cluster: Cluster, consumer: Consumer) -> None:
         self._cluster, self._consumer = cluster, consumer
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[TopicPartition]:
         """All partitions of all our topics."""
         with translated():
             topics = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
         counts = self._cluster.ours({name: len(topic.partitions) for name, topic in topics.items() if not topic.error})
         return [(topic, number) for topic, count in counts.items() for number in range(count)]
 
-    def first(self, places: Iterable[Place]) -> Places:
+    def first(self, places: Iterable[TopicPartition]) -> Places:
         return self._at(places, OFFSET_BEGINNING)
 
-    def end(self, places: Iterable[Place]) -> Places:
+    def end(self, places: Iterable[TopicPartition]) -> Places:
         """The offset that the next record will have."""
         return self._at(places, OFFSET_END)
 
-    def committed(self, places: Collection[Place]) -> Places:
+    def committed(self, places: Collection[TopicPartition]) -> Places:
         """Of the group of the consumer; without the partitions that it has committed nothing of."""
         with translated():
             found = self._consumer.committed(self._partitions(places, 0), timeout=ANSWER_SECONDS)
         return {place: offset for place, offset in self._offsets(found).items() if offset >= 0}
 
-    def _at(self, places: Iterable[Place], which: int) -> Places:
+    def _at(self, places: Iterable[TopicPartition], which: int) -> Places:
         """As `ListOffsets` of the protocol: a time that is none means the beginning, or the end."""
         with translated():
             found = self._consumer.offsets_for_times(self._partitions(places, which), timeout=ANSWER_SECONDS)
         return self._offsets(found)
 
-    def _partitions(self, places: Iterable[Place], offset: int) -> list[TopicPartition]:
-        return [TopicPartition(self._cluster.name(topic), number, offset) for topic, number in places]
+    def _partitions(self, places: Iterable[TopicPartition], offset: int) -> list[KafkaPartition]:
+        return [KafkaPartition(self._cluster.name(topic), number, offset) for topic, number in places]
 
-    def _offsets(self, found: Iterable[TopicPartition]) -> dict[Place, int]:
+    def _offsets(self, found: Iterable[KafkaPartition]) -> dict[TopicPartition, int]:
         return {place_of(self._cluster, one): one.offset for one in map(_sound, found)}
 
 
-def place_of(cluster: Cluster, partition: TopicPartition) -> Place:
+def place_of(cluster: Cluster, partition: KafkaPartition) -> TopicPartition:
     return cluster.plain(partition.topic), partition.partition
 
 
@@ -79,7 +80,7 @@ def _waiting(done: Places, first: Places, end: Places) -> dict[str, int]:
     return waiting
 
 
-def _sound(partition: TopicPartition) -> TopicPartition:
+def _sound(partition: KafkaPartition) -> KafkaPartition:
     if partition.error is not None:
         raise translation(partition.error)
     return partition

@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError
 from confluent_kafka import Message as Raw
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from demixer.adapters.kafka.client import Cluster, Trouble
 from demixer.adapters.kafka.prefetch_queue import Line, oldest
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 
 BATCH = 500  # messages taken over from librdkafka at once
 NEWS_SECONDS = 0.02  # between two looks for what is new, while what has come already is handed out
@@ -33,7 +34,7 @@ class Reader(ABC):
 
     def __init__(self, cluster: Cluster, consumer: Consumer, trouble: Trouble) -> None:
         self._cluster, self._consumer, self._trouble = cluster, consumer, trouble
-        self._lines: dict[Place, Line] = {}
+        self._lines: dict[TopicPartition, Line] = {}
         self._over = self._closed = False
         self._looked = -NEWS_SECONDS
         self._process, self._lock = os.getpid(), threading.RLock()
@@ -47,20 +48,20 @@ class Reader(ABC):
             self._receive(left)
         return message
 
-    def following(self, message: Message) -> Message | None:
-        line = self._lines.get(message.place)
+    def next_buffered(self, message: Message) -> Message | None:
+        line = self._lines.get(message.topic_partition)
         return self._taken(line) if line and line.head else None
 
     def pause(self, message: Message) -> None:
-        if line := self._lines.get(message.place):
+        if line := self._lines.get(message.topic_partition):
             line.paused = True
 
     def resume(self, message: Message) -> None:
-        if line := self._lines.get(message.place):
+        if line := self._lines.get(message.topic_partition):
             line.paused = False
 
     def owns(self, message: Message) -> bool:
-        return message.place in self._lines
+        return message.topic_partition in self._lines
 
     @property
     def closed(self) -> bool:
@@ -108,7 +109,7 @@ class Reader(ABC):
         error = raw.error()
         if error is not None:
             self._note(error, raw)
-        elif line := self._lines.get((message := _message(self._cluster, raw)).place):
+        elif line := self._lines.get((message := _message(self._cluster, raw)).topic_partition):
             line.put(message)
 
     def _note(self, error: KafkaError, raw: Raw) -> None:
@@ -122,12 +123,12 @@ class Reader(ABC):
                 change = self._consumer.pause if line.full else self._consumer.resume
                 change([self._partition(place)])
 
-    def _partition(self, place: Place, offset: int = OFFSET_INVALID) -> TopicPartition:
+    def _partition(self, place: TopicPartition, offset: int = OFFSET_INVALID) -> KafkaPartition:
         topic, number = place
-        return TopicPartition(self._cluster.name(topic), number, offset)
+        return KafkaPartition(self._cluster.name(topic), number, offset)
 
 
-def raw_place(cluster: Cluster, raw: Raw) -> Place:
+def raw_place(cluster: Cluster, raw: Raw) -> TopicPartition:
     return cluster.plain(raw.topic() or ""), raw.partition() or 0
 
 

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import Message as Raw
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from demixer.adapters.kafka import reader
 from demixer.adapters.kafka.client import ANSWER_SECONDS, TIMES, Cluster, Trouble, translated
@@ -14,7 +15,7 @@ from demixer.adapters.kafka.offsets import Offsets, place_of
 from demixer.adapters.kafka.prefetch_queue import Line
 from demixer.adapters.kafka.reader import Reader, raw_place
 from demixer.domain.errors import Transient
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 
 LOOK_SECONDS = 0.05  # of one poll while something is expected
 FIRST_STEP_SECONDS = 0.0005  # of the wait for the answer to a commit, which takes a millisecond
@@ -96,7 +97,7 @@ class Membership(Reader):
         properties = cluster.properties_with(GROUP, trouble, **fixed)
         super().__init__(cluster, Consumer({**properties, "on_commit": self._on_commit}), trouble)
         self._answers: dict[tuple[str, int, int], KafkaError | None] = {}  # to commits: topic, partition, offset
-        self._unmarked: list[Place] = []  # ours since the last look
+        self._unmarked: list[TopicPartition] = []  # ours since the last look
         self._topics, self._prepare, self._joined = [cluster.name(topic) for topic in topics], prepare, False
         self._silence = int(properties["max.poll.interval.ms"]) / 1000
         self._polled = time.monotonic()
@@ -110,9 +111,9 @@ class Membership(Reader):
     def commit(self, *messages: Message) -> None:
         """In one round trip."""
         ours = [message for message in messages if self._is_open(message)] if self._alive() else []
-        errors = self._committed([self._partition(message.place, message.offset + 1) for message in ours])
+        errors = self._committed([self._partition(message.topic_partition, message.offset + 1) for message in ours])
         for message, error in zip(ours, errors, strict=True):
-            if error is None and (line := self._lines.get(message.place)):
+            if error is None and (line := self._lines.get(message.topic_partition)):
                 line.done(message.offset)
         for message, error in zip(ours, errors, strict=True):
             if error is not None:
@@ -120,7 +121,7 @@ class Membership(Reader):
 
     def resume(self, message: Message) -> None:
         super().resume(message)
-        if line := self._lines.get(message.place):
+        if line := self._lines.get(message.topic_partition):
             line.rewind()
 
     def owns(self, message: Message) -> bool:
@@ -130,7 +131,7 @@ class Membership(Reader):
         return line.take()
 
     def _is_open(self, message: Message) -> bool:
-        line = self._lines.get(message.place)
+        line = self._lines.get(message.topic_partition)
         return line is not None and line.covers(message.offset)
 
     def _alive(self) -> bool:
@@ -166,7 +167,7 @@ class Membership(Reader):
         self._lost, self._joined = None, False
         self._consumer.unsubscribe()
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         fresh = {place_of(self._cluster, one): Line() for one in partitions}
         if fresh:
             self._lost = None
@@ -174,15 +175,15 @@ class Membership(Reader):
             self._lines.update(fresh)
             self._unmarked.extend(fresh)
 
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         for partition in partitions:
             self._lines.pop(place_of(self._cluster, partition), None)
 
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_lost(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         self._on_revoke(consumer, partitions)
         self._lost = None if self._lines else time.monotonic()
 
-    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+    def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         for one in partitions:
             self._answers[one.topic, one.partition, one.offset] = error or one.error
 
@@ -193,7 +194,7 @@ class Membership(Reader):
             known = Offsets(self._cluster, self._consumer).committed(places)
             self._committed([self._partition(place, 0) for place in places if place not in known])
 
-    def _committed(self, partitions: list[TopicPartition]) -> list[KafkaError | None]:
+    def _committed(self, partitions: list[KafkaPartition]) -> list[KafkaError | None]:
         """What the brokers say. Not by a synchronous commit, which waits for ever for one that is frozen."""
         asked = [(one.topic, one.partition, one.offset) for one in partitions]
         if not asked:  # the driver would take it for all that was handed out

@@ -111,16 +111,16 @@ class MongoSongs:
         found = joined or self._brought_by(sha256)
         return found[0] if found else None
 
-    def remember_file(self, sha256: str, song_id: str) -> None:
+    def link_file(self, sha256: str, song_id: str) -> None:
         with self._database.collection("song_files") as song_files:
             song_files.update_one({"_id": sha256}, {"$set": {"song_id": song_id}}, upsert=True)
 
-    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
-        begins = {"begins": {"$regex": f"^{re.escape(fold(beginning))}"}} if fold(beginning) else {}
+    def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
+        begins = {"begins": {"$regex": f"^{re.escape(fold(prefix))}"}} if fold(prefix) else {}
         sort = _oldest_by("_id") if order == "id" else _newest_by(*self.ORDERS[order])
         return self._table.select({"shown": True, **begins}, sort, limit=limit, offset=offset)
 
-    def played(self, song_id: str) -> None:
+    def count_play(self, song_id: str) -> None:
         with self._database.collection("songs") as songs:
             songs.update_one({"_id": song_id}, {"$inc": {"plays": 1}})
 
@@ -146,12 +146,12 @@ class MongoSeparations:
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
         return self._table.select({"state": _one_of(states)}, _oldest_by("requested_at", FIRST_SAVED))
 
-    def place(self, separation: Separation) -> int:
+    def queue_position(self, separation: Separation) -> int:
         with self._database.collection("separations") as separations:
             stored = separations.find_one({"_id": separation.id}, ["requested_at", FIRST_SAVED])
             return 1 + separations.count_documents(_ahead_of(stored)) if stored else 1
 
-    def waiting(self) -> tuple[int, datetime | None]:
+    def queue_length(self) -> tuple[int, datetime | None]:
         requested = {"state": SeparationState.REQUESTED.value}
         with self._database.collection("separations") as separations:
             first = separations.find_one(requested, ["requested_at"], sort=[("requested_at", 1)])
@@ -180,7 +180,7 @@ class MongoLibraries:
             found = list(libraries.aggregate(_library(person_id, limit, offset)))
         return [self._songs.read(document) for document in found]
 
-    def has(self, person_id: str, song_id: str) -> bool:
+    def contains(self, person_id: str, song_id: str) -> bool:
         with self._database.collection("libraries") as libraries:
             return libraries.find_one(_kept(person_id, song_id), ["_id"]) is not None
 
@@ -191,8 +191,8 @@ def songs_table(database: Database) -> Table[Song]:
 
 def _song_fields(song: Song) -> Mapping[str, Any]:
     """`begins` is what prefixes are looked up in. Only of songs that may be found so, to keep its index small."""
-    texts = {fold(text) for text in (song.tags.artist, song.tags.album, song.tags.title)} if song.shown else set()
-    return {"fingerprint": song.fingerprint, "shown": song.shown, "begins": sorted(texts - {""})}
+    texts = {fold(text) for text in (song.tags.artist, song.tags.album, song.tags.title)} if song.is_visible else set()
+    return {"fingerprint": song.fingerprint, "shown": song.is_visible, "begins": sorted(texts - {""})}
 
 
 def _library(person_id: str, limit: int, offset: int) -> list[Document]:

@@ -43,7 +43,7 @@ class MongoOutbox:
             bodies.setdefault(entry["id"], entry["body"])
         return [from_document(Event, json.loads(body)) for body in list(bodies.values())[:limit]]
 
-    def done(self, event_ids: Sequence[str]) -> None:
+    def mark_published(self, event_ids: Sequence[str]) -> None:
         if not event_ids:
             return
         for name in COLLECTIONS:

@@ -1,4 +1,4 @@
-"""`demixer.ports.table_export.Dump` of the catalogue and of the accounts on MongoDB."""
+"""`demixer.ports.table_export.TableExport` of the catalogue and of the accounts on MongoDB."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar

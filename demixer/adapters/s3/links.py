@@ -22,7 +22,7 @@ class S3Links:
         self._place, self._life = place, life
         self._base = web_address(public_url, "the address", "FILES_PUBLIC_URL")
 
-    def to(self, key: str, *, media_type: str, disposition: str) -> str | None:
+    def signed_url(self, key: str, *, media_type: str, disposition: str) -> str | None:
         asked = {"response-content-type": media_type, "response-content-disposition": disposition}
         address = self._place.address(self._base, quote(checked(key)))
         with translated(key):

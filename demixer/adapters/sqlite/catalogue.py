@@ -126,16 +126,16 @@ class SqliteSongs:
         found = joined or self._table.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
         return found[0] if found else None
 
-    def remember_file(self, sha256: str, song_id: str) -> None:
+    def link_file(self, sha256: str, song_id: str) -> None:
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO song_files VALUES (?, ?)", (sha256, song_id))
 
-    def listed(self, *, order: str, limit: int, offset: int = 0, beginning: str = "") -> Sequence[Song]:
-        which, bounds = self._begins(fold(beginning))
+    def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
+        which, bounds = self._begins(fold(prefix))
         rest = f"WHERE shown{which} ORDER BY {self.ORDERS[order]} LIMIT ? OFFSET ?"
         return self._table.select(rest, (*bounds, limit, offset))
 
-    def played(self, song_id: str) -> None:
+    def count_play(self, song_id: str) -> None:
         with self._database.write(durable=False) as connection:
             connection.execute("UPDATE songs SET plays = plays + 1 WHERE id = ?", (song_id,))
 
@@ -165,7 +165,7 @@ class SqliteSeparations:
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
         return self._table.select(f"WHERE state IN ({_marks(states)}) ORDER BY requested_at, rowid", states)
 
-    def place(self, separation: Separation) -> int:
+    def queue_position(self, separation: Separation) -> int:
         sql = (
             "SELECT count(*) + 1 AS place FROM separations JOIN (SELECT requested_at AS at, rowid AS nth"
             " FROM separations WHERE id = ?) WHERE state = ? AND (requested_at, separations.rowid) < (at, nth)"
@@ -173,7 +173,7 @@ class SqliteSeparations:
         row = self._database.row(sql, (separation.id, SeparationState.REQUESTED))
         return int(row["place"]) if row else 1
 
-    def waiting(self) -> tuple[int, datetime | None]:
+    def queue_length(self) -> tuple[int, datetime | None]:
         sql = "SELECT count(*) AS many, min(requested_at) AS first FROM separations WHERE state = ?"
         row = self._database.row(sql, (SeparationState.REQUESTED,))
         return (row["many"], datetime.fromisoformat(row["first"])) if row and row["first"] else (0, None)
@@ -200,7 +200,7 @@ class SqliteLibraries:
             (person_id, limit, offset),
         )
 
-    def has(self, person_id: str, song_id: str) -> bool:
+    def contains(self, person_id: str, song_id: str) -> bool:
         sql = "SELECT 1 FROM libraries WHERE person_id = ? AND song_id = ?"
         return self._database.row(sql, (person_id, song_id)) is not None
 
@@ -213,7 +213,7 @@ class SqliteOutbox:
         rows = self._database.rows("SELECT body FROM outbox ORDER BY place LIMIT ?", (limit,))
         return [_event(row) for row in rows]
 
-    def done(self, event_ids: Sequence[str]) -> None:
+    def mark_published(self, event_ids: Sequence[str]) -> None:
         """Not durable: after a power cut some may be published once more."""
         with self._database.write(durable=False) as connection:
             connection.executemany("DELETE FROM outbox WHERE id = ?", [(event_id,) for event_id in event_ids])
@@ -256,7 +256,7 @@ def _song_columns(song: Song) -> Mapping[str, Any]:
         "plays": song.plays,
         "sha256": song.sha256,
         "removed": song.removed,
-        "shown": song.shown,
+        "shown": song.is_visible,
         "created_at": to_text(song.created_at),
         **{name: fold(getattr(song.tags, name)) for name in FOLDED},
     }

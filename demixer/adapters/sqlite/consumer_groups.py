@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from demixer.ports import Place
+from demixer.ports import TopicPartition
 
 BEAT_SECONDS = 2.0
 LIFE_SECONDS = 13.0  # plus one beat until the others notice: within the 15 s that the port promises
@@ -43,7 +43,7 @@ class Member:
     partitions: Mapping[str, int]  # of each topic subscribed to
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[TopicPartition]:
         return [(topic, number) for topic, count in self.partitions.items() for number in range(count)]
 
 
@@ -51,7 +51,7 @@ class Member:
 class Standing:
     """What a member holds, with the group's next offset of each place; `fresh` if it had been given up for gone."""
 
-    held: Mapping[Place, int]
+    held: Mapping[TopicPartition, int]
     epoch: int
     fresh: bool = False
 
@@ -76,7 +76,7 @@ def leave(connection: sqlite3.Connection, member: Member) -> None:
         _bury(connection, member.group, [member.name])
 
 
-def beat(connection: sqlite3.Connection, member: Member, idle: Collection[Place], now: datetime) -> Standing:
+def beat(connection: sqlite3.Connection, member: Member, idle: Collection[TopicPartition], now: datetime) -> Standing:
     """A sign of life, and this member's part in sharing out. Only `idle` places may be given up."""
     session = _session(connection, member)
     if session not in (None, member.session):  # somebody else goes by this name now
@@ -98,11 +98,11 @@ def epoch(connection: sqlite3.Connection, group: str) -> int:
     return int(row[0]) if row else 0
 
 
-def holds(connection: sqlite3.Connection, member: Member, place: Place) -> bool:
+def holds(connection: sqlite3.Connection, member: Member, place: TopicPartition) -> bool:
     return _session(connection, member) == member.session and place in _held(connection, member)
 
 
-def commit(connection: sqlite3.Connection, member: Member, place: Place, following: int) -> bool:
+def commit(connection: sqlite3.Connection, member: Member, place: TopicPartition, following: int) -> bool:
     """The group is done up to `following`, not included. False, and nothing done, if the place is not the member's."""
     if not holds(connection, member, place):
         return False
@@ -113,12 +113,14 @@ def commit(connection: sqlite3.Connection, member: Member, place: Place, followi
     return True
 
 
-def next_offset(connection: sqlite3.Connection, group: str, place: Place) -> int:
+def next_offset(connection: sqlite3.Connection, group: str, place: TopicPartition) -> int:
     sql = "SELECT next FROM offsets WHERE in_group = ? AND topic = ? AND partition = ?"
     return int(connection.execute(sql, (group, *place)).fetchone()[0])
 
 
-def _share_out(connection: sqlite3.Connection, member: Member, topic: str, count: int, idle: Collection[Place]) -> None:
+def _share_out(
+    connection: sqlite3.Connection, member: Member, topic: str, count: int, idle: Collection[TopicPartition]
+) -> None:
     holders = _holders(connection, member.group, topic)
     mine = sorted(number for number, name in holders.items() if name == member.name)
     share = _share(connection, member, topic, count, holders)
@@ -149,7 +151,7 @@ def _holders(connection: sqlite3.Connection, group: str, topic: str) -> dict[int
     return {row["partition"]: row["member"] for row in connection.execute(sql, (group, topic))}
 
 
-def _held(connection: sqlite3.Connection, member: Member) -> dict[Place, int]:
+def _held(connection: sqlite3.Connection, member: Member) -> dict[TopicPartition, int]:
     rows = connection.execute(
         "SELECT topic, partition, next FROM leases JOIN offsets USING (in_group, topic, partition)"
         " WHERE in_group = ? AND member = ?",
@@ -177,7 +179,7 @@ def _bury(connection: sqlite3.Connection, group: str, names: Iterable[str]) -> N
         _tell(connection, group)
 
 
-def _release(connection: sqlite3.Connection, member: Member, places: Collection[Place]) -> None:
+def _release(connection: sqlite3.Connection, member: Member, places: Collection[TopicPartition]) -> None:
     sql = "DELETE FROM leases WHERE in_group = ? AND topic = ? AND partition = ? AND member = ?"
     connection.executemany(sql, [(member.group, *place, member.name) for place in places])
     if places:

@@ -13,7 +13,7 @@ from demixer.adapters.sqlite import consumer_groups
 from demixer.adapters.sqlite.consumer_groups import Member
 from demixer.adapters.sqlite.database import Database
 from demixer.adapters.sqlite.subscriptions import Browser, Membership
-from demixer.ports import Place, Record
+from demixer.ports import Record, TopicPartition
 
 MIGRATIONS = (
     """
@@ -106,6 +106,6 @@ class SqliteEvents:
         return max(self._partitions(topic), used or 0)
 
 
-def _head(connection: sqlite3.Connection, place: Place) -> int:
+def _head(connection: sqlite3.Connection, place: TopicPartition) -> int:
     row = connection.execute("SELECT next FROM heads WHERE topic = ? AND partition = ?", place).fetchone()
     return int(row["next"]) if row else 0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from demixer.adapters.sqlite import consumer_groups
 from demixer.adapters.sqlite.consumer_groups import Member
 from demixer.adapters.sqlite.database import Database
-from demixer.ports import Message, Place
+from demixer.ports import Message, TopicPartition
 
 LOOK_SECONDS = 0.025  # between two looks for something new: what a waiting consumer adds to the latency of an event
 
@@ -19,8 +19,8 @@ class Reader(ABC):
 
     def __init__(self, database: Database, wait: Callable[[float], object]) -> None:
         self._database, self._wait = database, wait
-        self._positions: dict[Place, int] = {}
-        self._paused: set[Place] = set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
         self._quiet: int | None = None  # the database's version when nothing was left to hand out
 
     def poll(self, timeout: float) -> Message | None:
@@ -31,14 +31,14 @@ class Reader(ABC):
             self._wait(min(timeout, LOOK_SECONDS))
             timeout -= LOOK_SECONDS
 
-    def following(self, message: Message) -> Message | None:
+    def next_buffered(self, message: Message) -> Message | None:
         return None  # nothing is fetched ahead
 
     def pause(self, message: Message) -> None:
-        self._paused.add(message.place)
+        self._paused.add(message.topic_partition)
 
     def resume(self, message: Message) -> None:
-        self._paused.discard(message.place)
+        self._paused.discard(message.topic_partition)
         self._quiet = None
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Reader(ABC):
         self._positions[row["topic"], row["partition"]] = row["offset"] + 1
         return _message(row)
 
-    def _row_of(self, connection: sqlite3.Connection, place: Place) -> sqlite3.Row | None:
+    def _row_of(self, connection: sqlite3.Connection, place: TopicPartition) -> sqlite3.Row | None:
         sql = "SELECT * FROM records WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT 1"
         row: sqlite3.Row | None = connection.execute(sql, (*place, self._positions[place])).fetchone()
         return row
@@ -68,7 +68,9 @@ class Reader(ABC):
 class Browser(Reader):
     """Reads alone: `resume` goes on where `pause` stopped, and there is nothing to commit."""
 
-    def __init__(self, database: Database, positions: Mapping[Place, int], wait: Callable[[float], object]) -> None:
+    def __init__(
+        self, database: Database, positions: Mapping[TopicPartition, int], wait: Callable[[float], object]
+    ) -> None:
         super().__init__(database, wait)
         self._positions = dict(positions)
 
@@ -76,7 +78,7 @@ class Browser(Reader):
         pass
 
     def owns(self, message: Message) -> bool:
-        return message.place in self._positions
+        return message.topic_partition in self._positions
 
     def close(self) -> None:
         self._positions = {}
@@ -93,25 +95,32 @@ class Membership(Reader):
     ) -> None:
         super().__init__(database, wait)
         self._me, self._clock = me, clock
-        self._committed: dict[Place, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._epoch, self._beaten = -1, 0.0
         self._closed = False
 
     def commit(self, *messages: Message) -> None:
         with self._database.write() as connection:
-            done = [one for one in messages if consumer_groups.commit(connection, self._me, one.place, one.offset + 1)]
-            now = {one.place: consumer_groups.next_offset(connection, self._me.group, one.place) for one in done}
+            done = [
+                one
+                for one in messages
+                if consumer_groups.commit(connection, self._me, one.topic_partition, one.offset + 1)
+            ]
+            now = {
+                one.topic_partition: consumer_groups.next_offset(connection, self._me.group, one.topic_partition)
+                for one in done
+            }
         self._committed.update(now)
 
     def resume(self, message: Message) -> None:
         super().resume(message)
-        place = message.place
+        place = message.topic_partition
         if place in self._positions:
             self._positions[place] = self._committed[place]
 
     def owns(self, message: Message) -> bool:
         with self._database.snapshot() as connection:
-            return consumer_groups.holds(connection, self._me, message.place)
+            return consumer_groups.holds(connection, self._me, message.topic_partition)
 
     def close(self) -> None:
         if not self._closed:
@@ -144,7 +153,7 @@ class Membership(Reader):
         self._paused &= self._positions.keys()
         self._epoch, self._beaten, self._quiet = standing.epoch, now.timestamp(), None
 
-    def _idle(self) -> set[Place]:
+    def _idle(self) -> set[TopicPartition]:
         """Where nothing is in hand: whatever was handed out is committed."""
         return {
             place

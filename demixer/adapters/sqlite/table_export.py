@@ -1,4 +1,4 @@
-"""`demixer.ports.table_export.Dump` of the catalogue and of the accounts on SQLite."""
+"""`demixer.ports.table_export.TableExport` of the catalogue and of the accounts on SQLite."""
 
 import sqlite3
 from collections.abc import Sequence

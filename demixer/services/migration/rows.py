@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
-from demixer.ports.table_export import Dump, Key, Row
+from demixer.ports.table_export import Key, Row, TableExport
 from demixer.services.migration.comparing import Comparison, Pair, compared
 
 BATCH = 200  # rows; one with a fingerprint has about 10 KB
@@ -14,7 +14,7 @@ BATCH = 200  # rows; one with a fingerprint has about 10 KB
 SOURCE, TARGET = 0, 1
 
 
-def carry(source: Dump, target: Dump, table: str) -> None:
+def carry(source: TableExport, target: TableExport, table: str) -> None:
     """Only what differs is written, so a run after a kill goes on, and one more changes nothing.
 
     What the source lacks goes first: it may hold an e-mail that belongs to somebody else in the source.
@@ -25,22 +25,22 @@ def carry(source: Dump, target: Dump, table: str) -> None:
         target.put(table, batch)
 
 
-def compare(source: Dump, target: Dump, table: str) -> Comparison:
+def compare(source: TableExport, target: TableExport, table: str) -> Comparison:
     return compared(table, _contents(source, target, table))
 
 
-def first_with_rows(dump: Dump) -> str | None:
+def first_with_rows(dump: TableExport) -> str | None:
     """The first table that is not empty."""
     return next((table for table in dump.tables for _ in dump.rows(table)), None)
 
 
-def _contents(source: Dump, target: Dump, table: str) -> Iterator[Pair]:
+def _contents(source: TableExport, target: TableExport, table: str) -> Iterator[Pair]:
     for ours, theirs in _paired(source, target, table):
         key = _key(source, table, ours or theirs or {})
         yield "/".join(key), _text(ours), _text(theirs)
 
 
-def _paired(source: Dump, target: Dump, table: str) -> Iterator[tuple[Row | None, Row | None]]:
+def _paired(source: TableExport, target: TableExport, table: str) -> Iterator[tuple[Row | None, Row | None]]:
     """The rows of both with the same key, in the order of keys; None where one side has none."""
     sides = (_keyed(source, table, SOURCE), _keyed(target, table, TARGET))
     for _, same in groupby(heapq.merge(*sides, key=itemgetter(0)), key=itemgetter(0)):
@@ -48,11 +48,11 @@ def _paired(source: Dump, target: Dump, table: str) -> Iterator[tuple[Row | None
         yield found.get(SOURCE), found.get(TARGET)
 
 
-def _keyed(dump: Dump, table: str, side: int) -> Iterator[tuple[Key, int, Row]]:
+def _keyed(dump: TableExport, table: str, side: int) -> Iterator[tuple[Key, int, Row]]:
     return ((_key(dump, table, row), side, row) for row in dump.rows(table))
 
 
-def _key(dump: Dump, table: str, row: Row) -> Key:
+def _key(dump: TableExport, table: str, row: Row) -> Key:
     return tuple(row[field] for field in dump.tables[table])
 
 

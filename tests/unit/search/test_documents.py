@@ -14,10 +14,10 @@ NOW = datetime(2024, 1, 1, tzinfo=UTC)
 def a_song(song_id: str) -> Song:
     return Song(
         id=song_id,
-        brought_by="p",
+        owner_id="p",
         sha256="",
-        audio="",
-        cover="",
+        audio_key="",
+        cover_key="",
         fingerprint=b"",
         tags=Tags(),
         duration=1.0,
@@ -34,7 +34,7 @@ class Listing:
     def __init__(self, songs: Sequence[Song], after_page: Callable[["Listing"], object] = lambda listing: None) -> None:
         self.songs, self._after_page = list(songs), after_page
 
-    def listed(self, *, order: str, limit: int, offset: int = 0) -> Sequence[Song]:
+    def list_visible(self, *, order: str, limit: int, offset: int = 0) -> Sequence[Song]:
         assert order == "id"
         page = sorted(self.songs, key=lambda song: song.id)[offset : offset + limit]
         self._after_page(self)
@@ -55,7 +55,7 @@ def many(count: int, titled: str = "") -> list[Song]:
 
 def test_a_document_says_what_a_result_shows() -> None:
     tags = Tags(artist="Björk", album="Homogenic", title="Jóga", year=1997)
-    song = replace(a_song("s"), tags=tags, cover="covers/s", plays=3, version=7, duration=305.5)
+    song = replace(a_song("s"), tags=tags, cover_key="covers/s", plays=3, version=7, duration=305.5)
     assert SongDocument.of(song) == SongDocument(
         id="s",
         artist="Björk",

@@ -4,7 +4,7 @@ import pytest
 
 from demixer.runtime import settings
 from demixer.separation import hub
-from demixer.separation.diagnostics import Finding, findings
+from demixer.separation.diagnostics import Diagnostic, findings
 from tests import small_models
 
 
@@ -14,7 +14,7 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-cache"))
 
 
-def found(tmp_path: Path, **environ: str) -> list[Finding]:
+def found(tmp_path: Path, **environ: str) -> list[Diagnostic]:
     return findings(settings.load({"DATA_DIR": str(tmp_path / "data"), "DEVICE": "cpu", **environ}))
 
 
@@ -47,7 +47,7 @@ def test_a_model_asked_for_by_name_whose_weights_are_nowhere_is_a_finding(tmp_pa
 def test_weights_that_would_be_fetched_are_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "reachable", lambda name: True)
     _, model = found(tmp_path)
-    assert model == Finding(True, "model htdemucs; its weights will be fetched with the first song")
+    assert model == Diagnostic(True, "model htdemucs; its weights will be fetched with the first song")
 
 
 def test_damaged_weights_are_a_finding_that_names_the_file(tmp_path: Path) -> None:
