@@ -1,28 +1,36 @@
 """Events to bytes and back: a CloudEvents 1.0 envelope in JSON, checked against the schema of its type and version.
 
-A new optional field may join a version; anything else is a new version beside the old one. Every example in
+Unknown fields of the data and of the envelope are ignored: a newer program may have added them. Every example in
 `schemas/examples` of every version decodes with today's code, and a test holds us to it.
 """
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
 import orjson
+from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from demixer.domain import Event
-from demixer.domain.errors import BadEvent
+from schemas.errors import BadEvent
+from schemas.events import ALL, Event, EventData
+from schemas.upcasting import upcast
 
 SOURCE = "/demixer"
 CONTENT_TYPE = "application/cloudevents+json"
 
+_CLASSES: Mapping[tuple[str, int], type[EventData]] = {(each.TYPE, each.VERSION): each for each in ALL}
+
 
 def encode(event: Event) -> bytes:
     """Raises `BadEvent` if the data does not fit the schema of the event's type and version."""
-    _check(event.type, event.version, event.data)
+    data = to_plain(event.data)
+    _check(event.type, event.version, data)
     envelope = {
         "specversion": "1.0",
         "id": event.id,
@@ -32,33 +40,42 @@ def encode(event: Event) -> bytes:
         "time": event.time.isoformat(),
         "datacontenttype": "application/json",
         "dataschema": f"/schemas/{event.type}/{event.version}",
-        "data": event.data,
+        "data": data,
     }
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def decode(value: bytes) -> Event:
-    """Raises `BadEvent` for anything that is no event of a type and version we know."""
+    """The event as its newest version has it. Raises `BadEvent` for anything that is no event we know."""
+    event = decode_as_written(value)
+    newest = upcast(event.data)
+    return event if newest is event.data else Event(id=event.id, subject=event.subject, time=event.time, data=newest)
+
+
+def decode_as_written(value: bytes) -> Event:
+    """The event in the version it was written in. Raises `BadEvent` as `decode` does."""
     try:
         envelope = orjson.loads(value)
-        event = _from_envelope(envelope)
+        if envelope["specversion"] != "1.0":
+            raise ValueError(f"specversion {envelope['specversion']!r}")
+        event_type, version = str(envelope["type"]), _version(envelope["dataschema"])
+        time = datetime.fromisoformat(envelope["time"])
+        event_id, subject, data = str(envelope["id"]), str(envelope["subject"]), envelope["data"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise BadEvent(reason=f"no CloudEvents envelope: {error!r}") from error
-    _check(event.type, event.version, event.data)
-    return event
+        raise BadEvent(f"no CloudEvents envelope: {error!r}") from error
+    return Event(id=event_id, subject=subject, time=time, data=from_plain(event_type, version, data))
 
 
-def _from_envelope(envelope: dict[str, Any]) -> Event:
-    if envelope["specversion"] != "1.0":
-        raise ValueError(f"specversion {envelope['specversion']!r}")
-    return Event(
-        id=str(envelope["id"]),
-        type=str(envelope["type"]),
-        subject=str(envelope["subject"]),
-        time=datetime.fromisoformat(envelope["time"]),
-        data=envelope["data"],
-        version=_version(envelope["dataschema"]),
-    )
+def to_plain(data: EventData) -> dict[str, Any]:
+    """`data` as JSON has it: dicts, lists, text, numbers."""
+    plain: dict[str, Any] = _converter.unstructure(data)
+    return plain
+
+
+def from_plain(event_type: str, version: int, data: Any) -> EventData:
+    """Undo `to_plain`. Raises `BadEvent` for an unknown type or version, and for data that does not fit its schema."""
+    _check(event_type, version, data)
+    return _constructor(event_type, version)(data)
 
 
 @lru_cache
@@ -70,7 +87,7 @@ def _check(event_type: str, version: int, data: object) -> None:
     try:
         validator(event_type, version).validate(data)
     except ValueError as error:  # it does not fit, or is nothing that JSON can carry
-        raise BadEvent(type=event_type, version=version, reason=_reason(error)[:500]) from error
+        raise BadEvent(f"{event_type} {version}: {_reason(error)[:500]}") from error
 
 
 def _reason(error: ValueError) -> str:
@@ -81,7 +98,25 @@ def _reason(error: ValueError) -> str:
 
 @cache
 def validator(event_type: str, version: int) -> Draft202012Validator:
-    path = files("schemas").joinpath("events", event_type, f"{version}.json")
-    if "/" in event_type or "\\" in event_type or not path.is_file():
-        raise BadEvent(type=event_type, version=version, reason="unknown type or version")
+    if (event_type, version) not in _CLASSES:
+        raise BadEvent(f"unknown type or version: {event_type[:100]} {version}")
+    path = files("schemas").joinpath("json", event_type, f"{version}.json")
     return Draft202012Validator(json.loads(path.read_text("utf-8")))
+
+
+@cache
+def _constructor(event_type: str, version: int) -> Callable[[Any], EventData]:
+    kind = _CLASSES[event_type, version]
+    hook = _converter.get_structure_hook(kind)
+    return lambda data: hook(data, kind)
+
+
+def _new_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    for kind in ALL:
+        names: Any = {each.name: override(omit=not each.metadata.get("wire", True)) for each in fields(kind)}
+        converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter, **names))
+    return converter
+
+
+_converter = _new_converter()

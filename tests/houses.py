@@ -97,6 +97,11 @@ def published(house: House, *topics: str) -> list[Event]:
     return [event for topic in topics or all_topics() for event in _of_topic(house, topic)]
 
 
+def data_of(event: Event) -> dict[str, Any]:
+    """What the event says, as JSON has it."""
+    return codec.to_plain(event.data)
+
+
 def _of_topic(house: House, topic: str) -> Iterator[Event]:
     subscription = house.events.browse([topic], from_start=True)
     try:

@@ -7,8 +7,9 @@ from functools import cache
 
 from consumers.framework.consumer import Stopped
 from demixer.domain import Event
-from demixer.domain.errors import BadEvent, Forbidden, NotFound, Refused, Transient
+from demixer.domain.errors import Forbidden, NotFound, Refused, Transient
 from schemas import codec
+from schemas.errors import BadEvent
 
 REJECTED = (Refused, NotFound, Forbidden, BadEvent)
 

@@ -4,17 +4,21 @@ An aggregate (`Upload`, `Song`, `Separation`) carries a `version`: 0 before it w
 save. A change is `dataclasses.replace` or one of the methods here, then `save`, which refuses a stale version.
 """
 
-from demixer.domain.analyses import Analysis, Comparison, MatchVerdict
-from demixer.domain.event import Event
+from demixer.domain.analyses import Analysis, Comparison, Encoding, MatchVerdict
 from demixer.domain.ids import derived_id, separation_id_of, song_id_of
 from demixer.domain.separations import Separation, SeparationState, Stem
-from demixer.domain.songs import Relation, RelationType, Song
+from demixer.domain.songs import TRANSITIONS, Actor, Relation, RelationType, Song, SongState
 from demixer.domain.uploads import MatchMethod, Status, Upload, UploadState, status_of
 from demixer.domain.values import Failure, Person, Tags, require
+from demixer.domain.workers import SeparationWorker
+from schemas.events import Event
 
 __all__ = [
+    "TRANSITIONS",
+    "Actor",
     "Analysis",
     "Comparison",
+    "Encoding",
     "Event",
     "Failure",
     "MatchMethod",
@@ -24,7 +28,9 @@ __all__ = [
     "RelationType",
     "Separation",
     "SeparationState",
+    "SeparationWorker",
     "Song",
+    "SongState",
     "Status",
     "Stem",
     "Tags",

@@ -5,7 +5,7 @@ An error carries a `code` and `params`, never a finished sentence: the sentence 
 
 What a consumer does with an error follows from its class:
 
-    Refused, NotFound, Forbidden, BadEvent   rejected: no retry will help
+    Refused, NotFound, Forbidden             rejected (and `schemas.errors.BadEvent`): no retry will help
     Transient                                retried with backoff, a bounded number of times
     anything else                            the process stops without committing, and is restarted
 """
@@ -91,12 +91,6 @@ class Cancelled(DemixerError):
     """Somebody asked for the work in hand to stop."""
 
     code, http_status = "cancelled", 409
-
-
-class BadEvent(DemixerError):
-    """A message that is no event of ours: no JSON, an unknown type or version, a broken schema."""
-
-    code = "bad-event"
 
 
 class ConfigurationError(DemixerError):

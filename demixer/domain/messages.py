@@ -74,6 +74,8 @@ MESSAGES: Mapping[str, str] = {
     "same-song": N_("These are one song already."),
     "not-ready": N_("Only songs that have stems can be merged."),
     "not-merged": N_("This song was not merged into another one."),
+    "song-state": N_("That cannot be done with this song now: it is %(state)s."),
+    "taken-down": N_("This recording was removed from this server and cannot be added again."),
     "no-better-model": N_("There is no better model on this server than the one that made these stems."),
     # accounts
     "email-taken": N_("There is already an account with this e-mail. Sign in instead."),

@@ -9,7 +9,7 @@ Both sides of a port (embedded and distributed) pass the same contract tests, in
 """
 
 from demixer.ports.accounts import MIN_PASSWORD, Accounts
-from demixer.ports.catalogue import Catalogue, Libraries, Outbox, Separations, Songs, Uploads
+from demixer.ports.catalogue import Analyses, Catalogue, Libraries, Outbox, Separations, Songs, Uploads, Workers
 from demixer.ports.events import EventLog, Message, Record, Subscription, TopicPartition
 from demixer.ports.files import Files, FileWriter, Links
 from demixer.ports.fingerprints import FingerprintIndex
@@ -18,6 +18,7 @@ from demixer.ports.search import Highlights, SearchIndex, SearchPage, SongDocume
 __all__ = [
     "MIN_PASSWORD",
     "Accounts",
+    "Analyses",
     "Catalogue",
     "EventLog",
     "FileWriter",
@@ -37,4 +38,5 @@ __all__ = [
     "Subscription",
     "TopicPartition",
     "Uploads",
+    "Workers",
 ]

@@ -5,15 +5,18 @@ It returns what was stored, one version on. The events go into the outbox in the
 stored or neither. `demixer.services.outbox` publishes them at least once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+from demixer.domain import Analysis, Event, Separation, SeparationState, SeparationWorker, Song, Upload, UploadState
 
 
 class Uploads(Protocol):
     def get(self, upload_id: str) -> Upload | None: ...
+
+    def get_many(self, upload_ids: Collection[str]) -> Mapping[str, Upload]:
+        """Those that exist, by id, in one query."""
 
     def save(self, upload: Upload, events: Sequence[Event] = ()) -> Upload: ...
 
@@ -23,13 +26,19 @@ class Uploads(Protocol):
     def of_song(self, song_id: str) -> Sequence[Upload]:
         """All uploads that joined this song and are not cancelled, oldest first, hidden ones too."""
 
+    def waiting_for(self, key: str) -> Sequence[Upload]:
+        """The open uploads whose `waiting_for` is `key`, the longest untouched first. By an index, not by a scan."""
+
     def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
         """At most 1,000, the longest untouched first. For the sweeper."""
 
 
 class Songs(Protocol):
     def get(self, song_id: str) -> Song | None:
-        """Also a removed one: look at `removed`."""
+        """Also a removed one: look at `state`."""
+
+    def get_many(self, song_ids: Collection[str]) -> Mapping[str, Song]:
+        """Those that exist, removed ones too, by id, in one query."""
 
     def save(self, song: Song, events: Sequence[Event] = ()) -> Song: ...
 
@@ -53,6 +62,9 @@ class Songs(Protocol):
 class Separations(Protocol):
     def get(self, separation_id: str) -> Separation | None: ...
 
+    def get_many(self, separation_ids: Collection[str]) -> Mapping[str, Separation]:
+        """Those that exist, by id, in one query."""
+
     def save(self, separation: Separation, events: Sequence[Event] = ()) -> Separation: ...
 
     def of_song(self, song_id: str) -> Sequence[Separation]:
@@ -63,6 +75,9 @@ class Separations(Protocol):
 
     def queue_position(self, separation: Separation) -> int:
         """Its place among those requested and not begun: 1 is next."""
+
+    def queue_positions(self, separation_ids: Collection[str]) -> Mapping[str, int]:
+        """As `queue_position`, of those that are requested and not begun, in one query."""
 
     def queue_length(self) -> tuple[int, datetime | None]:
         """How many are requested and not begun, and when the first of them was asked for."""
@@ -79,6 +94,24 @@ class Libraries(Protocol):
     def contains(self, person_id: str, song_id: str) -> bool: ...
 
 
+class Analyses(Protocol):
+    """What was measured of files, by their SHA-256. Measuring again gives the same, so the last word counts."""
+
+    def get(self, analysis_id: str) -> Analysis | None: ...
+
+    def save(self, analysis: Analysis) -> None: ...
+
+
+class Workers(Protocol):
+    """What the separation workers said they can do."""
+
+    def save(self, worker: SeparationWorker) -> None:
+        """In the place of what a worker of this id said before."""
+
+    def all(self) -> Sequence[SeparationWorker]:
+        """In the order of their ids, those that ended too: look at `updated_at`."""
+
+
 class Outbox(Protocol):
     def pending(self, limit: int = 100) -> Sequence[Event]:
         """Events saved beside a change and not published yet, in the order they were saved."""
@@ -92,6 +125,8 @@ class Catalogue(Protocol):
     songs: Songs
     separations: Separations
     libraries: Libraries
+    analyses: Analyses
+    workers: Workers
     outbox: Outbox
 
     def close(self) -> None: ...

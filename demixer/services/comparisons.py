@@ -32,7 +32,7 @@ def alike(house: House, phases: Sequence[bytes]) -> list[Alike]:
     found = [
         (song, similarity.compare(Fingerprint.from_bytes(song.fingerprint), prints))
         for song in songs
-        if song is not None and not song.removed
+        if song is not None and not song.is_removed
     ]
     related = [one for one in found if one[1].kind is not Kind.DIFFERENT]
     return sorted(related, key=lambda one: (not one[1].same, one[1].bit_error_rate))

@@ -17,7 +17,7 @@ from demixer.wiring import House
 def itself(house: House, song_id: str) -> Song:
     """The song with that id, also a merged one. Raises `NotFound("no-such-song")`, also for one that was removed."""
     song = house.catalogue.songs.get(song_id)
-    if song is None or song.removed:
+    if song is None or song.is_removed:
         raise NotFound("no-such-song")
     return song
 
@@ -30,7 +30,7 @@ def standing(house: House, song: Song) -> Song:
 def merged_with(house: House, song: Song) -> Sequence[Song]:
     """The songs that were merged into this one, itself first."""
     others = (house.catalogue.songs.get(song_id) for song_id in song.merged_ids)
-    return [song, *(other for other in others if other is not None and not other.removed)]
+    return [song, *(other for other in others if other is not None and not other.is_removed)]
 
 
 def merge(house: House, song_id: str, into_id: str) -> Song:
@@ -62,7 +62,7 @@ def _above(house: House, song: Song) -> Sequence[Song]:
     found: list[Song] = []
     while song.merged_into and song.merged_into not in {one.id for one in found}:
         other = house.catalogue.songs.get(song.merged_into)
-        if other is None or other.removed:
+        if other is None or other.is_removed:
             break
         found.append(other)
         song = other

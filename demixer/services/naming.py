@@ -32,7 +32,7 @@ def decline(house: House, person_id: str, song_id: str) -> None:
 
 def _nameless(song: Song) -> bool:
     """And nobody has asked yet."""
-    return song.proposed_tags is None and not song.removed and not (song.tags.artist and song.tags.title)
+    return song.proposed_tags is None and not song.is_removed and not (song.tags.artist and song.tags.title)
 
 
 def _with(house: House, song: Song, found: Tags) -> Decision[Song]:

@@ -16,14 +16,14 @@ def withdraw(house: House, event: Event) -> None:
     song = song_of(house, upload)
     if song is None:
         house.files.delete(upload.audio_key or f"uploads/{upload.id}")
-    elif not song.listed and not song.removed and not _awaited(house, song):
+    elif not song.has_stems and not song.is_removed and not _awaited(house, song):
         _remove_unfinished(house, song)
 
 
 def unjoined(house: House, song: Song) -> None:
     """The upload was cancelled in the middle of joining: its song goes too if nobody else waits for it."""
     current = house.catalogue.songs.get(song.id)
-    if current and not current.listed and not _awaited(house, current):
+    if current and not current.has_stems and not _awaited(house, current):
         _remove_unfinished(house, current)
 
 
@@ -38,7 +38,7 @@ def song_of(house: House, upload: Upload) -> Song | None:
 def song_made_of(house: House, sha256: str) -> Song | None:
     """The song, not removed, that a file with these bytes brought."""
     song = house.catalogue.songs.get(song_id_of(sha256))
-    return None if song is None or song.removed else song
+    return None if song is None or song.is_removed else song
 
 
 def _awaited(house: House, song: Song) -> bool:
@@ -52,7 +52,7 @@ def _remove_unfinished(house: House, song: Song) -> None:
         return  # it was quicker: the stems are everybody's now
 
     def decide(current: Song) -> Decision[Song]:
-        gone = replace(current, removed=True, audio_key="", cover_key="", updated_at=house.now())
+        gone = replace(current, state=SongState.WITHDRAWN, audio_key="", cover_key="", updated_at=house.now())
         return gone, [events.song_removed(gone)]
 
     house.fingerprints.remove(song.id)

@@ -228,7 +228,7 @@ def separate_again(house: House, song: Song, model: str, better: Callable[[str, 
 
 def _song_to_separate(house: House, separation: Separation) -> Song | None:
     song = house.catalogue.songs.get(separation.song_id)
-    if song is not None and song.removed:
+    if song is not None and song.is_removed:
         cancel(house, separation.id)
         return None
     return song
@@ -268,10 +268,12 @@ def _tell(house: House, separation: Separation) -> None:
 
 def _show(house: House, separation: Separation) -> None:
     def decide(song: Song) -> Decision[Song]:
-        first = not song.listed and song.separation_id in (separation.id, None)
-        if song.removed or not (first or separation.id == song.next_separation_id):
+        first = not song.has_stems and song.separation_id in (separation.id, None)
+        if song.is_removed or not (first or separation.id == song.next_separation_id):
             return None  # a replay: it is shown already, or something better took its place
-        shown = replace(song, separation_id=separation.id, next_separation_id=None, listed=True, updated_at=house.now())
+        shown = replace(
+            song, separation_id=separation.id, next_separation_id=None, state=SongState.ACTIVE, updated_at=house.now()
+        )
         return shown, [events.song_separated(shown, separation)]
 
     change(house.catalogue.songs, separation.song_id, decide)

@@ -107,7 +107,7 @@ def view(house: House, upload: Upload) -> UploadView:
     status = status_of(upload, separation)
     return UploadView(
         upload=upload,
-        song=None if song is None or song.removed else song,
+        song=None if song is None or song.is_removed else song,
         separation=separation,
         status=status,
         progress=_progress(status, separation),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
-from demixer.domain import Person, Song
+from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.recognition.similarity import Likeness
 from demixer.wiring import House
@@ -183,7 +183,7 @@ def test_each_of_several_files_is_looked_for(
 
 def test_a_song_that_not_everybody_may_see_is_not_shown(sender: Page, house: House, ana: Person, folder: Path) -> None:
     song = a_recorded_song(house, ana, "Oculta", tracks()[6])
-    house.catalogue.songs.save(replace(song, listed=False))
+    house.catalogue.songs.save(replace(song, state=SongState.PENDING))
     choose(sender, converted(tracks()[6], folder / "hidden.mp3", "-b:a", "96k"))
     expect(sender.locator("[data-upload]")).to_contain_text("hidden.mp3", timeout=WAIT)
 

@@ -8,7 +8,7 @@ from demixer.ports import Message
 from demixer.services import separations, uploads
 from demixer.wiring import House
 from tests.consumers.driving import Recorder, drained, loop_of, publish_bytes, steps
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import matched, now, sent, separation_of, song_of
 
 
@@ -76,7 +76,10 @@ def test_an_upload_that_was_given_up_is_tried_again_by_a_replay(
     dead_letters.replay(house, dead_letters.waiting(house.events)[0])
     again = now(house, upload)
     assert (again.state, again.attempt) == (UploadState.RECEIVED, 2)
-    assert [event.data["attempt"] for event in published(house, "uploads") if event.type == "upload.received"] == [1, 2]
+    assert [data_of(event)["attempt"] for event in published(house, "uploads") if event.type == "upload.received"] == [
+        1,
+        2,
+    ]
 
 
 def test_a_separation_that_was_given_up_is_asked_for_again_by_a_replay(house: House, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from demixer.services.uploads import IncomingFile
 from demixer.wiring import House
 from tests import audio_samples
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import keys, now, sent
 
 SECONDS = 6.0
@@ -35,8 +35,8 @@ def test_a_song_is_decoded_and_told_of(house: House, clock: Clock, song: bytes) 
     fingerprints(house, clock)
     (event,) = published(house, "matching")
     assert (event.type, event.subject) == ("upload.fingerprinted", upload.id)
-    assert event.data["duration"] == pytest.approx(SECONDS, abs=0.1)
-    assert event.data["tags"]["title"] == "From the tags"
+    assert data_of(event)["duration"] == pytest.approx(SECONDS, abs=0.1)
+    assert data_of(event)["tags"]["title"] == "From the tags"
     assert now(house, upload).state is UploadState.FINGERPRINTED
 
 

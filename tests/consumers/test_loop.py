@@ -13,9 +13,10 @@ from consumers.framework.delivery_counter import CRASHES, DEATHS, Deliveries
 from consumers.framework.loop import Loop
 from consumers.framework.outcome_handler import DEAD_IN_A_ROW, BreakerOpen
 from demixer.domain import Event, events
-from demixer.domain.errors import BadEvent, Forbidden, NotFound, Refused, StorageFull, Transient
+from demixer.domain.errors import Forbidden, NotFound, Refused, StorageFull, Transient
 from demixer.ports import Message, Subscription
 from demixer.wiring import House
+from schemas.errors import BadEvent
 from tests.consumers.driving import ByHand, Recorder, letters, loop_of, publish_bytes, some_uploads, steps
 from tests.houses import START, Clock, published
 from tests.ways import sent

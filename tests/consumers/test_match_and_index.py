@@ -7,7 +7,7 @@ import pytest
 
 from consumers import index, match
 from consumers.framework.consumer import Consumer
-from demixer.domain import Event, Failure, MatchMethod, SeparationState, Status, Tags, UploadState
+from demixer.domain import Event, Failure, MatchMethod, SeparationState, SongState, Status, Tags, UploadState
 from demixer.domain import events as facts
 from demixer.domain.errors import StorageFull
 from demixer.separation import models
@@ -17,7 +17,7 @@ from search.elastic.search_index import ElasticSearch
 from tests import servers
 from tests.consumers.driving import drained, letters, loop_of, publish, publish_bytes, steps
 from tests.consumers.killing import killed
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import MODEL, fingerprint_event, fingerprinted, heard, keys, matched, now, sent, separated, song_of
 
 
@@ -34,7 +34,7 @@ def test_an_upload_joins_its_song_and_asks_for_the_model_in_use(house: House, cl
     fingerprinted(house, upload, heard())
     drained(house, clock, matcher(house))
     assert now(house, upload).state is UploadState.JOINED
-    assert [event.data["model"] for event in published(house, "separations")] == [MODEL]
+    assert [data_of(event)["model"] for event in published(house, "separations")] == [MODEL]
 
 
 def test_the_model_is_asked_for_only_with_the_first_new_song(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_removed_song_leaves_the_index(house: House, clock: Clock, tmp_path: P
     song_id = matched(house, sent(house)).song_id or ""
     separated(house, tmp_path / "stems", song_id)
     drained(house, clock, index.consumer(house))
-    gone = replace(song_of(house, song_id), removed=True)
+    gone = replace(song_of(house, song_id), state=SongState.WITHDRAWN)
     house.catalogue.songs.save(gone, [facts.song_removed(gone)])
     house.flush()
     drained(house, clock, index.consumer(house))
@@ -193,7 +193,7 @@ def test_killed_after_any_step_of_a_withdrawal_the_next_match_completes_it(house
         uploads.cancel(house, "ana", upload.id)
         was_killed = killed(house, matcher(house), clock, after=after)
         drained(house, clock, matcher(house))
-        assert song_of(house, upload.song_id).removed
+        assert song_of(house, upload.song_id).is_removed
         (separation,) = house.catalogue.separations.of_song(upload.song_id or "")
         assert separation.state is SeparationState.CANCELLED
         assert (keys(house), house.fingerprints.candidates([heard(after).fingerprint])) == (set(), [])
@@ -212,7 +212,7 @@ def test_killed_after_any_step_the_next_index_completes_it(
     separated(house, tmp_path / "stems", song_id)
     if removed:
         drained(house, clock, index.consumer(house))
-        gone = replace(song_of(house, song_id), removed=True)
+        gone = replace(song_of(house, song_id), state=SongState.WITHDRAWN)
         house.catalogue.songs.save(gone, [facts.song_removed(gone)])
         house.flush()
     assert killed(house, index.consumer(house), clock, after=after)
@@ -223,4 +223,4 @@ def test_killed_after_any_step_the_next_index_completes_it(
 def told(house: House, song_id: str | None) -> list[str]:
     """What was published of a song, each once: the same event may come again."""
     events = {event.id: event for event in published(house, "separations", "songs")}.values()
-    return [event.type for event in events if event.data["song_id"] == song_id]
+    return [event.type for event in events if data_of(event)["song_id"] == song_id]

@@ -8,7 +8,7 @@ import pytest
 from consumers import separate
 from consumers.framework.consumer import Context, Stopped
 from consumers.separation_leases import DEAD_SECONDS, HELP_AFTER, at_work_elsewhere
-from demixer.domain import Separation, SeparationState, Status
+from demixer.domain import Separation, SeparationState, SongState, Status
 from demixer.domain.errors import SeparationFailed, Transient
 from demixer.ports import Message
 from demixer.services import separations
@@ -16,7 +16,7 @@ from demixer.wiring import House
 from tests.consumers.driving import ByHand, drained, loop_of, steps
 from tests.consumers.test_loop import committed
 from tests.consumers.test_separate import FakeWorker, Work, quickly, raising, status
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import heard, matched, sent, separation_of, song_of
 
 
@@ -90,7 +90,7 @@ def test_what_a_helper_could_not_do_is_announced_again_and_left_to_the_owner_of_
         helping.looks(after=HELP_AFTER)
     helping.looks(after=HELP_AFTER)
     assert len(helping.worker.folders) == 1, "one try is enough: it may be the song"
-    assert [event.data["attempt"] for event in published(house, "separations")] == [1, 1]
+    assert [data_of(event)["attempt"] for event in published(house, "separations")] == [1, 1]
     assert state(house, asked) is SeparationState.REQUESTED
 
 
@@ -166,7 +166,7 @@ def test_one_whose_song_is_gone_is_not_taken(house: House) -> None:
     (asked,) = waiting(house)
     song = house.catalogue.songs.get(asked.song_id)
     assert song is not None
-    house.catalogue.songs.save(replace(song, removed=True))
+    house.catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
     assert separations.take(house, separation_of(house, asked.id), "one") is None
     assert state(house, asked) is SeparationState.CANCELLED
 

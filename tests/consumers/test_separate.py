@@ -22,7 +22,7 @@ from demixer.separation.worker import Progress
 from demixer.services import removals, separations, uploads
 from demixer.wiring import House
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import STEMS, matched, now, sent, separation_of, song_of, stem_files
 
 Work = Callable[[Callable[[Progress], None], Callable[[], bool]], object]
@@ -95,7 +95,7 @@ def test_the_stems_are_made_stored_and_shown(house: House, clock: Clock, upload:
     assert status(house, upload) == (Status.READY, None)
     song = song_of(house, upload.song_id)
     assert house.files.size(f"songs/{song.id}/{song.separation_id}/vocals.mp3")
-    assert [event.data["progress"] for event in published(house, "progress")] == [0.5]
+    assert [data_of(event)["progress"] for event in published(house, "progress")] == [0.5]
     assert (left_over(house), worker.closed) == ([], True)
 
 
@@ -248,7 +248,7 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
         loop._subscription.close()  # kill -9: nothing else happens
     drained(house, clock, consumer(house)[0])
     song = song_of(house, upload.song_id)
-    assert (status(house, upload)[0], song.listed) == (Status.READY, True)
+    assert (status(house, upload)[0], song.has_stems) == (Status.READY, True)
     assert separation_of(house, song.separation_id).state is SeparationState.READY
     assert [event.type for event in published(house, "songs")] == ["song.separated"]
 

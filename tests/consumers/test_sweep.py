@@ -15,7 +15,7 @@ from demixer.services import analyses, separations, songs, uploads
 from demixer.services.storage import keep_bytes
 from demixer.wiring import House
 from tests.consumers.driving import drained, loop_of
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import (
     MODEL,
     fingerprinted,
@@ -237,7 +237,7 @@ def test_a_separation_whose_event_was_lost_is_announced_again(house: House, cloc
     separations.begin(house, published(house, "separations")[0], "CPU")
     consumers_ran(house, clock)
     sweep_after(house, clock, 2 * MINUTE)
-    assert [event.data["separation_id"] for event in published(house, "separations")] == [song.separation_id] * 2
+    assert [data_of(event)["separation_id"] for event in published(house, "separations")] == [song.separation_id] * 2
 
 
 def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, clock: Clock) -> None:

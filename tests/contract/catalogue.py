@@ -17,6 +17,7 @@ from demixer.domain import (
     Separation,
     SeparationState,
     Song,
+    SongState,
     Stem,
     Tags,
     Upload,
@@ -61,7 +62,7 @@ def a_song(song_id: str = "s1", **changes: Any) -> Song:
         cover_key="",
         created_at=NOON,
         updated_at=NOON,
-        listed=True,
+        state=SongState.ACTIVE,
     )
     return replace(plain, **changes)
 
@@ -115,9 +116,16 @@ class CatalogueContract:
 
     def test_a_song_comes_back_as_it_was_saved(self, catalogue: Catalogue) -> None:
         full = a_song(
-            "full", separation_id="x1", next_separation_id="x2", removed=True, plays=7, cover_key="covers/full.jpg"
+            "full",
+            separation_id="x1",
+            next_separation_id="x2",
+            state=SongState.WITHDRAWN,
+            plays=7,
+            cover_key="covers/full.jpg",
         )
-        named = [a_song(f"named {n}", proposed_tags=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))]
+        named = [
+            a_song(f"named {n}", proposed_tags=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))
+        ]
         for song in (a_song("plain"), full, a_song("without", fingerprint=b""), *named):
             stored = catalogue.songs.save(song)
             assert stored == replace(song, version=1)
@@ -319,16 +327,16 @@ class CatalogueContract:
     def test_a_removed_song_is_not_found_by_its_files(self, catalogue: Catalogue) -> None:
         song = catalogue.songs.save(a_song())
         catalogue.songs.link_file("transcode", "s1")
-        catalogue.songs.save(replace(song, removed=True))
+        catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
         assert catalogue.songs.by_file("file of s1") is None
         assert catalogue.songs.by_file("transcode") is None
         kept = catalogue.songs.get("s1")
         assert kept is not None
-        assert kept.removed
+        assert kept.is_removed
 
     def test_a_file_of_a_removed_song_falls_back_to_the_song_it_brought(self, catalogue: Catalogue) -> None:
         catalogue.songs.save(a_song("s1"))
-        catalogue.songs.save(a_song("s2", removed=True))
+        catalogue.songs.save(a_song("s2", state=SongState.WITHDRAWN))
         catalogue.songs.link_file("file of s1", "s2")
         found = catalogue.songs.by_file("file of s1")
         assert found is not None
@@ -337,8 +345,8 @@ class CatalogueContract:
     def test_listed_songs_come_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
         for name, seconds, plays in (("c", 0, 5), ("a", 1, 1), ("b", 2, 5), ("d", 3, 0)):
             catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays))
-        catalogue.songs.save(a_song("unlisted", listed=False, plays=100))
-        catalogue.songs.save(a_song("removed", removed=True, plays=100))
+        catalogue.songs.save(a_song("unlisted", state=SongState.PENDING, plays=100))
+        catalogue.songs.save(a_song("removed", state=SongState.WITHDRAWN, plays=100))
         assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["d", "b", "a", "c"]
         assert ids(catalogue.songs.list_visible(order="most-played", limit=10)) == ["b", "c", "a", "d"]
         assert ids(catalogue.songs.list_visible(order="id", limit=10)) == ["a", "b", "c", "d"]
@@ -372,7 +380,7 @@ class CatalogueContract:
         }
         for song_id, tags in known.items():
             catalogue.songs.save(a_song(song_id, tags=tags))
-        catalogue.songs.save(a_song("unlisted", tags=known["blur"], listed=False))
+        catalogue.songs.save(a_song("unlisted", tags=known["blur"], state=SongState.PENDING))
         assert ids(catalogue.songs.list_visible(order="id", limit=10, prefix=beginning)) == found
 
     def test_what_begins_so_comes_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
@@ -391,16 +399,16 @@ class CatalogueContract:
         assert catalogue.songs.list_visible(order="id", limit=10, prefix="george") == [song]
 
     def test_a_song_that_is_listed_later_merged_or_removed_moves_in_and_out(self, catalogue: Catalogue) -> None:
-        song = catalogue.songs.save(a_song(listed=False))
+        song = catalogue.songs.save(a_song(state=SongState.PENDING))
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
-        song = catalogue.songs.save(replace(song, listed=True))
+        song = catalogue.songs.save(replace(song, state=SongState.ACTIVE))
         assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
         song = catalogue.songs.save(replace(song, merged_into="s2"))
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
         assert catalogue.songs.list_visible(order="newest", limit=10, prefix=song.tags.title) == []
         song = catalogue.songs.save(replace(song, merged_into=None))
         assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
-        catalogue.songs.save(replace(song, removed=True))
+        catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
 
     def test_plays_are_counted_beside_the_version_and_survive_a_save_of_an_older_copy(
@@ -456,7 +464,12 @@ class CatalogueContract:
 
     def test_a_library_keeps_songs_the_last_kept_first(self, catalogue: Catalogue) -> None:
         for n in range(4):
-            catalogue.songs.save(a_song(f"s{n}", removed=n == 2, listed=n != 1))
+            catalogue.songs.save(
+                a_song(
+                    f"s{n}",
+                    state=(SongState.ACTIVE, SongState.PENDING, SongState.WITHDRAWN)[n] if n < 3 else SongState.ACTIVE,
+                )
+            )
             catalogue.libraries.add("ana", f"s{n}", at(n))
         assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s3", "s1", "s0"]
         assert ids(catalogue.libraries.songs("ana", limit=1, offset=1)) == ["s1"]

@@ -12,6 +12,7 @@ from demixer.adapters.mongo.catalogue import MongoCatalogue
 from demixer.domain import UploadState
 from demixer.domain.errors import Conflict
 from tests.contract.catalogue import CatalogueContract, Opener, a_separation, a_song, an_event, an_upload, at, ids
+from tests.houses import data_of
 from tests.servers import Engine
 
 
@@ -46,7 +47,7 @@ def test_threads_that_count_up_by_compare_and_swap_lose_nothing_beside_plays_and
     song = catalogue.songs.get("s1")
     assert song is not None
     assert (song.duration, song.version, song.plays) == (40.0, 41, 40)
-    events = [event.data["count"] for event in catalogue.outbox.pending()]
+    events = [data_of(event)["count"] for event in catalogue.outbox.pending()]
     assert events == [float(n) for n in range(1, 41)]
 
 

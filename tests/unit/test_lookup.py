@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from demixer.domain import Song
+from demixer.domain import Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.services import lookups
 from demixer.wiring import House
@@ -20,7 +20,7 @@ def print_of(seed: int) -> Fingerprint:
 def song(house: House) -> Song:
     """Listed, with the print of `heard(1)`."""
     upload = matched(house, sent(house), heard(1))
-    return house.catalogue.songs.save(replace(song_of(house, upload.song_id), listed=True))
+    return house.catalogue.songs.save(replace(song_of(house, upload.song_id), state=SongState.ACTIVE))
 
 
 def test_a_listed_song_is_proposed(house: House, song: Song) -> None:

@@ -133,7 +133,7 @@ def test_everything_derived_is_made_anew(migrate: Run, made: dict[str, str], tmp
         assert new.fingerprints.candidates([song.fingerprint]) == [song.id]
         assert song.plays == 3
         (removed,) = [one for one in (new.catalogue.songs.get(row["id"]) for row in _removed(tmp_path)) if one]
-        assert removed.removed
+        assert removed.is_removed
         assert new.fingerprints.candidates([removed.fingerprint]) == []
 
 

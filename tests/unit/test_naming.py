@@ -136,4 +136,4 @@ def test_nobody_else_decides(house: House, song: Song, act: Callable[[House, str
 def test_the_names_stay_while_the_stems_are_made(house: House, song: Song, tmp_path: Path) -> None:
     naming.propose(house, song.id, Asked())
     separated(house, tmp_path / "stems", song.id)
-    assert (proposed(house, song), song_of(house, song.id).listed) == (KNOWN, True)
+    assert (proposed(house, song), song_of(house, song.id).has_stems) == (KNOWN, True)

@@ -1,9 +1,9 @@
 import pytest
 
 from demixer.domain import Failure, Upload, events
-from demixer.domain.errors import BadEvent
 from demixer.services import outbox
 from demixer.wiring import House
+from schemas.errors import BadEvent
 from tests.houses import published
 from tests.ways import sent, without_log
 

@@ -10,7 +10,7 @@ from demixer.domain import Event, Failure, MatchMethod, SeparationState, Status,
 from demixer.domain import events as facts
 from demixer.services import analyses, matching, removals, separations, uploads
 from demixer.wiring import House
-from tests.houses import published
+from tests.houses import data_of, published
 from tests.ways import (
     MODEL,
     bytes_of,
@@ -60,8 +60,8 @@ def test_a_new_recording_becomes_a_song_and_asks_for_one_separation(house: House
     upload = matched(house, sent(house))
     song = song_of(house, upload.song_id)
     assert (upload.state, upload.matched_by) == (UploadState.JOINED, None)
-    assert (song.audio_key, song.owner_id, song.tags.title, song.listed) == (upload.audio_key, "ana", "Song", False)
-    assert [event.data["separation_id"] for event in requests(house)] == [song.separation_id]
+    assert (song.audio_key, song.owner_id, song.tags.title, song.has_stems) == (upload.audio_key, "ana", "Song", False)
+    assert [data_of(event)["separation_id"] for event in requests(house)] == [song.separation_id]
 
 
 def test_what_a_person_typed_wins_over_what_the_file_says(house: House) -> None:
@@ -171,7 +171,7 @@ def test_a_separation_quicker_than_a_match_that_was_killed_is_shown(
     (tmp_path / "stems").mkdir()
     separations.finish(house, begun[0], tmp_path / "stems", (), 1.0)
     match(house, event)
-    assert song_of(house, now(house, upload).song_id).listed
+    assert song_of(house, now(house, upload).song_id).has_stems
     assert uploads.view(house, now(house, upload)).status is Status.READY
 
 
@@ -180,7 +180,7 @@ def test_a_song_whose_separation_failed_is_asked_for_again_by_the_next_who_bring
     separation = separation_of(house, song_of(house, first.song_id).separation_id)
     separations.fail(house, separation, Failure("worker-died"))
     matched(house, sent(house, "berta"))
-    assert [event.data["attempt"] for event in requests(house)] == [1, 2]
+    assert [data_of(event)["attempt"] for event in requests(house)] == [1, 2]
     assert uploads.view(house, first).status is Status.QUEUED
 
 
@@ -225,7 +225,7 @@ def test_a_cancelled_song_that_nobody_else_waits_for_goes_with_all_it_had(house:
         removals.withdraw(house, withdrawn(house, upload))
         house.flush()
     gone = song_of(house, upload.song_id)
-    assert (gone.removed, keys(house)) == (True, set())
+    assert (gone.is_removed, keys(house)) == (True, set())
     assert separation_of(house, song.separation_id).state is SeparationState.CANCELLED
     assert not house.fingerprints.candidates([song.fingerprint])
     assert [event.type for event in published(house, "songs")] == ["song.removed"]
@@ -250,7 +250,7 @@ def test_a_leave_killed_anywhere_is_completed_by_the_next_delivery(
     live()
     removals.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
-    assert (song.removed, keys(house)) == (True, set())
+    assert (song.is_removed, keys(house)) == (True, set())
     assert separation_of(house, song.separation_id).state is SeparationState.CANCELLED
 
 
@@ -259,7 +259,7 @@ def test_a_cancelled_song_that_somebody_else_waits_for_goes_on(house: House) -> 
     uploads.cancel(house, "ana", first.id)
     removals.withdraw(house, withdrawn(house, first))
     song = song_of(house, second.song_id)
-    assert not song.removed
+    assert not song.is_removed
     assert song.audio_key in keys(house)
     assert separation_of(house, song.separation_id).is_open
 
@@ -270,7 +270,7 @@ def test_stems_that_are_ready_stay_when_the_upload_is_deleted(house: House, tmp_
     uploads.delete(house, "ana", upload.id)
     removals.withdraw(house, withdrawn(house, upload))
     song = song_of(house, upload.song_id)
-    assert song.listed
+    assert song.has_stems
     assert song.audio_key in keys(house)
 
 
@@ -287,7 +287,7 @@ def test_a_song_made_by_an_upload_that_was_cancelled_before_it_joined_goes_too(
     match(house, event)
     removals.withdraw(house, withdrawn(house, upload))
     (separation,) = house.catalogue.separations.in_state(list(SeparationState))
-    assert song_of(house, separation.song_id).removed
+    assert song_of(house, separation.song_id).is_removed
     assert (separation.state, keys(house)) == (SeparationState.CANCELLED, set())
 
 
@@ -306,7 +306,7 @@ def test_a_cancel_in_the_middle_of_joining_takes_the_new_song_with_it(
     match(house, event)
     (separation,) = house.catalogue.separations.in_state(list(SeparationState))
     assert separation.state is SeparationState.CANCELLED
-    assert (song_of(house, separation.song_id).removed, now(house, upload).song_id) == (True, None)
+    assert (song_of(house, separation.song_id).is_removed, now(house, upload).song_id) == (True, None)
 
 
 def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path: Path) -> None:
@@ -316,9 +316,9 @@ def test_a_song_that_was_taken_back_can_be_brought_again(house: House, tmp_path:
     second = matched(house, sent(house, "berta"))
     assert (second.song_id, second.matched_by) == (first.song_id, None)
     song = song_of(house, second.song_id)
-    assert (song.removed, song.owner_id, song.audio_key) == (False, "berta", second.audio_key)
+    assert (song.is_removed, song.owner_id, song.audio_key) == (False, "berta", second.audio_key)
     separated(house, tmp_path / "stems", song.id)
-    assert song_of(house, song.id).listed
+    assert song_of(house, song.id).has_stems
 
 
 def test_a_song_whose_file_was_lost_takes_the_one_that_is_sent_again(house: House) -> None:

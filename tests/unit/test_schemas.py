@@ -23,8 +23,8 @@ from demixer.domain import (
     Upload,
     events,
 )
-from demixer.domain.errors import BadEvent
 from schemas import codec
+from schemas.errors import BadEvent
 from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
 
 ROOT = Path(str(files("schemas")))
@@ -215,7 +215,7 @@ def test_what_is_no_event_of_ours_is_a_bad_event(value: bytes) -> None:
 
 def test_an_addition_that_we_do_not_know_yet_is_taken() -> None:
     event = codec.decode(changed(data={"upload_id": "u", "attempt": 1, "from_the_future": True}, traceparent="00-1"))
-    assert event.data["from_the_future"] is True
+    assert data_of(event)["from_the_future"] is True
 
 
 def test_matching_has_one_partition_and_so_have_dead_letters() -> None:

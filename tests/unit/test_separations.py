@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from demixer.domain import Failure, Separation, SeparationState, Song, events
+from demixer.domain import Failure, Separation, SeparationState, Song, SongState, events
 from demixer.domain.errors import Cancelled, Refused
 from demixer.separation.models import better_than
 from demixer.services import removals, separations, songs, uploads
 from demixer.wiring import House
-from tests.houses import Clock, published
+from tests.houses import Clock, data_of, published
 from tests.ways import STEMS, bytes_of, heard, keys, matched, now, sent, separated, separation_of, song_of, stem_files
 
 
@@ -35,7 +35,7 @@ def test_it_stores_the_files_and_shows_the_stems(house: House, tmp_path: Path) -
     assert (done.state, done.progress, done.stems, done.gain) == (SeparationState.READY, 1.0, STEMS, 0.9)
     assert bytes_of(house, f"{done.folder}/vocals.flac") == b"vocals"
     song = song_of(house, done.song_id)
-    assert (song.listed, song.separation_id) == (True, done.id)
+    assert (song.has_stems, song.separation_id) == (True, done.id)
     house.flush()
     assert [event.type for event in published(house, "songs")] == ["song.separated"]
 
@@ -57,9 +57,9 @@ def test_killed_between_ready_and_shown_the_next_delivery_shows_it(
     with monkeypatch.context() as patch:
         patch.setattr(separations, "_show", lambda *_: None)
         separations.finish(house, separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
-    assert not song_of(house, separation.song_id).listed
+    assert not song_of(house, separation.song_id).has_stems
     assert separations.begin(house, events.separation_requested(separation), "CPU") is None
-    assert song_of(house, separation.song_id).listed
+    assert song_of(house, separation.song_id).has_stems
 
 
 def test_a_running_one_whose_process_was_killed_begins_again(house: House) -> None:
@@ -73,7 +73,7 @@ def test_progress_is_saved_and_told(house: House) -> None:
     separations.progressed(house, separation.id, 1, progress=0.5, seconds_left=12.0, device="CPU")
     saved = separation_of(house, separation.id)
     assert (saved.progress, saved.seconds_left, saved.device) == (0.5, 12.0, "CPU")
-    assert [event.data["progress"] for event in published(house, "progress")] == [0.5]
+    assert [data_of(event)["progress"] for event in published(house, "progress")] == [0.5]
 
 
 def under_way(house: House) -> Separation:
@@ -92,7 +92,7 @@ def test_one_whose_process_stopped_waits_again_at_its_old_place(house: House, cl
     assert other.separation is not None
     places = [house.catalogue.separations.queue_position(each) for each in (waiting, other.separation)]
     assert (places, waiting.seconds_left) == ([1, 2], None)
-    assert [event.data["progress"] for event in published(house, "progress")] == [0.5, 0.0]
+    assert [data_of(event)["progress"] for event in published(house, "progress")] == [0.5, 0.0]
     assert begun(house, separation).state is SeparationState.RUNNING
 
 
@@ -158,7 +158,7 @@ def test_a_failed_one_says_why_and_leaves_no_files(house: House, tmp_path: Path)
     failed = separation_of(house, separation.id)
     assert (failed.state, failed.failure) == (SeparationState.FAILED, Failure("worker-died"))
     assert not list(house.files.keys(separation.folder))
-    assert [event.data["code"] for event in published(house, "songs")] == ["worker-died"]
+    assert [data_of(event)["code"] for event in published(house, "songs")] == ["worker-died"]
 
 
 def test_giving_up_an_old_attempt_does_not_fail_the_new_one(house: House) -> None:
@@ -173,7 +173,7 @@ def test_giving_up_an_old_attempt_does_not_fail_the_new_one(house: House) -> Non
 def test_a_removed_song_is_not_separated_and_does_not_stay_in_the_queue(house: House) -> None:
     separation = asked(house)
     song = song_of(house, separation.song_id)
-    house.catalogue.songs.save(replace(song, removed=True))
+    house.catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
     assert separations.begin(house, events.separation_requested(separation), "CPU") is None
     assert not house.catalogue.separations.in_state([SeparationState.REQUESTED])
 
@@ -187,7 +187,7 @@ def test_a_better_model_takes_the_place_of_the_lesser_and_the_old_stems_keep_the
     assert songs.view(house, song.id, None).next == better
     separations.finish(house, begun(house, better), stem_files(tmp_path / "again"), STEMS[:1], 1.0)
     shown = song_of(house, song.id)
-    assert (shown.separation_id, shown.next_separation_id, shown.listed) == (better.id, None, True)
+    assert (shown.separation_id, shown.next_separation_id, shown.has_stems) == (better.id, None, True)
     assert songs.stem_file(house, song.id, "vocals", "mp3").separation.id == better.id
     assert songs.stem_file(house, song.id, "accompaniment", "mp3").separation.id == song.separation_id
     with pytest.raises(Refused, match="no-better-model"):

@@ -7,7 +7,7 @@ from demixer.domain.errors import NotFound, Refused, TooLarge
 from demixer.services import analyses, removals, separations, uploads
 from demixer.services.uploads import IncomingFile
 from demixer.wiring import House
-from tests.houses import Clock, house_in, published
+from tests.houses import Clock, data_of, house_in, published
 from tests.ways import heard, keys, matched, now, sent, separated, separation_of, song_of
 
 HASH = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # sha256 of "abc", FIPS 180-2, B.1
@@ -56,7 +56,7 @@ def test_a_song_that_was_removed_is_no_song_of_its_upload(house: House) -> None:
     upload = matched(house, sent(house))
     uploads.cancel(house, "ana", upload.id)
     removals.withdraw(house, events.upload_withdrawn(now(house, upload), house.now()))
-    assert song_of(house, upload.song_id).removed
+    assert song_of(house, upload.song_id).is_removed
     seen = uploads.view(house, now(house, upload))
     assert (seen.song, seen.status) == (None, Status.CANCELLED)
 
@@ -69,7 +69,7 @@ def test_what_is_ready_cannot_be_cancelled_but_deleted(house: House, tmp_path: P
     uploads.delete(house, "ana", upload.id)
     assert uploads.views_of(house, "ana", limit=10) == []
     assert now(house, upload).state is UploadState.JOINED
-    assert song_of(house, upload.song_id).listed
+    assert song_of(house, upload.song_id).has_stems
 
 
 def test_uploads_of_others_are_not_revealed(house: House) -> None:
@@ -84,7 +84,7 @@ def test_uploads_of_others_are_not_revealed(house: House) -> None:
 def test_a_failed_one_can_be_tried_again_with_a_new_attempt(house: House) -> None:
     upload = uploads.retry(house, "ana", failed(house).id)
     assert (upload.state, upload.attempt, upload.failure) == (UploadState.RECEIVED, 2, None)
-    assert [event.data["attempt"] for event in published(house) if event.type == "upload.received"] == [1, 2]
+    assert [data_of(event)["attempt"] for event in published(house) if event.type == "upload.received"] == [1, 2]
     with pytest.raises(Refused, match="cannot-retry"):
         uploads.retry(house, "ana", upload.id)
 

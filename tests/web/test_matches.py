@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from demixer.domain import Person, Song
+from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.wiring import House
 from tests.houses import Clock, published
@@ -90,9 +90,9 @@ def test_a_few_wrong_bits_do_not_matter_and_many_do(asker: Asker, known: Song) -
 def test_what_not_everybody_may_see_never_shows(asker: Asker, house: House, ana: Person) -> None:
     unlisted = printed(house, a_song(house, ana))
     assert asker.song(asked()) is None
-    listed = house.catalogue.songs.save(replace(unlisted, listed=True))
+    listed = house.catalogue.songs.save(replace(unlisted, state=SongState.ACTIVE))
     assert asker.song(asked())["id"] == unlisted.id
-    house.catalogue.songs.save(replace(listed, removed=True))
+    house.catalogue.songs.save(replace(listed, state=SongState.WITHDRAWN))
     assert asker.song(asked()) is None
 
 

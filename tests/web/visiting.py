@@ -12,7 +12,18 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from demixer.domain import MatchMethod, Person, Separation, SeparationState, Song, Stem, Tags, Upload, song_id_of
+from demixer.domain import (
+    MatchMethod,
+    Person,
+    Separation,
+    SeparationState,
+    Song,
+    SongState,
+    Stem,
+    Tags,
+    Upload,
+    song_id_of,
+)
 from demixer.ports import SongDocument
 from demixer.services import separations
 from demixer.services.storage import keep_bytes
@@ -123,7 +134,7 @@ def make_ready(
         keep_bytes(house.files, f"{separation.folder}/{name}", data)
     made = tuple(Stem(name=name, peak=0.5) for name in stems)
     ready = store.save(replace(separation, state=SeparationState.READY, stems=made, device="CPU", gain=0.9))
-    listed = house.catalogue.songs.save(replace(song, listed=True))
+    listed = house.catalogue.songs.save(replace(song, state=SongState.ACTIVE))
     house.search.put([SongDocument.of(listed)])
     return ready
 

@@ -11,10 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from demixer.domain import Event
-from demixer.domain.errors import BadEvent, Transient
+from demixer.domain.errors import Transient
 from demixer.ports import Message
 from demixer.wiring import House
 from schemas import codec
+from schemas.errors import BadEvent
 
 TOPICS = ("uploads", "matching", "separations", "songs", "progress")
 QUEUE_MOVES = ("separation.requested", "song.separated", "song.failed", "song.removed", "upload.withdrawn")

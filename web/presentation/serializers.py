@@ -46,7 +46,7 @@ def song(view: SongView) -> dict[str, Any]:
             shown, artist=shown.tags.artist, album=shown.tags.album, title=shown.tags.title, year=shown.tags.year
         ),
         "created_at": shown.created_at.isoformat(),
-        "ready": shown.listed,
+        "ready": shown.has_stems,
         "model": view.separation.model if view.separation and view.stems else None,
         "device": (view.separation.device or None) if view.separation and view.stems else None,
         "gain": view.separation.gain if view.separation and view.stems else None,

@@ -134,7 +134,7 @@ def _song_data(song_id: str) -> dict[str, Any]:
     separation = view.next or view.separation
     return {
         "id": song_id,
-        "ready": view.song.listed,
+        "ready": view.song.has_stems,
         "status": separation.state.value if separation else "requested",
         "progress": separation.progress if separation else 0.0,
         "next": view.next is not None,

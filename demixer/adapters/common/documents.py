@@ -8,7 +8,7 @@ documents of every version of the program are read and written alike.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from demixer.domain import Comparison, Relation, Separation, Song, Upload
+from demixer.domain import Comparison, Event, Relation, Separation, Song, SongState, Upload
+from schemas import codec
 
 T = TypeVar("T")
 
@@ -70,6 +71,9 @@ def _new_converter() -> Converter:
     converter.register_unstructure_hook_func(lambda kind: _is(kind, StrEnum), lambda value: value.value)
     for kind in STORED_NAMES:
         _rename(converter, kind)
+    converter.register_structure_hook(Song, _song_hook(converter.get_structure_hook(Song)))
+    converter.register_unstructure_hook(Event, _event_document)
+    converter.register_structure_hook(Event, _event)
     return converter
 
 
@@ -77,6 +81,41 @@ def _rename(converter: Converter, kind: Any) -> None:
     names: dict[str, Any] = {field.name: override(rename=stored_name(kind, field.name)) for field in fields(kind)}
     converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter, **names))
     converter.register_structure_hook(kind, make_dict_structure_fn(kind, converter, **names))
+
+
+def _song_hook(structure: Callable[[Any, Any], Song]) -> Callable[[Any, Any], Song]:
+    """Until version 0.1 the state of a song was told by three other fields."""
+
+    def hook(document: Mapping[str, Any], kind: object) -> Song:
+        return structure(document if "state" in document else {**document, "state": _state_of(document)}, kind)
+
+    return hook
+
+
+def _state_of(document: Mapping[str, Any]) -> SongState:
+    if document.get("removed"):
+        return SongState.WITHDRAWN
+    if document.get("merged_into"):
+        return SongState.MERGED
+    return SongState.ACTIVE if document.get("listed") else SongState.PENDING
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "version": event.version,
+        "subject": event.subject,
+        "time": to_text(event.time),
+        "data": codec.to_plain(event.data),
+    }
+
+
+def _event(document: Mapping[str, Any], _: object) -> Event:
+    """In the version it was written in: an entry of the outbox is published as it was saved."""
+    data = codec.from_plain(document["type"], int(document.get("version", 1)), document["data"])
+    time = datetime.fromisoformat(document["time"])
+    return Event(id=document["id"], subject=document["subject"], time=time, data=data)
 
 
 def _is(kind: Any, base: type) -> bool:

@@ -192,7 +192,12 @@ def songs_table(database: Database) -> Table[Song]:
 def _song_fields(song: Song) -> Mapping[str, Any]:
     """`begins` is what prefixes are looked up in. Only of songs that may be found so, to keep its index small."""
     texts = {fold(text) for text in (song.tags.artist, song.tags.album, song.tags.title)} if song.is_visible else set()
-    return {"fingerprint": song.fingerprint, "shown": song.is_visible, "begins": sorted(texts - {""})}
+    return {
+        "fingerprint": song.fingerprint,
+        "shown": song.is_visible,
+        "removed": song.is_removed,
+        "begins": sorted(texts - {""}),
+    }
 
 
 def _library(person_id: str, limit: int, offset: int) -> list[Document]:

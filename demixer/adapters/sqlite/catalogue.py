@@ -255,7 +255,7 @@ def _song_columns(song: Song) -> Mapping[str, Any]:
         "fingerprint": song.fingerprint,
         "plays": song.plays,
         "sha256": song.sha256,
-        "removed": song.removed,
+        "removed": song.is_removed,
         "shown": song.is_visible,
         "created_at": to_text(song.created_at),
         **{name: fold(getattr(song.tags, name)) for name in FOLDED},

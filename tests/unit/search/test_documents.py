@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
-from demixer.domain import Song, Tags
+from demixer.domain import Song, SongState, Tags
 from demixer.ports import Catalogue, SongDocument
 from search.documents import documents
 
@@ -23,7 +23,7 @@ def a_song(song_id: str) -> Song:
         duration=1.0,
         created_at=NOW,
         updated_at=NOW,
-        listed=True,
+        state=SongState.ACTIVE,
         version=1,
     )
 
