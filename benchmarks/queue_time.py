@@ -32,10 +32,10 @@ from consumers import fingerprint, index, match, separate
 from consumers.framework.consumer import Consumer
 from demixer.domain import Analysis, Status, Tags, Upload
 from demixer.separation.separate import Made
-from demixer.services.uploads import IncomingFile, receive, view
-from demixer.wiring import House
+from demixer.services.uploads import receive, view
+from demixer.wiring import Services
 from tests.contract.kafka_worlds import with_options
-from tests.ways import MODEL, STEMS, stem_files
+from tests.steps import MODEL, STEMS, stem_files
 
 PROMISED_MS = 250.0
 SEED = 20_240_601
@@ -65,25 +65,25 @@ class Worker:
         pass
 
 
-def fingerprinting(house: House, told: Told) -> Consumer:
+def fingerprinting(services: Services, told: Told) -> Consumer:
     """The real one; it tells how long its work took."""
     listen = fingerprint.listen
 
-    def timed(house: House, upload: Upload, path: Path) -> Analysis:
+    def timed(services: Services, upload: Upload, path: Path) -> Analysis:
         began = perf_counter()
-        heard = listen(house, upload, path)
+        heard = listen(services, upload, path)
         told.put(("listened", (perf_counter() - began) * 1000))
         return heard
 
     fingerprint.listen = timed
-    return fingerprint.consumer(house)
+    return fingerprint.consumer(services)
 
 
 def consume(environ: Mapping[str, str], name: str, told: Told) -> None:
-    makers: Mapping[str, Callable[[House], Consumer]] = {
-        "fingerprint": lambda house: fingerprinting(house, told),
-        "match": lambda house: match.consumer(house, lambda: MODEL),
-        "separate": lambda house: separate.consumer(house, Worker(told)),
+    makers: Mapping[str, Callable[[Services], Consumer]] = {
+        "fingerprint": lambda services: fingerprinting(services, told),
+        "match": lambda services: match.consumer(services, lambda: MODEL),
+        "separate": lambda services: separate.consumer(services, Worker(told)),
         "index": index.consumer,
     }
     stage.consume(environ, makers[name])
@@ -94,27 +94,30 @@ def measured(environ: Mapping[str, str], songs: int) -> list[tuple[float, float]
     folder, chance = Path(environ["DATA_DIR"]), random.Random(SEED)
     told: Told = multiprocessing.get_context("spawn").Queue()
     names = ("fingerprint", "match", "separate", "index")
-    with stage.house_in(folder, **environ) as house, stage.beside(consume, *((environ, name, told) for name in names)):
-        waits = [wait(house, told, song(folder / "song.wav", number), chance) for number in range(WARM_UP + songs)]
+    with (
+        stage.services_in(folder, **environ) as services,
+        stage.beside(consume, *((environ, name, told) for name in names)),
+    ):
+        waits = [wait(services, told, song(folder / "song.wav", number), chance) for number in range(WARM_UP + songs)]
     return waits[WARM_UP:]
 
 
-def wait(house: House, told: Told, path: Path, chance: random.Random) -> tuple[float, float]:
+def wait(services: Services, told: Told, path: Path, chance: random.Random) -> tuple[float, float]:
     time.sleep(chance.uniform(*QUIET_SECONDS))
-    incoming = IncomingFile(house)
+    incoming = services.uploads.incoming()
     incoming.write(path.read_bytes())
-    upload = receive(house, "ana", path.name, incoming, Tags())
+    upload = receive(services, "ana", path.name, incoming, Tags())
     heard = dict(told.get(timeout=PATIENCE) for _ in ("listened", "began"))
     total = (heard["began"] - upload.created_at.timestamp()) * 1000
-    until_ready(house, upload)
+    until_ready(services, upload)
     return total, total - heard["listened"]
 
 
-def until_ready(house: House, upload: Upload) -> None:
+def until_ready(services: Services, upload: Upload) -> None:
     while True:
-        current = house.catalogue.uploads.get(upload.id)
+        current = services.catalogue.uploads.get(upload.id)
         assert current is not None
-        if view(house, current).status is Status.READY:
+        if view(services, current).status is Status.READY:
             return
         time.sleep(0.05)
 

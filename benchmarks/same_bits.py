@@ -110,7 +110,7 @@ def _raw(chromaprint: ctypes.CDLL, context: ctypes.c_void_p) -> "np.ndarray[tupl
 
 
 def printed_by_page(folder: Path, files: Sequence[Path]) -> list[Fingerprint]:
-    with sync_playwright() as playwright, site(folder / "house", files[0]) as address:
+    with sync_playwright() as playwright, site(folder / "services", files[0]) as address:
         browser = chromium(playwright)
         with opened(browser, address) as page:
             asked = Asked(page)

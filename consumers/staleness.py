@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from demixer.domain import Separation, Upload
 
 
-class Silence:
+class Staleness:
     """Watches versions: whatever happens to an aggregate gives it a new one. `clock` in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -34,7 +34,7 @@ of its type and version, and what does not is neither published nor handled. Rec
 
 Records with the same key keep their order. Readers are consumer groups, which share a topic's partitions among their
 members; the live pages of the web server follow every topic beside them. Every topic has a `TOPIC.dead` with one
-partition, kept for ever. What a killed process could not publish any more, `sweep` publishes for it.
+partition, kept for ever. What a killed process could not publish any more, `maintenance` publishes for it.
 """
 
 

@@ -1,7 +1,7 @@
-"""What a house of the tests stands on: embedded engines in its folder, or servers (`pytest --engines=servers`).
+"""What a services of the tests stands on: embedded engines in its folder, or servers (`pytest --engines=servers`).
 
 Every folder is an installation of its own. On servers that means namespaces of its own, found again by the folder, so
-that a house may be closed and opened again. Databases are kept and emptied between tests: making their indexes takes
+that a services may be closed and opened again. Databases are kept and emptied between tests: making their indexes takes
 longer. Topics are deleted.
 """
 

@@ -1,15 +1,15 @@
-"""The web application, made around an open house."""
+"""The web application, made of open services."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
 
-from demixer.services.health import Health
-from demixer.wiring import House
+from demixer.wiring import Services
 from web.http import assets, errors, instrumentation, security, sessions
-from web.http.present_model import PresentModel
+from web.http.context import services as open_services
 from web.http.rate_limits import Allowance, Throttle
 from web.http.streaming_uploads import StreamingRequest
 from web.live.broadcaster import Hub
@@ -24,17 +24,20 @@ LOOKUP_EACH = timedelta(seconds=1)  # about as long as a browser takes to make o
 OTHER_THREADS = 16  # of a process, which live pages may not take
 
 
-def create_app(house: House) -> Flask:
-    """The house stays its opener's to close, after `close(app)`."""
-    settings = house.settings
+def create_app(services: Services) -> Flask:
+    """The services stay their opener's to close, after `close(app)`."""
+    settings = services.settings
     app = Flask(__name__, static_folder=None)
     app.request_class = StreamingRequest
     app.secret_key = settings.secret_key
-    app.extensions.update(house=house, model=PresentModel(settings), throttle=Throttle())
+    app.extensions.update(services=services, throttle=Throttle())
     app.extensions["lookups"] = Allowance(LOOKUPS_AT_ONCE, LOOKUP_EACH)
-    metrics = _watched(app, house)
-    app.extensions["live"] = Hub(house, limit=listeners(settings.web_threads), count=metrics.live_pages.set)
+    metrics = _watched(app, services)
+    app.extensions["live"] = Hub(
+        services.events, services.catalogue.uploads, limit=listeners(settings.web_threads), count=metrics.live_pages.set
+    )
     health.set_up(app)
+    app.after_request(_flush)
     security.set_up(app, https=settings.https)
     sessions.set_up(app, https=settings.https)
     language.set_up(app)
@@ -48,11 +51,17 @@ def create_app(house: House) -> Flask:
     return app
 
 
-def _watched(app: Flask, house: House) -> "WebMetrics":
+def _flush(response: Response) -> Response:
+    """What the request saved is published by the process that saved it. An answer never fails for it."""
+    open_services().flush()
+    return response
+
+
+def _watched(app: Flask, services: Services) -> "WebMetrics":
     from web.http.metrics import WebMetrics  # not before `web.server` has said where to count
 
-    asked = app.extensions["health"] = Health(house, needed=health.NEEDED)
-    metrics = WebMetrics(house, asked)
+    asked = app.extensions["health"] = services.health(needed=health.NEEDED)
+    metrics = WebMetrics(services, asked)
     instrumentation.set_up(app, metrics)
     return metrics
 

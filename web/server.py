@@ -13,7 +13,7 @@ from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
 from demixer.runtime.settings import Settings
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, open_services
 from web.app import close, create_app
 from web.live.broadcaster import Hub
 
@@ -64,11 +64,11 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """Each worker opens the house for itself, after the fork."""
+    """Each worker opens the services for itself, after the fork."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._house: House | None = None
+        self._services: Services | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -80,15 +80,15 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.cfg.set("child_exit", _forget)
 
     def load(self) -> Flask:
-        self._house = open_house(self._settings)
-        return create_app(self._house)
+        self._services = open_services(self._settings)
+        return create_app(self._services)
 
     def _close(self, arbiter: object, worker: ThreadWorker) -> None:
         app = getattr(worker, "wsgi", None)
         if isinstance(app, Flask):
             close(app)
-        if self._house is not None:
-            self._house.close()
+        if self._services is not None:
+            self._services.close()
 
 
 def run(settings: Settings) -> None:

@@ -3,10 +3,10 @@
 import atexit
 
 from demixer.runtime.settings import load
-from demixer.wiring import open_house
+from demixer.wiring import open_services
 from web.app import close, create_app
 
-_house = open_house(load())
-app = create_app(_house)
-atexit.register(_house.close)
+_services = open_services(load())
+app = create_app(_services)
+atexit.register(_services.close)
 atexit.register(close, app)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from demixer.domain import Event, Failure
 from demixer.domain.errors import DemixerError
-from demixer.wiring import House
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -21,7 +20,6 @@ class Context:
     `member` is the name of the process in its consumer group: kept over a restart, never that of another living one.
     """
 
-    house: House
     stopping: Callable[[], bool]
     member: str = ""
 

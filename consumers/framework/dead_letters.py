@@ -11,8 +11,9 @@ from consumers.framework.outcomes import readable
 from demixer.domain import Event
 from demixer.domain.errors import DemixerError, NotFound
 from demixer.ports import EventLog, Message, Record
-from demixer.services import separations, uploads
-from demixer.wiring import House
+from demixer.wiring import Services
+from schemas.errors import BadEvent
+from schemas.events import SeparationRequested, UploadFingerprinted, UploadReceived
 from schemas.topics import all_topics, dead_letter_topic
 
 REPLAYED = "dead-replayed"
@@ -40,7 +41,7 @@ def record(message: Message, *, group: str, error: Exception, now: datetime) -> 
         "dead-topic": message.topic,
         "dead-place": f"{message.partition}/{message.offset}",
         "dead-group": group,
-        "dead-code": error.code if isinstance(error, DemixerError) else "internal",
+        "dead-code": error.code if isinstance(error, DemixerError | BadEvent) else "internal",
         "dead-why": f"{type(error).__name__}: {error}"[:1000],
         "dead-time": now.isoformat(),
     }
@@ -68,25 +69,26 @@ def find(log: EventLog, letter_id: str) -> DeadLetter:
     raise NotFound("no-such-letter", id=letter_id)
 
 
-def replay(house: House, letter: DeadLetter) -> None:
+def replay(services: Services, letter: DeadLetter) -> None:
     """Try it once more: an upload or a separation that was given up is asked for again, all else is sent as it was."""
     event = letter.event
-    if event is None or not _ask_again(house, event):
+    if event is None or not _ask_again(services, event):
         kept = {name: value for name, value in letter.message.headers.items() if not name.startswith("dead-")}
         again = Record(topic=letter.topic, key=letter.message.key, value=letter.message.value, headers=kept)
-        house.events.publish([again])
+        services.events.publish([again])
     note = {REPLAYED: letter.id}
-    house.events.publish([Record(topic=letter.message.topic, key=letter.message.key, value=b"", headers=note)])
+    services.events.publish([Record(topic=letter.message.topic, key=letter.message.key, value=b"", headers=note)])
 
 
-def _ask_again(house: House, event: Event) -> bool:
+def _ask_again(services: Services, event: Event) -> bool:
     """Whether something was given up that this asked for anew."""
     asked = False
-    if event.type in ("upload.received", "upload.fingerprinted"):
-        asked = uploads.revive(house, event.subject).attempt > event.data["attempt"]
-    elif event.type == "separation.requested":
-        asked = separations.request_again(house, event.data["separation_id"]).attempt > event.data["attempt"]
-    house.flush()
+    match event.data:
+        case UploadReceived(attempt=attempt) | UploadFingerprinted(attempt=attempt):
+            asked = services.uploads.revive(event.subject).attempt > attempt
+        case SeparationRequested(separation_id=separation_id, attempt=attempt):
+            asked = services.separations.request_again(separation_id).attempt > attempt
+    services.flush()
     return asked
 
 

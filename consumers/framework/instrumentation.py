@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from time import perf_counter
 
@@ -17,25 +18,29 @@ QUICK_SECONDS = 0.0001  # whoever needs less has stored nothing: that is counted
 log = logging.getLogger(__name__)
 
 
-def watched(consumer: Consumer) -> Consumer:
+def watched(consumer: Consumer, now: Callable[[], datetime]) -> Consumer:
     """It does what it did, and that is told."""
     helped = consumer.help_out
-    return replace(consumer, handle=_handler(consumer), help_out=helped and _helper(consumer.name, helped))
+    return replace(consumer, handle=_handler(consumer, now), help_out=helped and _helper(consumer.name, helped))
 
 
 def ids(consumer: str, event: Event | None) -> dict[str, object]:
     """Of what the event is about, for `demixer.runtime.logs.about`."""
     if event is None:
         return {"consumer": consumer}
-    return {"consumer": consumer, "event": event.id, **{name: event.data.get(key) for name, key in SUBJECTS.items()}}
+    return {
+        "consumer": consumer,
+        "event": event.id,
+        **{name: getattr(event.data, key, None) for name, key in SUBJECTS.items()},
+    }
 
 
-def _handler(consumer: Consumer) -> Callable[[Event, Context], None]:
+def _handler(consumer: Consumer, now: Callable[[], datetime]) -> Callable[[Event, Context], None]:
     name, do = consumer.name, consumer.handle
 
     def handle(event: Event, context: Context) -> None:
         counts, began = metrics.handling(name, event.type), perf_counter()
-        counts.age.observe(max(0.0, (context.house.now() - event.time).total_seconds()))
+        counts.age.observe(max(0.0, (now() - event.time).total_seconds()))
         with logs.about(partial(ids, name, event)):
             try:
                 do(event, context)

@@ -26,7 +26,7 @@ from consumers.framework.task_slots import Desk
 from demixer.domain import Event
 from demixer.domain.errors import DemixerError, Transient
 from demixer.ports import Message, TopicPartition
-from demixer.wiring import House
+from demixer.wiring import Services
 
 QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
 BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of one while a retry is due
@@ -47,7 +47,7 @@ class Loop:
 
     def __init__(
         self,
-        house: House,
+        services: Services,
         consumer: Consumer,
         *,
         member: str,
@@ -58,13 +58,13 @@ class Loop:
     ) -> None:
         self.name, self._consumer = consumer.name, consumer
         self._stopping = threading.Event()
-        context = Context(house, self._stopping.is_set, member)
+        context = Context(self._stopping.is_set, member)
         self._handle: Callable[[Event], None] = lambda event: consumer.handle(event, context)
-        self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
-        self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
+        self._subscription = services.events.subscribe(consumer.topics, group=consumer.name, member=member)
+        self._deliveries = Deliveries(services.settings.data_dir / "deliveries" / consumer.name)
         self._desk = _desk_of(consumer, context, executor, clock)
-        self._commits = Commits(self._subscription, house.flush, clock, together=self._desk is None)
-        self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
+        self._commits = Commits(self._subscription, services.flush, clock, together=self._desk is None)
+        self._endings = Endings(services, consumer, self._commits, retries or Retries(consumer.retries))
         self._resting: dict[TopicPartition, tuple[float, Message]] = {}  # until their next try
         self._clock, self._patience, self._soon = clock, patience, min(BUSY_SECONDS, patience)
         self._came_round = clock()

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 from demixer.domain import Event
 from demixer.domain.messages import MESSAGES
 from demixer.services.metrics import CONTENT_TYPE, exposition
+from schemas.events import SongFailed, UploadRejected
 from schemas.topics import all_topics
 
 TYPES = frozenset(name for topic in all_topics().values() for name in topic.events)
@@ -69,8 +70,8 @@ def handling(consumer: str, event_type: str) -> Handling:
 
 def handled(event: Event) -> None:
     """Counts the failure that the event tells of, if it does."""
-    if "code" in event.data:
-        code = event.data["code"]
+    if isinstance(event.data, UploadRejected | SongFailed):
+        code = event.data.code
         _failures.labels(_known(event.type), code if code in MESSAGES else OTHER).inc()
 
 

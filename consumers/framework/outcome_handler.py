@@ -12,7 +12,7 @@ from demixer.domain import Event
 from demixer.domain.errors import Transient
 from demixer.ports import Message, TopicPartition
 from demixer.runtime import logs
-from demixer.wiring import House
+from demixer.wiring import Services
 
 DEAD_IN_A_ROW = 20  # dead letters without anything done between them: it is us, not them
 
@@ -26,8 +26,8 @@ class BreakerOpen(Exception):
 class Endings:
     """Of the messages of one loop."""
 
-    def __init__(self, house: House, consumer: Consumer, commits: Commits, retries: Retries) -> None:
-        self._house, self._consumer = house, consumer
+    def __init__(self, services: Services, consumer: Consumer, commits: Commits, retries: Retries) -> None:
+        self._services, self._consumer = services, consumer
         self._commits, self._retries = commits, retries
         self._dead_in_a_row = 0
         self._written: dict[TopicPartition, int] = {}  # the last dead letter of each partition, by offset
@@ -92,15 +92,15 @@ class Endings:
         place = message.topic_partition
         if self._written.get(place) == message.offset:
             return
-        letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._house.now())
-        self._house.events.publish([letter])
+        letter = dead_letters.record(message, group=self._consumer.name, error=error, now=self._services.clock())
+        self._services.events.publish([letter])
         self._written[place] = message.offset
 
     def _give_up(self, error: Exception, event: Event | None) -> None:
         if event is None:
             return
         try:
-            self._consumer.give_up(event, failure_of(error), Context(self._house, lambda: False))
+            self._consumer.give_up(event, failure_of(error), Context(lambda: False))
         except Transient:
             raise
         except Exception:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class PeriodicTask:
     """`work` is done first at the start, then every `seconds`. Doing it in two processes at once must do no harm."""
 
     name: str
@@ -26,7 +26,7 @@ class Chore:
 class Timer:
     """Does each chore when it is due. `clock` in seconds."""
 
-    def __init__(self, name: str, chores: Sequence[Chore], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, chores: Sequence[PeriodicTask], clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self._chores, self._clock = chores, clock
         self._due = dict.fromkeys((chore.name for chore in chores), clock())
@@ -53,7 +53,7 @@ class Timer:
             if self._due[chore.name] <= self._clock() and not self._stopping.is_set():
                 self._do(chore)
 
-    def _do(self, chore: Chore) -> None:
+    def _do(self, chore: PeriodicTask) -> None:
         self._due[chore.name] = self._clock() + chore.seconds
         with logs.about(consumer=self.name):
             try:

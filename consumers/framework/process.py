@@ -9,7 +9,7 @@ from consumers.framework import status
 from consumers.framework.loop import STOP_SECONDS
 from consumers.framework.outcome_handler import BreakerOpen
 from consumers.registry import Runnable, build
-from demixer.wiring import House
+from demixer.wiring import Services
 
 OK, CRASHED, BREAKER = 0, 1, 3  # exit codes
 LOOK_SECONDS = 0.2  # between two looks whether to stop
@@ -62,8 +62,8 @@ class Process:
             self._over.set()
 
 
-def consumers_of(house: House, names: Sequence[str], held: ExitStack) -> Process:
+def consumers_of(services: Services, names: Sequence[str], held: ExitStack) -> Process:
     """With what machines may ask of them, where METRICS_PORT says so."""
-    running = Process([build(name, house, held) for name in names])
-    status.serve(house, names, running.stuck, held)
+    running = Process([build(name, services, held) for name in names])
+    status.serve(services, names, running.stuck, held)
     return running

@@ -15,7 +15,7 @@ from consumers.framework import metrics
 from demixer.domain.errors import ConfigurationError
 from demixer.runtime.settings import Settings
 from demixer.services.health import Health
-from demixer.wiring import House
+from demixer.wiring import Services
 
 NEEDED = ("catalogue", "files", "events")
 SEARCHING = "index"  # the consumer that can do nothing without the search engine
@@ -51,13 +51,13 @@ class Status:
         return HTTPStatus.OK, *metrics.told()
 
 
-def serve(house: House, names: Sequence[str], stuck: Callable[[], Sequence[str]], held: ExitStack) -> None:
+def serve(services: Services, names: Sequence[str], stuck: Callable[[], Sequence[str]], held: ExitStack) -> None:
     """In threads, until `held` closes; nothing without METRICS_PORT. Raises `ConfigurationError` where it is taken."""
-    settings = house.settings
+    settings = services.settings
     if not settings.metrics_port:
         return
     needed = (*NEEDED, "search") if SEARCHING in names else NEEDED
-    server = _open(settings, Status(Health(house, needed=needed), stuck))
+    server = _open(settings, Status(services.health(needed=needed), stuck))
     held.callback(server.server_close)
     held.callback(server.shutdown)
     threading.Thread(target=server.serve_forever, name="status", daemon=True).start()

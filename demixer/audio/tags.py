@@ -45,7 +45,12 @@ def read(path: Path, filename: str) -> FileTags:
         title=clean.get("title", ""),
         year=year_of(clean.get("year", "")),
     )
-    return FileTags(tags if tags.title else tags.over(from_filename(filename)), cover)
+    return FileTags(with_file_name(tags, filename), cover)
+
+
+def with_file_name(tags: Tags, filename: str) -> Tags:
+    """`tags`, with what the file name tells where they have no title."""
+    return tags if tags.title else tags.over(from_filename(filename))
 
 
 def clean_text(text: str) -> str:

@@ -53,7 +53,7 @@ def web(parent: int | None) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_parent
 def consume(names: Sequence[str], parent: int | None) -> None:
-    """Start consumers in this process: fingerprint, match, separate, index, sweep."""
+    """Start consumers in this process: fingerprint, match, separate, index, maintenance."""
     from demixer.cli import service
 
     sys.exit(service.consume(names, parent))

@@ -30,7 +30,7 @@ class Uploads(Protocol):
         """The open uploads whose `waiting_for` is `key`, the longest untouched first. By an index, not by a scan."""
 
     def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
-        """At most 1,000, the longest untouched first. For the sweeper."""
+        """At most 1,000, the longest untouched first. For the maintenance consumer."""
 
 
 class Songs(Protocol):

@@ -77,6 +77,11 @@ def stems_of(name: str) -> tuple[str, ...]:
     return STEMS.get(name, FOUR) if name in RANKING else ()
 
 
+def licence_of(name: str) -> str:
+    """Of the released weights; "" for a model of one's own."""
+    return "MIT" if name in RANKING else ""
+
+
 def better_than(one: str, other: str) -> bool:
     """Whether a song separated by `other` gains from being separated again by `one`.
 

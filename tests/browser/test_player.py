@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Song
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser import listening
 from tests.browser.browsing import TONES, watched
 
@@ -245,7 +245,7 @@ def test_a_slow_network_stops_the_clock_until_all_stems_are_there(context: Brows
 
 
 def test_without_javascript_every_stem_has_a_player_and_downloads(
-    context: BrowserContext, site: str, song: Song, house: House
+    context: BrowserContext, site: str, song: Song, services: Services
 ) -> None:
     assert context.browser
     bare = context.browser.new_context(base_url=site, java_script_enabled=False)

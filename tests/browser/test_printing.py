@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.recognition.similarity import Likeness
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
 from tests.browser.printing import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
 from tests.music import clip, converted, tracks
@@ -47,9 +47,9 @@ def other(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known(house: House, ana: Person) -> Song:
+def known(services: Services, ana: Person) -> Song:
     """The same music, brought by Ana in another format."""
-    return a_recorded_song(house, ana, "Conocida", tracks()[3])
+    return a_recorded_song(services, ana, "Conocida", tracks()[3])
 
 
 @pytest.fixture
@@ -181,9 +181,11 @@ def test_each_of_several_files_is_looked_for(
     expect(rows).to_contain_text("Conocida")
 
 
-def test_a_song_that_not_everybody_may_see_is_not_shown(sender: Page, house: House, ana: Person, folder: Path) -> None:
-    song = a_recorded_song(house, ana, "Oculta", tracks()[6])
-    house.catalogue.songs.save(replace(song, state=SongState.PENDING))
+def test_a_song_that_not_everybody_may_see_is_not_shown(
+    sender: Page, services: Services, ana: Person, folder: Path
+) -> None:
+    song = a_recorded_song(services, ana, "Oculta", tracks()[6])
+    services.catalogue.songs.save(replace(song, state=SongState.PENDING))
     choose(sender, converted(tracks()[6], folder / "hidden.mp3", "-b:a", "96k"))
     expect(sender.locator("[data-upload]")).to_contain_text("hidden.mp3", timeout=WAIT)
 

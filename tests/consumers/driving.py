@@ -15,10 +15,10 @@ from demixer.adapters.kafka.subscriptions import Membership
 from demixer.domain import Event, Upload
 from demixer.ports import Message, Record, Subscription
 from demixer.services import outbox
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests import engines
-from tests.houses import Clock
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import Clock
 
 T = TypeVar("T")
 JOINED_WITHIN = 6.0  # seconds
@@ -48,12 +48,12 @@ class ByHand:
 
 
 def loop_of(
-    house: House, consumer: Consumer, clock: Clock, *, executor: Executor | None = None, member: str = "one"
+    services: Services, consumer: Consumer, clock: Clock, *, executor: Executor | None = None, member: str = "one"
 ) -> Loop:
     """Without an `executor` whatever it does is done at once."""
     retries = Retries(consumer.retries, chance=lambda: 1.0)
     return Loop(
-        house,
+        services,
         consumer if executor else replace(consumer, at_once=0),
         member=member,
         executor=executor,
@@ -126,29 +126,29 @@ def joined(membership: Membership) -> None:
         membership._receive(0.02)
 
 
-def drained(house: House, clock: Clock, *consumers: Consumer) -> None:
+def drained(services: Services, clock: Clock, *consumers: Consumer) -> None:
     """Every consumer in turn, each as a process of its own, until nothing is left to do."""
     for consumer in consumers:
-        loop = loop_of(house, consumer, clock)
+        loop = loop_of(services, consumer, clock)
         steps(loop)
         loop._leave()
 
 
-def publish(house: House, *events: Event) -> None:
-    outbox.publish(house.events, events)
+def publish(services: Services, *events: Event) -> None:
+    outbox.publish(services.events, events)
 
 
-def publish_bytes(house: House, topic: str, value: bytes, key: str = "key", **headers: str) -> None:
-    house.events.publish([Record(topic=topic, key=key, value=value, headers=headers)])
+def publish_bytes(services: Services, topic: str, value: bytes, key: str = "key", **headers: str) -> None:
+    services.events.publish([Record(topic=topic, key=key, value=value, headers=headers)])
 
 
-def some_uploads(house: House, count: int) -> list[Upload]:
+def some_uploads(services: Services, count: int) -> list[Upload]:
     """Each published as `upload.received`."""
-    return [sent(house, data=f"song {number}".encode()) for number in range(count)]
+    return [sent(services, data=f"song {number}".encode()) for number in range(count)]
 
 
-def letters(house: House, topic: str) -> list[Message]:
-    subscription = house.events.browse([f"{topic}.dead"], from_start=True)
+def letters(services: Services, topic: str) -> list[Message]:
+    subscription = services.events.browse([f"{topic}.dead"], from_start=True)
     found = list(iter(lambda: subscription.poll(0), None))
     subscription.close()
     return found

@@ -6,9 +6,9 @@ from typing import Any
 
 from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.consumers.driving import loop_of, steps
-from tests.houses import Clock
+from tests.wired import Clock
 
 ENGINES = ("events", "catalogue", "files", "search", "fingerprints")
 PARTS = ("uploads", "songs", "separations", "libraries", "outbox")  # of a catalogue
@@ -37,7 +37,7 @@ class Mortal:
         return counted
 
 
-def killed(house: House, consumer: Consumer, clock: Clock, *, after: int) -> bool:
+def killed(services: Services, consumer: Consumer, clock: Clock, *, after: int) -> bool:
     """Whether a process was, after so many calls; one that was not had fewer to make."""
     left = iter(range(after - 1))
 
@@ -46,9 +46,9 @@ def killed(house: House, consumer: Consumer, clock: Clock, *, after: int) -> boo
             raise Killed
 
     def handle(event: Event, context: Context) -> None:
-        consumer.handle(event, replace(context, house=mortal(context.house, count)))
+        consumer.handle(event, replace(context, services=mortal(context.services, count)))
 
-    loop = loop_of(house, replace(consumer, handle=handle), clock)
+    loop = loop_of(services, replace(consumer, handle=handle), clock)
     try:
         steps(loop)
     except Killed:
@@ -58,6 +58,6 @@ def killed(house: House, consumer: Consumer, clock: Clock, *, after: int) -> boo
     return False
 
 
-def mortal(house: House, count: Callable[[], None]) -> House:
-    engines: dict[str, Any] = {name: Mortal(getattr(house, name), count) for name in ENGINES}
-    return replace(house, **engines)
+def mortal(services: Services, count: Callable[[], None]) -> Services:
+    engines: dict[str, Any] = {name: Mortal(getattr(services, name), count) for name in ENGINES}
+    return replace(services, **engines)

@@ -9,17 +9,17 @@ import pytest
 
 from demixer.domain import RelationType
 from demixer.recognition.reference import RATE
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.audio_samples import Samples
 from tests.consumers.bringing import SIXTEEN, Catalogue, song
-from tests.houses import Clock, house_in
+from tests.wired import Clock, services_in
 
 pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
-def catalogue(house: House, clock: Clock, tmp_path: Path) -> Catalogue:
-    return Catalogue(house, clock, tmp_path)
+def catalogue(services: Services, clock: Clock, tmp_path: Path) -> Catalogue:
+    return Catalogue(services, clock, tmp_path)
 
 
 def white(seconds: float, seed: int, deviation: float = 0.1) -> Samples:
@@ -71,8 +71,8 @@ def test_it_is_refused_with_why(name: str, catalogue: Catalogue) -> None:
 def test_two_hours_are_refused(clock: Clock, tmp_path: Path) -> None:
     """As soon as the limit is passed: tests/unit/audio/test_examine.py."""
     path = two_hours(tmp_path / "mix.wav")
-    with house_in(tmp_path / "data", clock, max_minutes=1) as house:
-        failure = Catalogue(house, clock, tmp_path).bring_file("two hours", path).failure
+    with services_in(tmp_path / "data", clock, max_minutes=1) as services:
+        failure = Catalogue(services, clock, tmp_path).bring_file("two hours", path).failure
     assert failure
     assert failure.code == "too-long"
 

@@ -8,7 +8,7 @@ from consumers.framework.commits import ENGINE_SECONDS, LATE_SECONDS, Commits
 from consumers.framework.delivery_counter import Deliveries
 from demixer.domain.errors import Transient
 from demixer.ports import Message
-from tests.houses import START
+from tests.wired import START
 
 
 class Log:

@@ -12,13 +12,13 @@ from consumers.framework.executors import Threads
 from consumers.framework.loop import Loop
 from demixer.domain import SeparationState, Song, Tags
 from demixer.services import naming, songs
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
 from tests.consumers.driving import drained, letters, loop_of, publish
 from tests.consumers.test_separate import FakeWorker
-from tests.houses import Clock, published
-from tests.ways import heard, matched, sent, separated, separation_of, song_of
+from tests.steps import heard, matched, sent, separated, separation_of, song_of
+from tests.wired import Clock, published
 
 FALCON = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 
@@ -31,27 +31,27 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcoustId]:
 
 
 @pytest.fixture
-def asking(house: House) -> House:
-    """The house, with a key."""
-    return replace(house, settings=replace(house.settings, acoustid_api_key=KEY))
+def asking(services: Services) -> Services:
+    """The services, with a key."""
+    return replace(services, settings=replace(services.settings, acoustid_api_key=KEY))
 
 
 @pytest.fixture
-def song(house: House) -> Song:
-    return song_of(house, matched(house, sent(house), heard(artist="", title="track01")).song_id)
+def song(services: Services) -> Song:
+    return song_of(services, matched(services, sent(services), heard(artist="", title="track01")).song_id)
 
 
-def committed(house: House) -> bool:
-    return house.events.lag("names")["separations"] == 0
+def committed(services: Services) -> bool:
+    return services.events.lag("names")["separations"] == 0
 
 
-def test_a_song_without_tags_gets_names_proposed(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+def test_a_song_without_tags_gets_names_proposed(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
     drained(asking, clock, names.consumer(asking))
     assert songs.view(asking, song.id, "ana").proposed_tags == FALCON
     assert committed(asking)
 
 
-def test_a_replay_asks_nothing(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+def test_a_replay_asks_nothing(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
     drained(asking, clock, names.consumer(asking))
     before = song_of(asking, song.id)
     publish(asking, *published(asking, "separations"))
@@ -60,23 +60,23 @@ def test_a_replay_asks_nothing(asking: House, clock: Clock, server: AcoustId, so
     assert song_of(asking, song.id) == before
 
 
-def test_a_song_with_tags_is_not_asked_about(asking: House, clock: Clock, server: AcoustId) -> None:
+def test_a_song_with_tags_is_not_asked_about(asking: Services, clock: Clock, server: AcoustId) -> None:
     matched(asking, sent(asking))
     drained(asking, clock, names.consumer(asking))
     assert (server.asked, committed(asking)) == ([], True)
 
 
 def test_without_a_key_nobody_is_asked(
-    house: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+    services: Services, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
 ) -> None:
-    drained(house, clock, names.consumer(house))
+    drained(services, clock, names.consumer(services))
     assert server.asked == []
-    assert song_of(house, song.id) == song
+    assert song_of(services, song.id) == song
     assert "ACOUSTID_API_KEY is not set" in caplog.text
 
 
 def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
-    asking: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+    asking: Services, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.status, server.body = 500, "down"
     drained(asking, clock, names.consumer(asking))
@@ -91,7 +91,7 @@ def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
     assert song_of(asking, song.id).proposed_tags == FALCON
 
 
-def test_a_service_that_hangs_holds_nobody_up(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+def test_a_service_that_hangs_holds_nobody_up(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
     """The song is separated while AcoustID says nothing."""
     server.silent.set()
     consumer = names.consumer(asking)
@@ -113,7 +113,7 @@ def until(condition: Callable[[], bool], loop: Loop) -> None:
 
 
 def test_names_that_are_accepted_are_found(
-    asking: House, clock: Clock, server: AcoustId, song: Song, tmp_path: Path
+    asking: Services, clock: Clock, server: AcoustId, song: Song, tmp_path: Path
 ) -> None:
     separated(asking, tmp_path / "stems", song.id)
     drained(asking, clock, names.consumer(asking), index.consumer(asking))
@@ -123,5 +123,5 @@ def test_names_that_are_accepted_are_found(
     assert found(asking, "falcon") == [song.id]
 
 
-def found(house: House, query: str) -> list[str]:
-    return [song.id for song in house.search.search(query, limit=10).songs]
+def found(services: Services, query: str) -> list[str]:
+    return [song.id for song in services.search.search(query, limit=10).songs]

@@ -9,7 +9,7 @@ from consumers import registry
 from consumers.framework import member_lease, process
 from consumers.framework.outcome_handler import BreakerOpen
 from consumers.framework.process import Process
-from demixer.wiring import House
+from demixer.wiring import Services
 
 
 class Fake:
@@ -49,9 +49,9 @@ def test_a_stop_ends_all_in_order() -> None:
     assert all(fake.stopped.is_set() for fake in fakes)
 
 
-def test_every_consumer_there_is_can_be_made_and_stopped(house: House) -> None:
+def test_every_consumer_there_is_can_be_made_and_stopped(services: Services) -> None:
     with ExitStack() as held:
-        running = process.consumers_of(house, registry.NAMES, held)
+        running = process.consumers_of(services, registry.NAMES, held)
         running.stop()
         assert running.run() == process.OK
 

@@ -9,16 +9,16 @@ from consumers import fingerprint, match, separate
 from demixer.domain import RelationType, Stem, Upload
 from demixer.recognition import reference
 from demixer.separation.separate import Made
-from demixer.services import duplicates, relations, songs
+from demixer.services import relations
 from demixer.services.listing import every_song
 from demixer.services.relations import Found
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House
+from demixer.services.storage import store_bytes
+from demixer.wiring import Services
 from tests.audio_samples import write
 from tests.consumers.driving import drained
-from tests.houses import Clock
+from tests.steps import MODEL, now, sent
 from tests.unit.audio.test_mix import Parts, mixed, parts_of
-from tests.ways import MODEL, now, sent
+from tests.wired import Clock
 
 pytestmark = pytest.mark.thorough
 
@@ -47,10 +47,10 @@ def parts() -> Parts:
 
 
 @pytest.fixture
-def go(house: House, clock: Clock, parts: Parts) -> Callable[[], None]:
+def go(services: Services, clock: Clock, parts: Parts) -> Callable[[], None]:
     def go() -> None:
-        worker = separate.consumer(house, KnowsTheParts(parts))
-        drained(house, clock, fingerprint.consumer(house), match.consumer(house, lambda: MODEL), worker)
+        worker = separate.consumer(services, KnowsTheParts(parts))
+        drained(services, clock, fingerprint.consumer(services), match.consumer(services, lambda: MODEL), worker)
 
     return go
 
@@ -66,16 +66,16 @@ def files(parts: Parts, folder: Path) -> dict[str, bytes]:
 
 
 def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
-    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path
+    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path
 ) -> None:
     uploads: dict[str, Upload] = {}
     for name, data in files(parts, tmp_path).items():
-        uploads[name] = sent(house, name, data)
+        uploads[name] = sent(services, name, data)
         go()
-    joined = {name: now(house, upload).song_id for name, upload in uploads.items()}
+    joined = {name: now(services, upload).song_id for name, upload in uploads.items()}
     assert joined["mp3"] == joined["flac"]
     assert joined["no drums"] not in (None, joined["flac"])
-    ((link, original),) = songs.view(house, joined["no drums"] or "", None).related_songs
+    ((link, original),) = services.songs.view(joined["no drums"] or "", None).related_songs
     assert (original.id, link.type, link.missing_stems, link.lacks_stems) == (
         joined["flac"],
         RelationType.MIX,
@@ -86,44 +86,44 @@ def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
 
 @pytest.mark.parametrize("damage", [None, b"", b"no FLAC"])
 def test_a_reference_that_was_lost_or_damaged_is_made_anew_from_the_stems(
-    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path, damage: bytes | None
+    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path, damage: bytes | None
 ) -> None:
     made = files(parts, tmp_path)
-    first = sent(house, "flac", made["flac"])
+    first = sent(services, "flac", made["flac"])
     go()
-    (separation,) = house.catalogue.separations.of_song(now(house, first).song_id or "")
+    (separation,) = services.catalogue.separations.of_song(now(services, first).song_id or "")
     key = f"{separation.folder}/{reference.FILE}"
-    house.files.delete(key)
+    services.files.delete(key)
     if damage is not None:
-        keep_bytes(house.files, key, damage)
-    second = sent(house, "mp3", made["mp3"])
+        store_bytes(services.files, key, damage)
+    second = sent(services, "mp3", made["mp3"])
     go()
-    assert now(house, second).song_id == now(house, first).song_id
-    with house.files.local(key) as path:
+    assert now(services, second).song_id == now(services, first).song_id
+    with services.files.local(key) as path:
         assert reference.read(path, list(parts)) is not None
 
 
 def test_two_encodings_at_once_cost_one_separation(
-    house: House, clock: Clock, parts: Parts, go: Callable[[], None], tmp_path: Path
+    services: Services, clock: Clock, parts: Parts, go: Callable[[], None], tmp_path: Path
 ) -> None:
     made = files(parts, tmp_path)
-    both = [sent(house, name, made[name]) for name in ("flac", "mp3")]
+    both = [sent(services, name, made[name]) for name in ("flac", "mp3")]
     for _ in range(3):  # compared with what came meanwhile, then with its stems
         go()
-    assert len({now(house, upload).song_id for upload in both}) == 1
-    assert len(house.catalogue.separations.of_song(now(house, both[0]).song_id or "")) == 1
+    assert len({now(services, upload).song_id for upload in both}) == 1
+    assert len(services.catalogue.separations.of_song(now(services, both[0]).song_id or "")) == 1
 
 
 def test_songs_that_are_one_are_found_and_another_mix_is_not(
-    house: House, parts: Parts, go: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after an import: every file has made a song."""
-    monkeypatch.setattr(relations, "find", lambda house, heard: Found())
+    monkeypatch.setattr(relations, "find", lambda services, heard: Found())
     song_ids = {}
     for name, data in files(parts, tmp_path).items():
-        upload = sent(house, name, data)
+        upload = sent(services, name, data)
         go()
-        song_ids[name] = now(house, upload).song_id
+        song_ids[name] = now(services, upload).song_id
     assert len(set(song_ids.values())) == 3
-    (pair,) = [pair for song in every_song(house.catalogue) for pair in duplicates.of(house, song)]
+    (pair,) = [pair for song in every_song(services.catalogue) for pair in services.duplicates.of(song)]
     assert {pair.kept.id, pair.other.id} == {song_ids["flac"], song_ids["mp3"]}

@@ -16,14 +16,13 @@ from consumers.framework.consumer import Consumer
 from demixer.cli import main
 from demixer.domain import Failure, Separation, Status, Upload, events
 from demixer.separation.separate import Made
-from demixer.services import analyses, separations, uploads
-from demixer.wiring import House
+from demixer.wiring import Services
 from schemas.topics import all_topics
 from tests import audio_samples, music
 from tests.consumers.driving import drained, letters
 from tests.consumers.test_replay import found, song_file
-from tests.houses import START, Clock, a_person, house_in
-from tests.ways import MODEL, STEMS, bytes_of, now, sent, separation_of, song_of, without_log
+from tests.steps import MODEL, STEMS, bytes_of, now, sent, separation_of, song_of, without_log
+from tests.wired import START, Clock, a_person, services_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 DATABASES = ("catalogue.db", "accounts.db")
@@ -50,22 +49,22 @@ class LowAndHigh:
         pass
 
 
-def everybody(house: House) -> Sequence[Consumer]:
-    worker = separate.consumer(house, LowAndHigh(), wait=lambda seconds: None)
-    return fingerprint.consumer(house), match.consumer(house, lambda: MODEL), worker, index.consumer(house)
+def everybody(services: Services) -> Sequence[Consumer]:
+    worker = separate.consumer(services, LowAndHigh(), wait=lambda seconds: None)
+    return fingerprint.consumer(services), match.consumer(services, lambda: MODEL), worker, index.consumer(services)
 
 
-def go_on(house: House, clock: Clock, minutes: int = MINUTES) -> None:
+def go_on(services: Services, clock: Clock, minutes: int = MINUTES) -> None:
     """Everybody, with sweep, for so long."""
-    timer = maintenance.timer(house, clock.monotonic)
+    timer = maintenance.timer(services, clock.monotonic)
     for _ in range(minutes * 4):
         timer._run_once()
-        drained(house, clock, *everybody(house))
+        drained(services, clock, *everybody(services))
         clock.advance(15)
 
 
-def statuses(house: House, ways: Ways) -> dict[str, Status]:
-    return {name: uploads.view(house, now(house, upload)).status for name, upload in ways.items()}
+def statuses(services: Services, ways: Ways) -> dict[str, Status]:
+    return {name: services.uploads.view(now(services, upload)).status for name, upload in ways.items()}
 
 
 # --- the service that is lost -----------------------------------------------------------------------------------------
@@ -87,52 +86,54 @@ class Lost:
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Lost:
     folder, clock = tmp_path_factory.mktemp("lost"), Clock()
-    with house_in(folder / "data", clock) as house:
-        lost = backed_up(house, clock, folder)
+    with services_in(folder / "data", clock) as services:
+        lost = backed_up(services, clock, folder)
     shutil.rmtree(folder / "data")
     return lost
 
 
-def backed_up(house: House, clock: Clock, folder: Path) -> Lost:
+def backed_up(services: Services, clock: Clock, folder: Path) -> Lost:
     """The catalogue was copied with an upload at every step, the files when all of those had been ready for a while."""
-    a_person(house)
-    token = house.accounts.create_token("ana@example.com", START)
-    copy, ways, late = folder / "copy", live(house, clock, folder), song_file(folder, 8)
-    back_up(house, copy, *DATABASES, INDEX)
-    sent(house, "zoe", late)
-    go_on(house, clock)
-    assert set(statuses(house, ways).values()) == {Status.READY}
-    assert now(house, ways["twin"]).song_id == now(house, ways["ready"]).song_id
-    shutil.copytree(house.settings.data_dir / "files", copy / "files")
-    back_up(house, copy, LOG)
-    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(house, ways["ready"])
+    a_person(services)
+    token = services.accounts.create_token("ana@example.com", START)
+    copy, ways, late = folder / "copy", live(services, clock, folder), song_file(folder, 8)
+    back_up(services, copy, *DATABASES, INDEX)
+    sent(services, "zoe", late)
+    go_on(services, clock)
+    assert set(statuses(services, ways).values()) == {Status.READY}
+    assert now(services, ways["twin"]).song_id == now(services, ways["ready"]).song_id
+    shutil.copytree(services.settings.data_dir / "files", copy / "files")
+    back_up(services, copy, LOG)
+    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(services, ways["ready"])
     return Lost(clock=clock, copy=copy, ways=ways, token=token, long=long, late=late, stem=stem)
 
 
-def live(house: House, clock: Clock, folder: Path) -> Ways:
+def live(services: Services, clock: Clock, folder: Path) -> Ways:
     """An upload that is ready, and one at each step on the way there; `twin` is another file of the one that is."""
-    ways = {"ready": sent(house, data=long_file(folder / "long.flac"))}
-    drained(house, clock, *everybody(house))
+    ways = {"ready": sent(services, data=long_file(folder / "long.flac"))}
+    drained(services, clock, *everybody(services))
     for seed, name in enumerate(("running", "queued"), 2):
-        ways[name] = sent(house, data=song_file(folder, seed))
-    drained(house, clock, *everybody(house)[:2])
-    assert separations.begin(house, events.separation_requested(separation(house, ways["running"])), "CPU", "gone-1")
-    ways["fingerprinted"] = sent(house, data=song_file(folder, 4))
-    drained(house, clock, *everybody(house)[:1])
+        ways[name] = sent(services, data=song_file(folder, seed))
+    drained(services, clock, *everybody(services)[:2])
+    assert services.separations.begin(
+        *separation_event(events.separation_requested(separation(services, ways["running"]))), "CPU", "gone-1"
+    )
+    ways["fingerprinted"] = sent(services, data=song_file(folder, 4))
+    drained(services, clock, *everybody(services)[:1])
     for seed, name in enumerate(("fingerprinting", "received"), 5):
-        ways[name] = sent(house, data=song_file(folder, seed))
-    analyses.begin(house, events.upload_received(ways["fingerprinting"]))
-    ways["twin"] = sent(house, data=long_file(folder / "long.mp3"))
-    ways["untold"] = sent(without_log(house), data=song_file(folder, 7))
+        ways[name] = sent(services, data=song_file(folder, seed))
+    services.upload_analyses.begin(*upload_event(events.upload_received(ways["fingerprinting"])))
+    ways["twin"] = sent(services, data=long_file(folder / "long.mp3"))
+    ways["untold"] = sent(without_log(services), data=song_file(folder, 7))
     return ways
 
 
-def separation(house: House, upload: Upload) -> Separation:
-    return separation_of(house, song_of(house, now(house, upload).song_id).separation_id)
+def separation(services: Services, upload: Upload) -> Separation:
+    return separation_of(services, song_of(services, now(services, upload).song_id).separation_id)
 
 
-def stem_of(house: House, upload: Upload) -> bytes:
-    return bytes_of(house, f"{separation(house, upload).folder}/vocals.flac")
+def stem_of(services: Services, upload: Upload) -> bytes:
+    return bytes_of(services, f"{separation(services, upload).folder}/vocals.flac")
 
 
 def long_file(path: Path) -> bytes:
@@ -141,11 +142,11 @@ def long_file(path: Path) -> bytes:
     return audio_samples.write(path, sound, "-metadata", "title=Long song").read_bytes()
 
 
-def back_up(house: House, copy: Path, *names: str) -> None:
-    """`sqlite3 NAME ".backup COPY"`, of each, while the house is open."""
+def back_up(services: Services, copy: Path, *names: str) -> None:
+    """`sqlite3 NAME ".backup COPY"`, of each, while the services is open."""
     copy.mkdir(exist_ok=True)
     for name in names:
-        source, target = sqlite3.connect(house.settings.data_dir / name), sqlite3.connect(copy / name)
+        source, target = sqlite3.connect(services.settings.data_dir / name), sqlite3.connect(copy / name)
         with closing(source), closing(target):
             source.backup(target)
 
@@ -178,43 +179,45 @@ def test_what_was_ready_is_there_and_what_was_open_ends(lost: Lost, run: Run, tm
     assert run("reindex") == (0, "The search index holds 1 songs.\n")
     code, out = run("check")
     assert (code, "the newest song is found by its fingerprint" in out) == (0, True), out
-    with house_in(tmp_path / "data", lost.clock) as house:
-        what_was_ready_is_there(house, lost)
+    with services_in(tmp_path / "data", lost.clock) as services:
+        what_was_ready_is_there(services, lost)
         if log == "read from its beginning":
-            drained(house, lost.clock, *(replace(each, name=f"{each.name}-again") for each in everybody(house)))
-        go_on(house, lost.clock)
-        what_was_open_has_ended(house, lost)
-        what_came_too_late_is_sent_again(house, lost)
-        assert [letters(house, topic) for topic in all_topics()] == [[]] * len(all_topics())
+            drained(services, lost.clock, *(replace(each, name=f"{each.name}-again") for each in everybody(services)))
+        go_on(services, lost.clock)
+        what_was_open_has_ended(services, lost)
+        what_came_too_late_is_sent_again(services, lost)
+        assert [letters(services, topic) for topic in all_topics()] == [[]] * len(all_topics())
 
 
-def what_was_ready_is_there(house: House, lost: Lost) -> None:
-    ana, ready = house.accounts.by_token(lost.token), lost.ways["ready"]
+def what_was_ready_is_there(services: Services, lost: Lost) -> None:
+    ana, ready = services.accounts.by_token(lost.token), lost.ways["ready"]
     assert ana is not None
     assert ana.email == "ana@example.com"
-    assert found(house, "long") == [now(house, ready).song_id]
-    assert stem_of(house, ready) == lost.stem
-    assert statuses(house, lost.ways)["ready"] is Status.READY
-    again = sent(house, "berta", lost.long[0])
-    drained(house, lost.clock, *everybody(house))
-    assert uploads.view(house, now(house, again)).matched
-    assert now(house, again).song_id == now(house, ready).song_id
+    assert found(services, "long") == [now(services, ready).song_id]
+    assert stem_of(services, ready) == lost.stem
+    assert statuses(services, lost.ways)["ready"] is Status.READY
+    again = sent(services, "berta", lost.long[0])
+    drained(services, lost.clock, *everybody(services))
+    assert services.uploads.view(now(services, again)).matched
+    assert now(services, again).song_id == now(services, ready).song_id
 
 
-def what_was_open_has_ended(house: House, lost: Lost) -> None:
+def what_was_open_has_ended(services: Services, lost: Lost) -> None:
     """The file of one was thrown away, for its song was here, before the files were copied."""
-    assert statuses(house, lost.ways) == {name: Status.FAILED if name == "twin" else Status.READY for name in lost.ways}
-    assert now(house, lost.ways["twin"]).failure == Failure("file-gone")
+    assert statuses(services, lost.ways) == {
+        name: Status.FAILED if name == "twin" else Status.READY for name in lost.ways
+    }
+    assert now(services, lost.ways["twin"]).failure == Failure("file-gone")
     for name in lost.ways.keys() - {"twin"}:
-        assert stem_of(house, lost.ways[name])
+        assert stem_of(services, lost.ways[name])
 
 
-def what_came_too_late_is_sent_again(house: House, lost: Lost) -> None:
-    assert house.catalogue.songs.by_file(hashlib.sha256(lost.late).hexdigest()) is None
-    again = {"late": sent(house, "zoe", lost.late), "twin": sent(house, "ana", lost.long[1])}
-    drained(house, lost.clock, *everybody(house))
-    assert statuses(house, again) == {"late": Status.READY, "twin": Status.READY}
-    assert now(house, again["twin"]).song_id == now(house, lost.ways["ready"]).song_id
+def what_came_too_late_is_sent_again(services: Services, lost: Lost) -> None:
+    assert services.catalogue.songs.by_file(hashlib.sha256(lost.late).hexdigest()) is None
+    again = {"late": sent(services, "zoe", lost.late), "twin": sent(services, "ana", lost.long[1])}
+    drained(services, lost.clock, *everybody(services))
+    assert statuses(services, again) == {"late": Status.READY, "twin": Status.READY}
+    assert now(services, again["twin"]).song_id == now(services, lost.ways["ready"]).song_id
 
 
 def test_a_copy_without_the_fingerprint_index_is_told_of_and_mended(lost: Lost, run: Run, tmp_path: Path) -> None:
@@ -223,5 +226,5 @@ def test_a_copy_without_the_fingerprint_index_is_told_of_and_mended(lost: Lost, 
     assert (code, "demixer reindex --fingerprints" in out) == (1, True)
     assert run("reindex", "--fingerprints")[0] == 0
     assert run("check")[0] == 0
-    with house_in(tmp_path / "data", lost.clock) as house:
-        what_was_ready_is_there(house, lost)
+    with services_in(tmp_path / "data", lost.clock) as services:
+        what_was_ready_is_there(services, lost)

@@ -12,11 +12,10 @@ from demixer.domain import Failure, SeparationState, UploadState
 from demixer.domain.errors import Transient
 from demixer.ports import Files
 from demixer.services import analyses, separations, songs, uploads
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House
+from demixer.services.storage import store_bytes
+from demixer.wiring import Services
 from tests.consumers.driving import drained, loop_of
-from tests.houses import Clock, data_of, published
-from tests.ways import (
+from tests.steps import (
     MODEL,
     fingerprinted,
     heard,
@@ -29,6 +28,7 @@ from tests.ways import (
     song_of,
     without_log,
 )
+from tests.wired import Clock, data_of, published
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0
 
@@ -47,34 +47,34 @@ class Aged:
 
 
 @pytest.fixture
-def aged(house: House, clock: Clock) -> House:
-    return replace(house, files=cast(Files, Aged(house.files, clock)))
+def aged(services: Services, clock: Clock) -> Services:
+    return replace(services, files=cast(Files, Aged(services.files, clock)))
 
 
-def write(house: House, key: str) -> None:
-    keep_bytes(house.files, key, b"x")
+def write(services: Services, key: str) -> None:
+    store_bytes(services.files, key, b"x")
 
 
-def test_it_publishes_what_a_killed_process_left(house: House) -> None:
-    upload = sent(without_log(house))
-    assert published(house) == []
-    maintenance.flush(house)
-    assert [event.subject for event in published(house)] == [upload.id]
+def test_it_publishes_what_a_killed_process_left(services: Services) -> None:
+    upload = sent(without_log(services))
+    assert published(services) == []
+    maintenance.flush(services)
+    assert [event.subject for event in published(services)] == [upload.id]
 
 
 @pytest.mark.embedded  # elsewhere topics have a retention
-def test_it_forgets_old_progress_and_nothing_else(house: House, clock: Clock) -> None:
-    separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
-    separations.begin(house, published(house, "separations")[0], "CPU")
-    separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
-    before = len(published(house))
+def test_it_forgets_old_progress_and_nothing_else(services: Services, clock: Clock) -> None:
+    separation = separation_of(services, song_of(services, matched(services, sent(services)).song_id).separation_id)
+    services.separations.begin(*separation_event(published(services, "separations")[0]), "CPU")
+    services.separations.report_progress(separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
+    before = len(published(services))
     clock.advance(2 * HOUR)
-    maintenance.trim(house)
-    assert published(house, "progress") == []
-    assert len(published(house)) == before - 1
+    maintenance.trim(services)
+    assert published(services, "progress") == []
+    assert len(published(services)) == before - 1
 
 
-def test_it_removes_audio_that_nothing_refers_to_but_not_at_once(aged: House, clock: Clock) -> None:
+def test_it_removes_audio_that_nothing_refers_to_but_not_at_once(aged: Services, clock: Clock) -> None:
     write(aged, "uploads/nobodys")
     maintenance.remove_left_over(aged)
     assert keys(aged) == {"uploads/nobodys"}
@@ -84,7 +84,7 @@ def test_it_removes_audio_that_nothing_refers_to_but_not_at_once(aged: House, cl
 
 
 def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can_be_tried_again(
-    aged: House, clock: Clock, tmp_path: Path
+    aged: Services, clock: Clock, tmp_path: Path
 ) -> None:
     waiting = sent(aged, data=b"1")
     failed = sent(aged, data=b"2")
@@ -100,7 +100,7 @@ def test_it_keeps_the_audio_of_open_uploads_of_songs_and_of_failed_ones_that_can
 
 
 def test_it_removes_the_audio_of_an_upload_that_joined_a_song_it_did_not_bring(
-    aged: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    aged: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matched(aged, sent(aged, data=b"1"), heard(1))
     with monkeypatch.context() as patch:
@@ -112,7 +112,7 @@ def test_it_removes_the_audio_of_an_upload_that_joined_a_song_it_did_not_bring(
     assert f"uploads/{second.id}" not in keys(aged)
 
 
-def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: House, clock: Clock) -> None:
+def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: Services, clock: Clock) -> None:
     first = sent(aged, data=b"1")
     second = sent(aged, data=b"2")
     for upload in (first, second):
@@ -126,7 +126,7 @@ def test_it_keeps_the_covers_that_songs_show_and_removes_the_others(aged: House,
     assert {key for key in keys(aged) if key.startswith("covers/")} == {f"covers/{first.id}.jpg", cover}
 
 
-def test_it_removes_exports_after_a_week(aged: House, clock: Clock) -> None:
+def test_it_removes_exports_after_a_week(aged: Services, clock: Clock) -> None:
     write(aged, "exports/separation/vocals.wav")
     clock.advance(6 * DAY)
     maintenance.remove_left_over(aged)
@@ -136,139 +136,139 @@ def test_it_removes_exports_after_a_week(aged: House, clock: Clock) -> None:
     assert keys(aged) == set()
 
 
-def test_plays_reach_the_index(house: House, tmp_path: Path) -> None:
-    song_id = matched(house, sent(house)).song_id or ""
-    separated(house, tmp_path / "stems", song_id)
-    songs.played(house, song_id)
-    maintenance.refresh_plays(house)
-    assert [song.plays for song in house.search.search("song", limit=1).songs] == [1]
+def test_plays_reach_the_index(services: Services, tmp_path: Path) -> None:
+    song_id = matched(services, sent(services)).song_id or ""
+    separated(services, tmp_path / "stems", song_id)
+    services.songs.count_play(song_id)
+    maintenance.refresh_plays(services)
+    assert [song.plays for song in services.search.search("song", limit=1).songs] == [1]
 
 
-def test_a_separation_nobody_reports_on_any_more_waits_in_the_queue_again(house: House, clock: Clock) -> None:
-    separation = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
-    separations.begin(house, published(house, "separations")[0], "CPU")
-    dead = maintenance.Dead(house, clock.monotonic)
+def test_a_separation_nobody_reports_on_any_more_waits_in_the_queue_again(services: Services, clock: Clock) -> None:
+    separation = separation_of(services, song_of(services, matched(services, sent(services)).song_id).separation_id)
+    services.separations.begin(*separation_event(published(services, "separations")[0]), "CPU")
+    dead = maintenance.Dead(services, clock.monotonic)
     for _ in range(3):
         clock.advance(11)
-        separations.progressed(house, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
+        services.separations.report_progress(separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
         dead.put_back()
-    assert separation_of(house, separation.id).state is SeparationState.RUNNING
+    assert separation_of(services, separation.id).state is SeparationState.RUNNING
     clock.advance(12)
     dead.put_back()
-    assert separation_of(house, separation.id).state is SeparationState.REQUESTED
-    assert announced(house, "separations") == 2, "its event may be used up"
+    assert separation_of(services, separation.id).state is SeparationState.REQUESTED
+    assert announced(services, "separations") == 2, "its event may be used up"
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_separation_on_a_machine_whose_clock_is_an_hour_off_is_left_alone_while_it_lives(
-    house: House, clock: Clock, hours: int
+    services: Services, clock: Clock, hours: int
 ) -> None:
     """Reported on with the other machine's time, swept with ours."""
     elsewhere = Clock(clock() + timedelta(hours=hours))
-    there = replace(house, now=elsewhere)
-    separation = separation_of(house, song_of(house, matched(there, sent(there)).song_id).separation_id)
-    separations.begin(there, published(house, "separations")[0], "CPU")
-    dead, lost = maintenance.Dead(house, clock.monotonic), maintenance.Lost(house, clock.monotonic)
-    consumers_ran(house, clock)
+    there = replace(services, now=elsewhere)
+    separation = separation_of(services, song_of(services, matched(there, sent(there)).song_id).separation_id)
+    separations.begin(there, published(services, "separations")[0], "CPU")
+    dead, lost = maintenance.Dead(services, clock.monotonic), maintenance.Lost(services, clock.monotonic)
+    consumers_ran(services, clock)
     for _ in range(30):
         for each in (clock, elsewhere):
             each.advance(5)
         separations.progressed(there, separation.id, 1, progress=0.1, seconds_left=None, device="CPU")
         dead.put_back()
         lost.announce()
-    assert separation_of(house, separation.id).state is SeparationState.RUNNING
-    assert announced(house, "separations") == 1
+    assert separation_of(services, separation.id).state is SeparationState.RUNNING
+    assert announced(services, "separations") == 1
     clock.advance(12)
     dead.put_back()
-    assert separation_of(house, separation.id).state is SeparationState.REQUESTED
+    assert separation_of(services, separation.id).state is SeparationState.REQUESTED
 
 
-def test_one_that_is_reported_on_while_the_sweeper_looks_is_left_alone(house: House, clock: Clock) -> None:
-    asked = separation_of(house, song_of(house, matched(house, sent(house)).song_id).separation_id)
-    separations.begin(house, published(house, "separations")[0], "CPU")
-    seen = separation_of(house, asked.id)
+def test_one_that_is_reported_on_while_the_sweeper_looks_is_left_alone(services: Services, clock: Clock) -> None:
+    asked = separation_of(services, song_of(services, matched(services, sent(services)).song_id).separation_id)
+    services.separations.begin(*separation_event(published(services, "separations")[0]), "CPU")
+    seen = separation_of(services, asked.id)
     clock.advance(1)
-    separations.progressed(house, asked.id, 1, progress=0.1, seconds_left=None, device="CPU")
-    separations.put_back_silent(house, seen)
-    assert separation_of(house, asked.id).state is SeparationState.RUNNING
+    services.separations.report_progress(asked.id, 1, progress=0.1, seconds_left=None, device="CPU")
+    services.separations.reclaim_expired(seen)
+    assert separation_of(services, asked.id).state is SeparationState.RUNNING
 
 
 # --- lost events ----------------------------------------------------------------------------------------------------
 
 
-def consumers_ran(house: House, clock: Clock) -> None:
+def consumers_ran(services: Services, clock: Clock) -> None:
     """All are at the end of their topics, and did nothing."""
-    made = (fingerprint.consumer(house), match.consumer(house, lambda: MODEL), separate.consumer(house))
-    drained(house, clock, *(replace(consumer, handle=lambda event, context: None) for consumer in made))
+    made = (fingerprint.consumer(services), match.consumer(services, lambda: MODEL), separate.consumer(services))
+    drained(services, clock, *(replace(consumer, handle=lambda event, context: None) for consumer in made))
 
 
-def announced(house: House, topic: str) -> int:
-    return len(published(house, topic))
+def announced(services: Services, topic: str) -> int:
+    return len(published(services, topic))
 
 
-def sweep_after(house: House, clock: Clock, seconds: float) -> None:
-    lost = maintenance.Lost(house, clock.monotonic)
+def sweep_after(services: Services, clock: Clock, seconds: float) -> None:
+    lost = maintenance.Lost(services, clock.monotonic)
     lost.announce()
     clock.advance(seconds)
     lost.announce()
 
 
-def test_an_upload_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
-    upload = sent(house)
-    consumers_ran(house, clock)
-    lost = maintenance.Lost(house, clock.monotonic)
+def test_an_upload_whose_event_was_lost_is_announced_again(services: Services, clock: Clock) -> None:
+    upload = sent(services)
+    consumers_ran(services, clock)
+    lost = maintenance.Lost(services, clock.monotonic)
     lost.announce()
-    assert announced(house, "uploads") == 1
+    assert announced(services, "uploads") == 1
     clock.advance(2 * MINUTE)
     lost.announce()
-    assert [event.subject for event in published(house, "uploads")] == [upload.id, upload.id]
+    assert [event.subject for event in published(services, "uploads")] == [upload.id, upload.id]
 
 
-def test_a_fingerprint_that_was_lost_is_made_again(house: House, clock: Clock) -> None:
-    upload = sent(house)
-    fingerprinted(house, upload, heard())
-    consumers_ran(house, clock)
-    sweep_after(house, clock, 2 * MINUTE)
-    assert (now(house, upload).state, now(house, upload).attempt) == (UploadState.RECEIVED, 2)
+def test_a_fingerprint_that_was_lost_is_made_again(services: Services, clock: Clock) -> None:
+    upload = sent(services)
+    fingerprinted(services, upload, heard())
+    consumers_ran(services, clock)
+    sweep_after(services, clock, 2 * MINUTE)
+    assert (now(services, upload).state, now(services, upload).attempt) == (UploadState.RECEIVED, 2)
 
 
-def test_a_separation_whose_event_was_lost_is_announced_again(house: House, clock: Clock) -> None:
-    song = song_of(house, matched(house, sent(house)).song_id)
-    separations.begin(house, published(house, "separations")[0], "CPU")
-    consumers_ran(house, clock)
-    sweep_after(house, clock, 2 * MINUTE)
-    assert [data_of(event)["separation_id"] for event in published(house, "separations")] == [song.separation_id] * 2
+def test_a_separation_whose_event_was_lost_is_announced_again(services: Services, clock: Clock) -> None:
+    song = song_of(services, matched(services, sent(services)).song_id)
+    services.separations.begin(*separation_event(published(services, "separations")[0]), "CPU")
+    consumers_ran(services, clock)
+    sweep_after(services, clock, 2 * MINUTE)
+    assert [data_of(event)["separation_id"] for event in published(services, "separations")] == [song.separation_id] * 2
 
 
-def test_what_waits_its_turn_is_not_announced_again_for_hours(house: House, clock: Clock) -> None:
-    sent(house)
-    loop_of(house, fingerprint.consumer(house), clock)._leave()
-    lost = maintenance.Lost(house, clock.monotonic)
+def test_what_waits_its_turn_is_not_announced_again_for_hours(services: Services, clock: Clock) -> None:
+    sent(services)
+    loop_of(services, fingerprint.consumer(services), clock)._leave()
+    lost = maintenance.Lost(services, clock.monotonic)
     for _ in range(10):
         clock.advance(30 * MINUTE)
         lost.announce()
-    assert announced(house, "uploads") == 1
+    assert announced(services, "uploads") == 1
     for _ in range(4):
         clock.advance(30 * MINUTE)
         lost.announce()
-    assert announced(house, "uploads") == 2
+    assert announced(services, "uploads") == 2
 
 
-def test_without_the_consumer_nothing_counts_as_lost(house: House, clock: Clock) -> None:
-    sent(house)
-    sweep_after(house, clock, 10 * MINUTE)
-    assert announced(house, "uploads") == 1
+def test_without_the_consumer_nothing_counts_as_lost(services: Services, clock: Clock) -> None:
+    sent(services)
+    sweep_after(services, clock, 10 * MINUTE)
+    assert announced(services, "uploads") == 1
 
 
-def test_what_has_ended_is_left_alone(house: House, clock: Clock, tmp_path: Path) -> None:
-    separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
-    analyses.reject(house, sent(house, data=b"2"), Failure("not-audio"), keep_file=False)
-    house.flush()
-    consumers_ran(house, clock)
-    before = announced(house, "uploads"), announced(house, "separations")
-    sweep_after(house, clock, DAY)
-    assert (announced(house, "uploads"), announced(house, "separations")) == before
-    assert not house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
+def test_what_has_ended_is_left_alone(services: Services, clock: Clock, tmp_path: Path) -> None:
+    separated(services, tmp_path / "stems", matched(services, sent(services)).song_id or "")
+    services.upload_analyses.reject(sent(services, data=b"2"), Failure("not-audio"), keep_file=False)
+    services.flush()
+    consumers_ran(services, clock)
+    before = announced(services, "uploads"), announced(services, "separations")
+    sweep_after(services, clock, DAY)
+    assert (announced(services, "uploads"), announced(services, "separations")) == before
+    assert not services.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
 
 
 # --- the timer ------------------------------------------------------------------------------------------------------
@@ -298,10 +298,10 @@ def test_a_busy_engine_only_delays_a_chore_and_any_other_error_ends_the_timer(cl
         timer._run_once()
 
 
-def test_every_chore_of_the_sweeper_runs_in_an_empty_house(house: House, clock: Clock) -> None:
-    timer = maintenance.timer(house, clock.monotonic)
+def test_every_chore_of_the_sweeper_runs_in_an_empty_house(services: Services, clock: Clock) -> None:
+    timer = maintenance.timer(services, clock.monotonic)
     timer._run_once()
     timer.stop()
     timer.run()
     assert 0 < maintenance.SILENT < maintenance.MUTE
-    drained(house, clock)
+    drained(services, clock)

@@ -15,8 +15,8 @@ from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
 from demixer.recognition.reference import RATE
 from demixer.services import comparisons, matching
 from demixer.services.comparisons import KEPT, LISTENED
-from demixer.wiring import House
-from tests.ways import MODEL, fingerprinted, heard, matched, now, sent, song_of
+from demixer.wiring import Services
+from tests.steps import MODEL, fingerprinted, heard, matched, now, sent, song_of
 
 MINUTES = 20  # MAX_MINUTES
 SONGS = 5_000
@@ -44,16 +44,16 @@ def longest() -> Analysis:
 
 
 @pytest.fixture
-def crowded(house: House, longest: Analysis) -> House:
+def crowded(services: Services, longest: Analysis) -> Services:
     """The index knows thousands of songs with this very print; the catalogue has more of them than are asked for."""
-    song = song_of(house, matched(house, sent(house)).song_id)
+    song = song_of(services, matched(services, sent(services)).song_id)
     like = replace(song, fingerprint=longest.fingerprint, duration=longest.duration, version=0)
     for number in range(CANDIDATES + 10):
-        house.catalogue.songs.save(replace(like, id=id_of(number), sha256=id_of(number)))
-    assert isinstance(house.fingerprints, SqliteFingerprints)
+        services.catalogue.songs.save(replace(like, id=id_of(number), sha256=id_of(number)))
+    assert isinstance(services.fingerprints, SqliteFingerprints)
     places = places_of(longest.fingerprint)
-    house.fingerprints.load((id_of(number), places) for number in range(SONGS))
-    return house
+    services.fingerprints.load((id_of(number), places) for number in range(SONGS))
+    return services
 
 
 def id_of(number: int) -> str:
@@ -68,7 +68,7 @@ def compared_prints(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 def test_match_compares_as_many_prints_as_there_are_candidates_and_no_sound(
-    crowded: House, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
+    crowded: Services, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparisons, "reference_of", lambda *_: pytest.fail("it listens"))
     strangers = tuple(Comparison(song_id=f"gone {number}", verdict=MatchVerdict.VERSION) for number in range(KEPT))
@@ -80,9 +80,9 @@ def test_match_compares_as_many_prints_as_there_are_candidates_and_no_sound(
 
 
 def test_listening_ends_after_three_songs_and_looking_after_ten(
-    crowded: House, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
+    crowded: Services, longest: Analysis, compared_prints: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_mix(house: House, song: Song, *_: object) -> Comparison:
+    def no_mix(services: Services, song: Song, *_: object) -> Comparison:
         return Comparison(song_id=song.id, verdict=MatchVerdict.MIX)
 
     listened = Counted(no_mix)

@@ -8,16 +8,16 @@ import pytest
 
 from demixer import wiring
 from demixer.ports.table_export import Row, TableExport
-from tests.houses import settings_in
 from tests.installations import furnish
 from tests.servers import Engine
+from tests.wired import settings_in
 
 Openers = tuple[Callable[[], TableExport], Callable[[], TableExport]]
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[list[TableExport]]:
-    """The catalogue and the accounts of a furnished house."""
+    """The catalogue and the accounts of a furnished services."""
     furnish(tmp_path / "old")
     settings = settings_in(tmp_path / "old")
     with (

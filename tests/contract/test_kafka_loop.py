@@ -15,14 +15,14 @@ from consumers.framework.executors import Threads
 from consumers.framework.loop import Loop
 from demixer import domain
 from demixer.adapters.kafka.subscriptions import Membership
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.consumers.driving import publish_bytes
 from tests.consumers.test_loop import an_event
 from tests.contract.events import PATIENCE
 from tests.contract.kafka_worlds import IMPATIENT, with_options
 from tests.e2e.service import wait_for
-from tests.houses import house_in
 from tests.servers import Engine
+from tests.wired import services_in
 
 TOO_LONG = 4.5  # seconds: a member that polls no more is given up after 4
 SONGS = {f"song {number}" for number in range(16)}
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def house(kafka: Engine, tmp_path: Path) -> Iterator[House]:
-    with house_in(tmp_path, events_url=with_options(kafka.fresh(), IMPATIENT)) as opened:
+def services(kafka: Engine, tmp_path: Path) -> Iterator[Services]:
+    with services_in(tmp_path, events_url=with_options(kafka.fresh(), IMPATIENT)) as opened:
         for song in sorted(SONGS):
             publish_bytes(opened, "uploads", an_event(subject=song), key=song)
         yield opened
@@ -59,12 +59,12 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
 class LongWork:
     """A member that has a song of each of its partitions in hand, until all may end."""
 
-    def __init__(self, house: House, member: str, may_end: Event) -> None:
+    def __init__(self, services: Services, member: str, may_end: Event) -> None:
         self.begun: list[str] = []
         self.done: list[str] = []
         self._may_end = may_end
         consumer = Consumer(name="test", topics=("uploads",), handle=self._handle)
-        self.loop = Loop(house, consumer, member=member, executor=Threads(4, "test"))
+        self.loop = Loop(services, consumer, member=member, executor=Threads(4, "test"))
 
     def _handle(self, event: domain.Event, context: object) -> None:
         self.begun.append(event.subject)
@@ -93,10 +93,10 @@ def running(loop: Loop) -> Iterator[None]:
 
 
 def test_who_joins_beside_long_work_gets_half_of_it_and_each_message_is_committed_by_who_has_it_then(
-    house: House, commits: Commits
+    services: Services, commits: Commits
 ) -> None:
     may_end = Event()
-    one, two = (LongWork(house, member, may_end) for member in ("one", "two"))
+    one, two = (LongWork(services, member, may_end) for member in ("one", "two"))
     with running(one.loop):
         wait_for("a song of each partition is in hand", lambda: len(one.begun) == 4, seconds=PATIENCE)
         too_long = time.monotonic() + TOO_LONG
@@ -106,7 +106,7 @@ def test_who_joins_beside_long_work_gets_half_of_it_and_each_message_is_committe
             kept, moved = one.in_hand(ours=True), one.in_hand(ours=False)
             assert (len(kept), len(moved), commits) == (2, 2, [])
             may_end.set()
-            wait_for("nothing is left", lambda: house.events.lag("test") == {"uploads": 0}, seconds=PATIENCE)
+            wait_for("nothing is left", lambda: services.events.lag("test") == {"uploads": 0}, seconds=PATIENCE)
     assert {*kept.values(), *moved.values()} <= set(one.done), "work in hand is finished"
     assert set(moved.values()) == set(two.begun[:2]), "it comes to its new owner, too"
     assert {*one.done, *two.done} == SONGS

@@ -12,8 +12,8 @@ from demixer.adapters.mongo.catalogue import MongoCatalogue
 from demixer.domain import UploadState
 from demixer.domain.errors import Conflict
 from tests.contract.catalogue import CatalogueContract, Opener, a_separation, a_song, an_event, an_upload, at, ids
-from tests.houses import data_of
 from tests.servers import Engine
+from tests.wired import data_of
 
 
 class TestMongoCatalogue(CatalogueContract):

@@ -10,7 +10,7 @@ from consumers.framework.periodic import Chore, Timer
 from consumers.maintenance import Lost
 from demixer.runtime import logs
 from demixer.runtime.settings import load
-from demixer.wiring import open_house
+from demixer.wiring import open_services
 
 TIMES = 20
 
@@ -18,8 +18,8 @@ TIMES = 20
 def sweep() -> None:
     settings = load()
     logs.set_up(settings.log_format)
-    with closing(open_house(settings)) as house:
-        lost = Lost(house, lambda: time.monotonic() * TIMES)
+    with closing(open_services(settings)) as services:
+        lost = Lost(services, lambda: time.monotonic() * TIMES)
         Timer("hasty", [Chore("lost events", 60 / TIMES, lost.announce)]).run()
 
 

@@ -20,13 +20,12 @@ from demixer.runtime.settings import load
 from demixer.separation import preflight
 from demixer.separation.separate import Made
 from demixer.separation.worker import Progress
-from demixer.services import songs
 from demixer.services.duplicates import Pair
-from demixer.wiring import open_house
+from demixer.wiring import open_services
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
-from tests.houses import Clock, settings_in
-from tests.ways import STEMS, heard, matched, sent, separated, stem_files
+from tests.steps import STEMS, heard, matched, sent, separated, stem_files
+from tests.wired import Clock, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -75,7 +74,7 @@ def test_an_account_and_its_token(run: Run) -> None:
     assert (code, "ana@example.org" in out.lower()) == (0, True)
     code, out, err = run("token", "create", "ana@example.org")
     assert (code, len(out.split()), err) == (0, 1, "")
-    accounts = open_house(load()).accounts
+    accounts = open_services(load()).accounts
     person = accounts.by_token(out.strip())
     accounts.close()
     assert person is not None
@@ -138,26 +137,26 @@ def test_an_unexpected_error_is_one_line_and_its_place_shown_when_asked_for(
 
 
 def test_reindex_says_how_many(run: Run, tmp_path: Path) -> None:
-    house = open_house(load())
-    separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
-    house.close()
+    services = open_services(load())
+    separated(services, tmp_path / "stems", matched(services, sent(services)).song_id or "")
+    services.close()
     assert run("reindex")[:2] == (0, "The search index holds 1 songs.\n")
 
 
 def test_the_fingerprint_index_is_made_again_from_the_catalogue(run: Run) -> None:
-    with closing(open_house(load())) as house:
-        song_id = matched(house, sent(house)).song_id or ""
-        house.fingerprints.remove(song_id)
+    with closing(open_services(load())) as services:
+        song_id = matched(services, sent(services)).song_id or ""
+        services.fingerprints.remove(song_id)
         assert run("reindex", "--fingerprints")[1].endswith("The fingerprint index holds 1 songs.\n")
-        assert house.fingerprints.candidates([heard().fingerprint]) == [song_id]
+        assert services.fingerprints.candidates([heard().fingerprint]) == [song_id]
 
 
 def test_check_says_that_the_fingerprint_index_was_lost(run: Run, tmp_path: Path) -> None:
-    with closing(open_house(load())) as house:
-        song_id = matched(house, sent(house)).song_id or ""
-        separated(house, tmp_path / "stems", song_id)
+    with closing(open_services(load())) as services:
+        song_id = matched(services, sent(services)).song_id or ""
+        separated(services, tmp_path / "stems", song_id)
         assert "ok    the newest song is found by its fingerprint" in run("check")[1]
-        house.fingerprints.remove(song_id)
+        services.fingerprints.remove(song_id)
     code, out, _ = run("check")
     assert (code, "demixer reindex --fingerprints" in out) == (1, True)
     run("reindex", "--fingerprints")
@@ -167,10 +166,13 @@ def test_check_says_that_the_fingerprint_index_was_lost(run: Run, tmp_path: Path
 @pytest.fixture
 def pair(run: Run, tmp_path: Path) -> list[str]:
     """Two songs with stems, of different recordings."""
-    with closing(open_house(load())) as house:
-        made = [matched(house, sent(house, "ana", bytes([n])), heard(n, title=f"No {n}")).song_id or "" for n in (1, 2)]
+    with closing(open_services(load())) as services:
+        made = [
+            matched(services, sent(services, "ana", bytes([n])), heard(n, title=f"No {n}")).song_id or ""
+            for n in (1, 2)
+        ]
         for song_id in made:
-            separated(house, tmp_path / song_id, song_id)
+            separated(services, tmp_path / song_id, song_id)
     return made
 
 
@@ -178,7 +180,7 @@ def test_songs_that_are_one_are_told_and_merged_only_where_asked_to(
     run: Run, pair: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = "demixer.cli.duplicates.duplicates.of"
-    monkeypatch.setattr(found, lambda house, song: [Pair(kept=song, other=songs.get(house, pair[1]))])
+    monkeypatch.setattr(found, lambda services, song: [Pair(kept=song, other=services.songs.get(pair[1]))])
     monkeypatch.setattr("demixer.cli.duplicates.every_song", lambda catalogue: [catalogue.songs.get(pair[0])])
     code, out, err = run("duplicates")
     assert (code, out) == (0, f"{pair[1]}\t{pair[0]}\tSomebody - No 2\tSomebody - No 1\n")
@@ -207,10 +209,10 @@ def test_songs_that_are_not_one_are_merged_only_if_told_twice(run: Run, pair: li
 def test_songs_of_a_lesser_model_can_be_separated_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = open_house(load())
-    song_id = matched(house, sent(house)).song_id or ""
-    separated(house, tmp_path / "stems", song_id)
-    house.close()
+    services = open_services(load())
+    song_id = matched(services, sent(services)).song_id or ""
+    separated(services, tmp_path / "stems", song_id)
+    services.close()
     code, _, err = run("separate-again", song_id)
     assert (code, "no better model" in err) == (1, True)
     assert "separate 0 songs" in run("separate-again", "--all")[1]
@@ -233,13 +235,13 @@ def test_the_topics_are_listed(run: Run) -> None:
 def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
     assert "no dead letters" in run("dead-letters", "list")[2]
     clock = Clock()
-    house = open_house(load())
-    publish_bytes(house, "uploads", b"\xffnonsense", key="k")
-    loop = loop_of(house, Recorder().consumer(), clock)
+    services = open_services(load())
+    publish_bytes(services, "uploads", b"\xffnonsense", key="k")
+    loop = loop_of(services, Recorder().consumer(), clock)
     steps(loop, 5)
     loop._leave()
-    (letter,) = dead_letters.waiting(house.events)
-    house.close()
+    (letter,) = dead_letters.waiting(services.events)
+    services.close()
     _, out, _ = run("dead-letters", "list")
     assert (out.count("\n"), letter.id in out, "bad-event" in out) == (1, True, True)
     _, out, _ = run("dead-letters", "show", letter.id)

@@ -9,7 +9,7 @@ import pytest
 from demixer.domain.errors import ConfigurationError
 from demixer.runtime import instance_lock
 from demixer.runtime.settings import Settings
-from tests.houses import settings_in
+from tests.wired import settings_in
 
 
 @contextmanager

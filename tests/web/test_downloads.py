@@ -9,7 +9,7 @@ from flask import Flask
 from demixer.adapters.s3.files import S3Files
 from demixer.adapters.s3.location import place_of
 from demixer.domain import Person, Song
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.servers import Engine
 from tests.web.visiting import Browser, a_ready_song, problem
 
@@ -29,14 +29,14 @@ class Links:
 
 
 @pytest.fixture
-def links(house: House) -> Links:
-    house.files.links = made = Links()
+def links(services: Services) -> Links:
+    services.files.links = made = Links()
     return made
 
 
 @pytest.fixture
-def song(house: House, ana: Person) -> Song:
-    return a_ready_song(house, ana, "Canción", vocals_mp3=BYTES, vocals_json=b"{}")
+def song(services: Services, ana: Person) -> Song:
+    return a_ready_song(services, ana, "Canción", vocals_mp3=BYTES, vocals_json=b"{}")
 
 
 def stem(song: Song, name: str = "vocals.mp3") -> str:
@@ -90,13 +90,13 @@ def test_a_store_without_an_address_for_browsers_gives_its_bytes_through_us(brow
 
 
 @pytest.fixture
-def house_on_s3(house: House, s3: Engine) -> House:
+def house_on_s3(services: Services, s3: Engine) -> Services:
     url = s3.fresh()
-    return replace(house, files=S3Files(url, place_of(url).endpoint))
+    return replace(services, files=S3Files(url, place_of(url).endpoint))
 
 
-def test_a_download_from_s3_itself_has_the_bytes_and_the_name(house_on_s3: House, app: Flask, ana: Person) -> None:
-    app.extensions["house"] = house_on_s3
+def test_a_download_from_s3_itself_has_the_bytes_and_the_name(house_on_s3: Services, app: Flask, ana: Person) -> None:
+    app.extensions["services"] = house_on_s3
     song = a_ready_song(house_on_s3, ana, "Canción", vocals_mp3=BYTES, vocals_json=b"{}")
     browser = Browser(app)
     assert browser.get(stem(song)).data == BYTES

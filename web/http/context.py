@@ -5,7 +5,7 @@ from flask_login import UserMixin, current_user
 
 from demixer.domain import Person
 from demixer.domain.errors import NotSignedIn
-from demixer.wiring import House
+from demixer.wiring import Services
 
 
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login publishes no types
@@ -16,8 +16,8 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login publishes no type
         self.person = person
 
 
-def house() -> House:
-    opened: House = current_app.extensions["house"]
+def services() -> Services:
+    opened: Services = current_app.extensions["services"]
     return opened
 
 

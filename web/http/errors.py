@@ -63,7 +63,7 @@ def of_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if status < 400:
         return error
-    params = {"limit_mb": current_app.extensions["house"].settings.max_upload_mb} if status == 413 else {}
+    params = {"limit_mb": current_app.extensions["services"].settings.max_upload_mb} if status == 413 else {}
     response = answer(status, HTTP_CODES.get(status, "refused" if status < 500 else "internal"), params)
     for name, value in error.get_headers(request.environ):
         if name in KEPT_HEADERS:

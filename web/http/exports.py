@@ -14,58 +14,58 @@ from demixer.domain.errors import NotFound
 from demixer.runtime import tempdirs
 from demixer.services import songs
 from demixer.services.songs import SongView, StemFile
-from demixer.services.storage import keep_file
-from demixer.wiring import House
+from demixer.services.storage import store_file
+from demixer.wiring import Services
 from web.http.files import MEDIA_TYPES, disposition
 
 FORMATS = ("flac", "mp3", "wav")
 
 
-def stored(house: House, song_id: str, stem: str, extension: str) -> StemFile:
+def stored(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
     """The stem's file, made first where it is a WAV that nobody asked for lately. Raises `NotFound("no-such-stem")`."""
     if extension != "wav":
-        return songs.stem_file(house, song_id, stem, extension)
-    source = songs.stem_file(house, song_id, stem, "flac")
+        return services.songs.stem_file(song_id, stem, extension)
+    source = services.songs.stem_file(song_id, stem, "flac")
     key = f"exports/{source.separation.id}/{stem}.wav"
-    if house.files.size(key) is None:
-        _make_wav(house, source.key, key)
+    if services.files.size(key) is None:
+        _make_wav(services, source.key, key)
     return StemFile(key=key, name=source.name.removesuffix("flac") + "wav", separation=source.separation)
 
 
-def zipped(house: House, view: SongView, extension: str) -> Response:
+def zipped(services: Services, view: SongView, extension: str) -> Response:
     """All stems of a song as one stored zip, streamed, with its length known beforehand."""
     name = songs.file_name(view.song.tags)
     archive = ZipStream(sized=True)
-    for stem in _all_stored(house, view, extension):
-        size = house.files.size(stem.key)
+    for stem in _all_stored(services, view, extension):
+        size = services.files.size(stem.key)
         if size is None:
             raise NotFound("no-such-stem")
-        archive.add(_blocks(house, stem.key), f"{name}/{stem.name}", size=size)
+        archive.add(_blocks(services, stem.key), f"{name}/{stem.name}", size=size)
     response = current_app.response_class(archive, mimetype=MEDIA_TYPES["zip"])
     response.content_length = len(archive)
     response.headers["Content-Disposition"] = disposition(f"{name} ({extension}).zip", attachment=True)
     return response
 
 
-def _all_stored(house: House, view: SongView, extension: str) -> Sequence[StemFile]:
+def _all_stored(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
     if not view.stems:
         raise NotFound("no-such-stem")
-    return [stored(house, view.song.id, stem.name, extension) for stem in view.stems]
+    return [stored(services, view.song.id, stem.name, extension) for stem in view.stems]
 
 
-def _blocks(house: House, key: str) -> Iterator[bytes]:
+def _blocks(services: Services, key: str) -> Iterator[bytes]:
     """Opened when its turn comes, so that a zip holds one file open at a time."""
-    yield from house.files.read(key)
+    yield from services.files.read(key)
 
 
-def _make_wav(house: House, flac_key: str, wav_key: str) -> None:
-    with _one_at_a_time(house.settings.data_dir), tempdirs.folder() as folder:
-        if house.files.size(wav_key) is not None:
+def _make_wav(services: Services, flac_key: str, wav_key: str) -> None:
+    with _one_at_a_time(services.settings.data_dir), tempdirs.folder() as folder:
+        if services.files.size(wav_key) is not None:
             return  # somebody else wanted it too, and was quicker
         wav = folder / "stem.wav"
-        with house.files.local(flac_key) as flac:
+        with services.files.local(flac_key) as flac:
             encode.to_wav(flac, wav)
-        keep_file(house.files, wav_key, wav)
+        store_file(services.files, wav_key, wav)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from werkzeug.http import parse_if_range_header, quote_etag
 from werkzeug.wrappers import Response
 
 from demixer.domain.errors import NotFound
-from demixer.wiring import House
-from web.http.context import house
+from demixer.wiring import Services
+from web.http.context import services
 
 MEDIA_TYPES = {
     "flac": "audio/flac",
@@ -44,7 +44,7 @@ def send(offered: Offered) -> Response:
     Several ranges at once are answered with the whole file, as the RFC allows. A download comes from the store itself
     where that has an address for browsers; what a page plays and draws comes from us, as its security policy wants.
     """
-    size = house().files.size(offered.key)
+    size = services().files.size(offered.key)
     if size is None:
         raise NotFound(offered.missing)
     response = _described(offered)
@@ -59,7 +59,7 @@ def send(offered: Offered) -> Response:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}" if status == 206 else f"bytes */{size}"
     response.content_length = end - start
     if request.method != "HEAD" and end > start:
-        response.response = _blocks(house(), offered.key, start, end)
+        response.response = _blocks(services(), offered.key, start, end)
     return response
 
 
@@ -92,7 +92,7 @@ def _letters(text: str) -> int:
 
 def _elsewhere(offered: Offered) -> str | None:
     named = disposition(offered.name, attachment=True)
-    return house().files.links.signed_url(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
+    return services().files.links.signed_url(offered.key, media_type=MEDIA_TYPES[offered.extension], disposition=named)
 
 
 def _sent_on(address: str) -> Response:
@@ -132,5 +132,5 @@ def _range_still_holds(etag: str) -> bool:
     return condition.date is None and condition.etag in (None, etag)
 
 
-def _blocks(opened: House, key: str, start: int, end: int) -> Iterator[bytes]:
+def _blocks(opened: Services, key: str, start: int, end: int) -> Iterator[bytes]:
     yield from opened.files.read(key, start, end)

@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.wrappers import Response
 
 from demixer.runtime import logs
-from web.http.context import house
+from web.http.context import services
 
 if TYPE_CHECKING:  # it must not be imported before `web.server` has said where to count
     from web.http.metrics import WebMetrics
@@ -51,7 +51,7 @@ def _begin() -> None:
 
 def _given_id() -> str:
     """Only a proxy that we trust gives ids: anybody else could make two requests look like one."""
-    given = request.headers.get(HEADER, "") if house().settings.https else ""
+    given = request.headers.get(HEADER, "") if services().settings.https else ""
     return given if GIVEN.fullmatch(given) else ""
 
 

@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from demixer.services.health import Health
 from demixer.services.metrics import CONTENT_TYPE, Inventory, exposition
-from demixer.wiring import House
+from demixer.wiring import Services
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -24,8 +24,8 @@ class WebMetrics:
 
     content_type = CONTENT_TYPE
 
-    def __init__(self, house: House, health: Health) -> None:
-        self._inventory = Inventory(house, health)
+    def __init__(self, services: Services, health: Health) -> None:
+        self._inventory = Inventory(services.catalogue, services.events, health, services.clock)
         own = self._own = CollectorRegistry()
         self.requests = Counter(
             "demixer_web_requests", "Requests answered.", ["route", "method", "status"], registry=own

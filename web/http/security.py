@@ -10,7 +10,7 @@ from wtforms import ValidationError
 
 from demixer.domain.errors import TooLarge
 from demixer.runtime.settings import MEGABYTE
-from web.http.context import house, signed_in, wants_json
+from web.http.context import services, signed_in, wants_json
 from web.http.streaming_uploads import FILES_AT_ONCE
 
 FORM_BYTES = MEGABYTE  # what anybody may send
@@ -63,7 +63,7 @@ def admit() -> None:
     """Before a byte of the body is read: raises `NotSignedIn` or `TooLarge` for what may not be sent at all."""
     if request.endpoint == "uploads.send" and request.method == "POST":
         signed_in()
-        allow(house().settings.max_upload_bytes * (1 if wants_json() else FILES_AT_ONCE) + FORM_BYTES)
+        allow(services().settings.max_upload_bytes * (1 if wants_json() else FILES_AT_ONCE) + FORM_BYTES)
     elif request.endpoint in ("api.send_upload", "api.match"):
         return  # the view looks at the token first
     elif request.endpoint == "songs.save" and request.method == "POST":
@@ -77,7 +77,7 @@ def allow(size: int) -> None:
     """Let this request have a body of `size` bytes. Raises `TooLarge` for one that says it has more."""
     request.max_content_length = size
     if (request.content_length or 0) > size:
-        raise TooLarge(limit_mb=max(1, min(size, house().settings.max_upload_bytes) // MEGABYTE))
+        raise TooLarge(limit_mb=max(1, min(size, services().settings.max_upload_bytes) // MEGABYTE))
 
 
 def check_csrf() -> None:

@@ -9,7 +9,7 @@ from werkzeug.formparser import FormDataParser
 
 from demixer.domain import require
 from demixer.services.uploads import IncomingFile
-from web.http.context import house
+from web.http.context import services
 
 FILES_AT_ONCE = 20  # of one form; the page's own script sends one at a time
 STREAMED = ("uploads.send", "api.send_upload")  # endpoints whose files are uploads
@@ -51,7 +51,7 @@ class StreamingRequest(Request):
         if self.endpoint not in STREAMED:
             return io.BytesIO()  # other forms are small: `security.admit`
         require(len(self._arriving) < FILES_AT_ONCE, "too-many-files", limit=FILES_AT_ONCE)
-        arriving = Arriving(IncomingFile(house()))
+        arriving = Arriving(services().uploads.incoming())
         self._arriving.append(arriving)
         return cast(IO[bytes], arriving)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from demixer.domain import Event
 from demixer.domain.errors import Transient
-from demixer.ports import Message
-from demixer.wiring import House
+from demixer.ports import EventLog, Message, Uploads
 from schemas import codec
 from schemas.errors import BadEvent
 
@@ -76,8 +75,10 @@ class Hub:
     `count` is told how many listen, whenever that changes.
     """
 
-    def __init__(self, house: House, limit: int, count: Callable[[int], object] = lambda listeners: None) -> None:
-        self._house, self._limit, self._count = house, limit, count
+    def __init__(
+        self, events: EventLog, uploads: Uploads, limit: int, count: Callable[[int], object] = lambda listeners: None
+    ) -> None:
+        self._events, self._uploads, self._limit, self._count = events, uploads, limit, count
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._thread: threading.Thread | None = None
@@ -132,7 +133,7 @@ class Hub:
                 self._stopping.wait(RECOVER_SECONDS)
 
     def _follow(self) -> None:
-        with closing(self._house.events.browse(TOPICS, from_start=False)) as subscription:
+        with closing(self._events.browse(TOPICS, from_start=False)) as subscription:
             self._following.set()
             for listener in self._all():
                 listener.tell(song=True, queue=True)  # whatever was said while nobody listened
@@ -147,7 +148,7 @@ class Hub:
         except BadEvent:
             return  # consumers put it aside; here it is nobody's news
         uploads = self._concerned(event)
-        song_id = event.data.get("song_id")
+        song_id = _song_id(event)
         moves = event.type in QUEUE_MOVES
         for listener in self._all():
             song = song_id is not None and listener.song_id == song_id
@@ -164,13 +165,19 @@ class Hub:
         return found
 
     def _uploads_of(self, event: Event) -> Iterable[tuple[str, str]]:
-        uploads = self._house.catalogue.uploads
-        if upload_id := event.data.get("upload_id"):
+        uploads = self._uploads
+        if upload_id := getattr(event.data, "upload_id", None):
             upload = uploads.get(upload_id)
             return [(upload.person_id, upload.id)] if upload else []
-        song_id = event.data.get("song_id")
+        song_id = _song_id(event)
         return [(upload.person_id, upload.id) for upload in uploads.of_song(song_id)] if song_id else []
 
     def _all(self) -> list[Listener]:
         with self._lock:
             return list(self._listeners)
+
+
+def _song_id(event: Event) -> str | None:
+    """Of the song that the event is about, if it is about one."""
+    song_id: str | None = getattr(event.data, "song_id", None)
+    return song_id

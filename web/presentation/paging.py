@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from flask import request
 
 from demixer.ports import Highlights, SongDocument
-from demixer.services.songs import Found
+from demixer.services.songs import SearchResult
 
 T = TypeVar("T")
 SIZE = 24  # fills rows of 2, 3, 4 and 6
@@ -24,7 +24,7 @@ class Page(Generic[T]):
     total: int | None = None
     at_least: bool = False
     highlights: Mapping[str, Highlights] = field(default_factory=dict)  # by song
-    resting: bool = False  # the search engine is down: see `demixer.services.songs.Found`
+    degraded: bool = False  # the search engine is down: see `demixer.services.songs.SearchResult`
 
     @property
     def has_previous(self) -> bool:
@@ -49,7 +49,7 @@ def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
     return Page(items=items[:SIZE], number=number, pages=pages)
 
 
-def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
+def found_page(load: Callable[[int, int], SearchResult]) -> Page[SongDocument]:
     """The asked page of search results; the total is exact up to what the index counts, unknown while it rests."""
     number = asked_page()
     found = load(SIZE, (number - 1) * SIZE)
@@ -58,8 +58,8 @@ def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
         items=found.songs,
         number=number,
         pages=pages,
-        total=None if found.resting else found.total,
-        at_least=not found.resting and found.total >= 1_000,
+        total=None if found.degraded else found.total,
+        at_least=not found.degraded and found.total >= 1_000,
         highlights=found.highlights,
-        resting=found.resting,
+        degraded=found.degraded,
     )

@@ -78,7 +78,7 @@ def songs(page: Page[Song] | Page[SongDocument], query: str) -> dict[str, Any]:
         "page": page.number,
         "total": page.total,
         "at_least": page.at_least,
-        "resting": page.resting,
+        "resting": page.degraded,
         "links": {
             "self": _page_url(query, page.number),
             "next": _page_url(query, page.number + 1) if page.has_next else None,

@@ -8,15 +8,15 @@ from flask import url_for
 from demixer.domain import Separation, Stem
 from demixer.separation import models
 from demixer.services.songs import SongView
+from web.http.context import services
 from web.http.exports import FORMATS
-from web.http.present_model import present_model
 from web.presentation.labels import model_label, stem_label
 
 
 def context(view: SongView) -> Mapping[str, Any]:
     stems = [_stem(view.song.id, stem) for stem in view.stems]
     made_by = view.separation if view.stems else None
-    better = present_model().better_than(made_by.model) if made_by else None
+    better = services().capabilities.better_model(made_by.model) if made_by else None
     return {
         "stems": stems,
         "player": _player(view, stems),

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from demixer.domain import Song
 from demixer.ports import SongDocument
 from web.http.assets import printing_url, static_url
-from web.http.context import house
+from web.http.context import services
 from web.presentation.labels import model_label, reason, relation_label, status_label, stem_label, what_it_lacks
 from web.presentation.language import LANGUAGES, current_language
 
@@ -22,8 +22,8 @@ def set_up(app: Flask) -> None:
         relation_label=relation_label,
         languages=list(LANGUAGES.items()),
         marked=marked,
-        max_minutes=app.extensions["house"].settings.max_minutes,
-        max_upload_mb=app.extensions["house"].settings.max_upload_mb,
+        max_minutes=app.extensions["services"].settings.max_minutes,
+        max_upload_mb=app.extensions["services"].settings.max_upload_mb,
         model_label=model_label,
         printing_url=printing_url,
         reason=reason,
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 def relative_time(moment: datetime) -> str:
     """“3 minutes ago”, in the reader's language."""
-    text: str = format_timedelta(moment - house().now(), add_direction=True)
+    text: str = format_timedelta(moment - services().clock(), add_direction=True)
     return text
 
 

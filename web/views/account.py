@@ -10,7 +10,7 @@ from demixer.domain import Person, require
 from demixer.domain.errors import Refused, TooMany
 from demixer.ports import MIN_PASSWORD
 from web.http import sessions
-from web.http.context import house, person, signed_in
+from web.http.context import person, services, signed_in
 from web.http.rate_limits import Throttle
 from web.presentation import forms
 from web.presentation.labels import translated
@@ -77,13 +77,13 @@ def settings() -> ResponseReturnValue:
 @blueprint.post("/account/tokens")
 def create_token() -> ResponseReturnValue:
     """The token travels in the session, not in the address, and a reload of the page makes no other."""
-    session["token"] = house().accounts.create_token(signed_in().email, house().now())
+    session["token"] = services().accounts.create_token(signed_in().email, services().clock())
     return redirect(url_for(".settings"), 303)
 
 
 @blueprint.post("/account/tokens/withdraw")
 def withdraw_tokens() -> ResponseReturnValue:
-    house().accounts.revoke_tokens(signed_in().id)
+    services().accounts.revoke_tokens(signed_in().id)
     session.pop("token", None)
     flash(gettext("All tokens are withdrawn. Programs that used one need a new one."), "ok")
     return redirect(url_for(".settings"), 303)
@@ -94,7 +94,7 @@ def language() -> ResponseReturnValue:
     response = redirect(forms.safe_next(forms.back(url_for("pages.home"))), 303)
     chosen = request.form.get("language", "")
     if chosen in LANGUAGES:
-        secure = house().settings.https
+        secure = services().settings.https
         response.set_cookie(COOKIE, chosen, COOKIE_SECONDS, secure=secure, httponly=True, samesite="Lax")
     return response
 
@@ -103,15 +103,15 @@ def _create() -> Person:
     name, password = forms.text("name"), request.form.get("password", "")
     require(len(name) <= NAME_LENGTH, "text-long", length=NAME_LENGTH)
     email = forms.text("email")
-    return house().accounts.create(email, password[:PASSWORD_LENGTH], name, house().now())
+    return services().accounts.create(email, password[:PASSWORD_LENGTH], name, services().clock())
 
 
 def _authenticate(email: str, password: str) -> Person | None:
     """Raises `TooMany` after too many failures for this account from this address."""
     throttle: Throttle = current_app.extensions["throttle"]
-    key, now = f"{email.casefold()}\n{request.remote_addr}", house().now()
+    key, now = f"{email.casefold()}\n{request.remote_addr}", services().clock()
     throttle.check(key, now)
-    found = house().accounts.authenticate(email, password[:PASSWORD_LENGTH])
+    found = services().accounts.authenticate(email, password[:PASSWORD_LENGTH])
     if found is None:
         throttle.failed(key, now)
     else:

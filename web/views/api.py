@@ -5,9 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from demixer.domain import Person
 from demixer.domain.errors import Conflict, NotSignedIn, Refused
-from demixer.services import lookups, songs, uploads
 from web.http import fingerprints
-from web.http.context import house, signed_in
+from web.http.context import services, signed_in
 from web.http.rate_limits import Allowance
 from web.http.security import FORM_BYTES, allow, check_header
 from web.presentation import serializers
@@ -21,50 +20,50 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 def send_upload() -> ResponseReturnValue:
     """One file a request."""
     person = _bearer()
-    allow(house().settings.max_upload_bytes + FORM_BYTES)
+    allow(services().settings.max_upload_bytes + FORM_BYTES)
     received = receive_one(person.id)
     location = url_for(".upload", upload_id=received.id, _external=True)
-    return serializers.upload(uploads.view(house(), received)), 202, {"Location": location}
+    return serializers.upload(services().uploads.view(received)), 202, {"Location": location}
 
 
 @blueprint.get("/uploads/<upload_id>")
 def upload(upload_id: str) -> ResponseReturnValue:
-    return serializers.upload(uploads.view(house(), uploads.mine(house(), _bearer().id, upload_id)))
+    return serializers.upload(services().uploads.view(services().uploads.owned(_bearer().id, upload_id)))
 
 
 @blueprint.delete("/uploads/<upload_id>")
 def cancel_upload(upload_id: str) -> ResponseReturnValue:
     person = _bearer()
     try:
-        cancelled = uploads.cancel(house(), person.id, upload_id)
+        cancelled = services().uploads.cancel(person.id, upload_id)
     except Refused as error:
         raise Conflict(error.code) from error
-    return serializers.upload(uploads.view(house(), cancelled))
+    return serializers.upload(services().uploads.view(cancelled))
 
 
 @blueprint.post("/matches")
 def match() -> ResponseReturnValue:
     """The song that a fingerprint is one of, if everybody may see it. Nothing is kept of the question."""
     allowance: Allowance = current_app.extensions["lookups"]
-    allowance.take(_asking().id, house().now())
-    found = lookups.known(house(), fingerprints.sent(house().settings.max_minutes))
-    return {"song": serializers.song(songs.view(house(), found.id, None)) if found else None}
+    allowance.take(_asking().id, services().clock())
+    found = services().lookup.find(fingerprints.sent(services().settings.max_minutes))
+    return {"song": serializers.song(services().songs.view(found.id, None)) if found else None}
 
 
 @blueprint.get("/songs")
 def find_songs() -> ResponseReturnValue:
     query = " ".join(request.args.get("q", "").split())[:200]
     if query:
-        found = found_page(lambda limit, offset: songs.search(house(), query, limit=limit, offset=offset))
+        found = found_page(lambda limit, offset: services().songs.search(query, limit=limit, offset=offset))
         return serializers.songs(found, query)
-    listed = house().catalogue.songs.list_visible
+    listed = services().catalogue.songs.list_visible
     newest = page_of(lambda limit, offset: listed(order="newest", limit=limit, offset=offset))
     return serializers.songs(newest, query)
 
 
 @blueprint.get("/songs/<song_id>")
 def song(song_id: str) -> ResponseReturnValue:
-    return serializers.song(songs.view(house(), song_id, None))
+    return serializers.song(services().songs.view(song_id, None))
 
 
 def _asking() -> Person:
@@ -81,7 +80,7 @@ def _bearer() -> Person:
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise NotSignedIn
-    person = house().accounts.by_token(given.token)
+    person = services().accounts.by_token(given.token)
     if person is None:
         raise NotSignedIn("bad-token")
     return person

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from demixer.domain.errors import NotFound
 from demixer.services.health import Health
-from web.http.context import house
+from web.http.context import services
 from web.http.instrumentation import metrics
 
 NEEDED = ("catalogue", "accounts", "files")  # without search the catalogue's is left; events wait in the outbox
@@ -63,7 +63,7 @@ def _at_own_port() -> bool:
     """By the socket that it came in by, which is what SERVER_PORT says before a proxy is believed."""
     before = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
     port: str = before["SERVER_PORT"]
-    return port == str(house().settings.metrics_port)
+    return port == str(services().settings.metrics_port)
 
 
 def _is_loopback(text: str) -> bool:

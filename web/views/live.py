@@ -9,9 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from demixer.domain import Status, Upload, status_of
 from demixer.domain.errors import NotFound, NotSignedIn
-from demixer.services import songs, uploads
 from demixer.services.uploads import UploadView
-from web.http.context import house, person_id
+from web.http.context import person_id, services
 from web.live.broadcaster import Hub, Listener, News
 from web.views.uploads import ROWS, render_row
 
@@ -27,7 +26,7 @@ def stream() -> ResponseReturnValue:
     if visitor is None and song_id is None:
         raise NotSignedIn
     if song_id is not None:
-        songs.get(house(), song_id)
+        services().songs.get(song_id)
     hub: Hub = current_app.extensions["live"]
     listener = hub.join(visitor, song_id)
     response = current_app.response_class(stream_with_context(_Stream(listener).events()), mimetype="text/event-stream")
@@ -63,8 +62,8 @@ class _Stream:
         """What is open, or ended so lately that the page may not know."""
         if self._listener.person_id is None:
             return []
-        latest = house().catalogue.uploads.of_person(self._listener.person_id, limit=ROWS)
-        since = house().now() - RECENT
+        latest = services().catalogue.uploads.of_person(self._listener.person_id, limit=ROWS)
+        since = services().clock() - RECENT
         return [upload.id for upload in latest if _may_be_news(upload, since)]
 
     def _due(self, news: News) -> set[str]:
@@ -76,12 +75,12 @@ class _Stream:
 
     def _uploads(self, upload_ids: Any) -> Iterator[str]:
         for upload_id in upload_ids:
-            upload = house().catalogue.uploads.get(upload_id)
+            upload = services().catalogue.uploads.get(upload_id)
             if upload is not None and upload.person_id == self._listener.person_id:
                 yield from self._upload(upload)
 
     def _upload(self, upload: Upload) -> Iterator[str]:
-        view = uploads.view(house(), upload)
+        view = services().uploads.view(upload)
         self._remember(view)
         state = _state(view)
         if self._told.get(upload.id) != state:
@@ -106,10 +105,10 @@ class _Stream:
 
 
 def _may_be_news(upload: Upload, since: datetime) -> bool:
-    song = house().catalogue.songs.get(upload.song_id) if upload.song_id else None
+    song = services().catalogue.songs.get(upload.song_id) if upload.song_id else None
     if upload.updated_at > since or (song and song.updated_at > since):
         return True
-    separation = house().catalogue.separations.get(song.separation_id) if song and song.separation_id else None
+    separation = services().catalogue.separations.get(song.separation_id) if song and song.separation_id else None
     return not status_of(upload, separation).is_final
 
 
@@ -128,7 +127,7 @@ def _state(view: UploadView) -> tuple[object, ...]:
 
 def _song_data(song_id: str) -> dict[str, Any]:
     try:
-        view = songs.view(house(), song_id, None)
+        view = services().songs.view(song_id, None)
     except NotFound:
         return {"id": song_id, "ready": False, "status": "removed", "progress": 0.0, "next": False}
     separation = view.next or view.separation

@@ -9,9 +9,7 @@ from flask_babel import gettext
 
 from demixer.domain import Song
 from demixer.separation import models
-from demixer.services import songs, uploads
-from web.http.context import house, person_id, signed_in
-from web.http.present_model import present_model
+from web.http.context import person_id, services, signed_in
 from web.presentation.paging import Page, found_page, page_of
 
 blueprint = Blueprint("pages", __name__)
@@ -29,23 +27,23 @@ def home() -> ResponseReturnValue:
         newest=_listed("newest", ON_HOME),
         most_played=_listed("most-played", ON_HOME),
         promised=_promised(),
-        uploads=uploads.views_of(house(), visitor, limit=UPLOADS_ON_HOME) if visitor else [],
-        max_upload_mb=house().settings.max_upload_mb,
+        uploads=services().uploads.views_of_person(visitor, limit=UPLOADS_ON_HOME) if visitor else [],
+        max_upload_mb=services().settings.max_upload_mb,
     )
 
 
 @blueprint.get("/search")
 def search() -> ResponseReturnValue:
     query = _query()
-    page = found_page(lambda limit, offset: songs.search(house(), query, limit=limit, offset=offset))
+    page = found_page(lambda limit, offset: services().songs.search(query, limit=limit, offset=offset))
     return render_template("search.html", q=query, page=page)
 
 
 @blueprint.get("/search/suggest")
 def suggest() -> ResponseReturnValue:
     query = _query()
-    found = songs.search(house(), query, limit=SUGGESTIONS)
-    return render_template("_suggestions.html", q=query, songs=found.songs, total=found.total, resting=found.resting)
+    found = services().songs.search(query, limit=SUGGESTIONS)
+    return render_template("_suggestions.html", q=query, songs=found.songs, total=found.total, degraded=found.degraded)
 
 
 @blueprint.get("/newest")
@@ -61,7 +59,7 @@ def most_played() -> ResponseReturnValue:
 @blueprint.get("/library")
 def library() -> ResponseReturnValue:
     visitor = signed_in()
-    page = page_of(lambda limit, offset: songs.library(house(), visitor.id, limit=limit, offset=offset))
+    page = page_of(lambda limit, offset: services().songs.library(visitor.id, limit=limit, offset=offset))
     once = {song.id: song for song in page.items}
     return render_template("library.html", page=replace(page, items=list(once.values())))
 
@@ -73,18 +71,18 @@ def _browse(title: str, order: str) -> str:
 
 def _listed(order: str, limit: int, offset: int = 0) -> Sequence[Song]:
     """What nobody played is not among the most played; there it comes last, so leaving it out leaves no gap."""
-    found = house().catalogue.songs.list_visible(order=order, limit=limit, offset=offset)
+    found = services().songs.browse(order=order, limit=limit, offset=offset)
     return [song for song in found if song.plays] if order == "most-played" else found
 
 
 def _promised() -> str:
     """What the start page may promise: "four" stems or more, "two", or "some" while nobody knows the model yet."""
-    choice = present_model().choice(patience=0)
-    if choice is None:
+    worker = services().capabilities.best()
+    if worker is None:
         return "some"
-    if set(models.FOUR) <= set(choice.stems):
+    if set(models.FOUR) <= set(worker.stems):
         return "four"
-    return "two" if choice.name == models.OFFLINE else "some"
+    return "two" if worker.model == models.OFFLINE else "some"
 
 
 def _query() -> str:

@@ -10,17 +10,15 @@ from demixer.audio.cover import clean_cover
 from demixer.domain import Tags
 from demixer.domain.errors import Forbidden, ModelUnavailable, Refused
 from demixer.separation import models
-from demixer.services import naming, separations, songs
+from demixer.services import songs
 from demixer.services.songs import SongView
-from web.http.context import house, person_id, signed_in, wants_json
-from web.http.present_model import present_model
+from web.http.context import person_id, services, signed_in, wants_json
 from web.presentation import forms, song_page
 from web.presentation.labels import translated
 
 blueprint = Blueprint("songs", __name__, url_prefix="/songs/<song_id>")
 COVER_BYTES = 5 * 1024 * 1024
 PLAY_SECONDS = 3600  # a person counts once an hour for a song
-MODEL_PATIENCE = 20.0  # seconds: longer than the hub is waited for
 PLAYS_REMEMBERED = 30  # per session: the cookie has 4 kB
 FIELDS = {"bad-year": "year", "bad-cover": "cover"}
 
@@ -28,7 +26,7 @@ FIELDS = {"bad-year": "year", "bad-cover": "cover"}
 @blueprint.get("")
 def show(song_id: str) -> ResponseReturnValue:
     """A song that was merged sends on to the one that stands for it; only for now, since merging can be undone."""
-    view = songs.view(house(), song_id, person_id())
+    view = services().songs.view(song_id, person_id())
     if view.song.id != song_id:
         return redirect(url_for(".show", song_id=view.song.id), 302)
     return render_template("song.html", view=view, song=view.song, **song_page.context(view))
@@ -53,49 +51,49 @@ def save(song_id: str) -> ResponseReturnValue:
     try:
         cover = _sent_cover()
         tags = Tags(artist=form["artist"], album=form["album"], title=form["title"], year=forms.year(form["year"]))
-        songs.edit(house(), visitor.id, song_id, tags)
+        services().songs.edit(visitor.id, song_id, tags)
     except Refused as error:
         errors = {_field(error, form): translated(error.code, error.params)}
         return render_template("song_edit.html", song=view.song, form=form, errors=errors), error.http_status
     if cover:
-        songs.set_cover(house(), visitor.id, song_id, cover)
+        services().songs.set_cover(visitor.id, song_id, cover)
     flash(gettext("Saved."), "ok")
     return redirect(url_for(".show", song_id=song_id), 303)
 
 
 @blueprint.post("/names")
 def take_names(song_id: str) -> ResponseReturnValue:
-    naming.accept(house(), signed_in().id, song_id)
+    services().naming.accept(signed_in().id, song_id)
     flash(gettext("Saved."), "ok")
     return redirect(url_for(".show", song_id=song_id), 303)
 
 
 @blueprint.post("/names/decline")
 def decline_names(song_id: str) -> ResponseReturnValue:
-    naming.decline(house(), signed_in().id, song_id)
+    services().naming.decline(signed_in().id, song_id)
     flash(gettext("The names stay as they are."), "ok")
     return redirect(url_for(".show", song_id=song_id), 303)
 
 
 @blueprint.post("/library")
 def keep(song_id: str) -> ResponseReturnValue:
-    songs.keep(house(), signed_in().id, song_id)
+    services().songs.add_to_library(signed_in().id, song_id)
     return _kept(song_id, True)
 
 
 @blueprint.post("/library/remove")
 def let_go(song_id: str) -> ResponseReturnValue:
-    songs.let_go(house(), signed_in().id, song_id)
+    services().songs.remove_from_library(signed_in().id, song_id)
     return _kept(song_id, False)
 
 
 @blueprint.post("/plays")
 def play(song_id: str) -> ResponseReturnValue:
     """Once per browser and song in an hour."""
-    now = int(house().now().timestamp())
+    now = int(services().clock().timestamp())
     recent = {song: at for song, at in session.get("plays", {}).items() if now - at < PLAY_SECONDS}
     if song_id not in recent:
-        songs.played(house(), song_id)
+        services().songs.count_play(song_id)
         recent[song_id] = now
     session["plays"] = dict(list(recent.items())[-PLAYS_REMEMBERED:])
     return "", 204
@@ -104,17 +102,17 @@ def play(song_id: str) -> ResponseReturnValue:
 @blueprint.post("/separate-again")
 def separate_again(song_id: str) -> ResponseReturnValue:
     signed_in()
-    choice = present_model().choice(patience=MODEL_PATIENCE)
-    if choice is None:
-        raise ModelUnavailable(model=house().settings.model, reason=gettext("its weights are missing"))
-    separations.separate_again(house(), songs.get(house(), song_id), choice.name, models.better_than)
+    model = services().capabilities.model_for_new_songs()
+    if model is None:
+        raise ModelUnavailable(model=services().settings.model, reason=gettext("no separation worker has started yet"))
+    services().separations.separate_again(services().songs.get(song_id), model, models.better_than)
     flash(gettext("Asked for. The stems here stay until the new ones are ready."), "ok")
     return redirect(forms.back(url_for(".show", song_id=song_id)), 303)
 
 
 def _editable(song_id: str) -> SongView:
     """Raises `NotSignedIn`, `NotFound` and `Forbidden`."""
-    view = songs.view(house(), song_id, signed_in().id)
+    view = services().songs.view(song_id, signed_in().id)
     if not view.is_owner:
         raise Forbidden
     return view

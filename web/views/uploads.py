@@ -9,11 +9,9 @@ from werkzeug.datastructures import FileStorage
 
 from demixer.domain import Tags, Upload, require
 from demixer.domain.errors import Refused
-from demixer.services import uploads
 from demixer.services.uploads import UploadView
 from web.http import instrumentation
-from web.http.context import house, signed_in, wants_json
-from web.http.present_model import present_model
+from web.http.context import services, signed_in, wants_json
 from web.http.streaming_uploads import Arriving
 from web.presentation import forms
 from web.presentation.labels import translated
@@ -26,8 +24,8 @@ ROWS = 20  # of the polling fall-back
 @blueprint.get("")
 def mine() -> ResponseReturnValue:
     visitor = signed_in()
-    page = page_of(lambda limit, offset: uploads.views_of(house(), visitor.id, limit=limit, offset=offset))
-    limit_mb = house().settings.max_upload_mb
+    page = page_of(lambda limit, offset: services().uploads.views_of_person(visitor.id, limit=limit, offset=offset))
+    limit_mb = services().settings.max_upload_mb
     return render_template("uploads.html", views=page.items, page=page, max_upload_mb=limit_mb)
 
 
@@ -39,14 +37,14 @@ def send() -> ResponseReturnValue:
         for told in refused:
             flash(f"{told['filename']}: {told['detail']}", "error")
         return redirect(url_for(".mine"), 303)
-    sent = [_answer(uploads.view(house(), upload)) for upload in received]
+    sent = [_answer(services().uploads.view(upload)) for upload in received]
     location = url_for(".row", upload_id=received[0].id)
     return {**sent[0], "uploads": sent, "refused": refused}, 201, {"Location": location}
 
 
 @blueprint.get("/rows")
 def rows() -> ResponseReturnValue:
-    views = uploads.views_of(house(), signed_in().id, limit=ROWS)
+    views = services().uploads.views_of_person(signed_in().id, limit=ROWS)
     return render_template("_upload_rows.html", views=views)
 
 
@@ -57,20 +55,19 @@ def row(upload_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/<upload_id>/cancel")
 def cancel(upload_id: str) -> ResponseReturnValue:
-    uploads.cancel(house(), signed_in().id, upload_id)
+    services().uploads.cancel(signed_in().id, upload_id)
     return _changed(gettext("Cancelled."), render_row(_view(upload_id)))
 
 
 @blueprint.post("/<upload_id>/retry")
 def retry(upload_id: str) -> ResponseReturnValue:
-    choice = present_model().choice()
-    uploads.retry(house(), signed_in().id, upload_id, choice.name if choice else None)
+    services().uploads.retry(signed_in().id, upload_id, services().capabilities.model_for_new_songs())
     return _changed(gettext("Trying again."), render_row(_view(upload_id)))
 
 
 @blueprint.post("/<upload_id>/delete")
 def delete(upload_id: str) -> ResponseReturnValue:
-    uploads.delete(house(), signed_in().id, upload_id)
+    services().uploads.delete(signed_in().id, upload_id)
     return _changed(gettext("Deleted."), "")
 
 
@@ -106,7 +103,7 @@ def render_row(view: UploadView) -> str:
 
 
 def _receive(person_id: str, part: FileStorage, given: Tags) -> Upload:
-    upload = uploads.receive(house(), person_id, _name(part), _incoming(part).incoming, given)
+    upload = services().uploads.receive(person_id, _name(part), _incoming(part).incoming, given)
     instrumentation.received(upload.id, upload.size)
     return upload
 
@@ -122,7 +119,7 @@ def _incoming(part: FileStorage) -> Arriving:
 
 
 def _view(upload_id: str) -> UploadView:
-    return uploads.view(house(), uploads.mine(house(), signed_in().id, upload_id))
+    return services().uploads.view(services().uploads.owned(signed_in().id, upload_id))
 
 
 def _answer(view: UploadView) -> dict[str, str]:

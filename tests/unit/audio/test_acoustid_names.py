@@ -17,7 +17,7 @@ from demixer.recognition.chromaprint_encoding import encoded
 from demixer.recognition.fingerprint import Fingerprint
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
-from tests.ways import sound
+from tests.steps import sound
 
 HEARD = sound(1)  # 120 s
 FALCON = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")

@@ -1,4 +1,4 @@
-"""A house for tests: real engines (`tests.engines` says which), a temporary folder, and a clock that stands still."""
+"""Services for tests: real engines (`tests.engines` says which), a temporary folder, and a clock that stands still."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,17 @@ from demixer import wiring
 from demixer.adapters.sqlite.accounts import SqliteAccounts
 from demixer.adapters.sqlite.database import path_of
 from demixer.adapters.sqlite.event_log import SqliteEvents
-from demixer.domain import Event, Person
+from demixer.domain import Event, Person, SeparationWorker
 from demixer.ports import Accounts, EventLog
 from demixer.runtime.settings import Settings, load
-from demixer.wiring import House
+from demixer.separation.models import stems_of
+from demixer.wiring import Adapters, Services, build_services
 from schemas import codec
 from schemas.topics import all_topics, partitions
 from tests import engines
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+MODEL = "spleeter-2stems"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -50,19 +52,20 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 
 
 @contextmanager
-def house_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterator[House]:
-    """A house below `folder`, closed at the end. `changes` are settings; without a `clock` one stands still."""
-    house = open_in(folder, clock or Clock(), **changes)
+def services_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterator[Services]:
+    """Services below `folder`, closed at the end. `changes` are settings; without a `clock` one stands still."""
+    services = open_in(folder, clock or Clock(), **changes)
     try:
-        yield house
+        yield services
     finally:
-        house.close()
+        services.close()
 
 
-def open_in(folder: Path, clock: Clock, **changes: Any) -> House:
-    """As `demixer.wiring.open_house`, but for the clock, and for passwords hashed in no time."""
+def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
+    """As `demixer.wiring.open_services`, but for the clock, for passwords hashed in no time, and for a separation worker
+    that has said what it can do."""
     settings = settings_in(folder, **changes)
-    return House(
+    adapters = Adapters(
         settings=settings,
         events=_events(settings.events_url, clock),
         catalogue=wiring.open_catalogue(settings.catalogue_url),
@@ -70,8 +73,18 @@ def open_in(folder: Path, clock: Clock, **changes: Any) -> House:
         files=wiring.open_files(settings.files_url, settings.files_public_url),
         search=wiring.open_search(settings.search_url),
         fingerprints=wiring.open_fingerprints(settings.catalogue_url),
-        now=clock,
+        clock=clock,
     )
+    services = build_services(adapters)
+    services.capabilities.report(a_worker(clock()))
+    return services
+
+
+def a_worker(now: datetime, model: str = MODEL, **changes: Any) -> SeparationWorker:
+    plain = SeparationWorker(
+        id="test-1", model=model, stems=stems_of(model), device="CPU (2 cores)", licence="MIT", updated_at=now
+    )
+    return replace(plain, **changes)
 
 
 def _events(url: str, clock: Clock) -> EventLog:
@@ -88,13 +101,13 @@ def _accounts(url: str) -> Accounts:
     return MongoAccounts(url, CHEAP)
 
 
-def a_person(house: House, email: str = "ana@example.com", password: str = "correct horse battery") -> Person:
-    return house.accounts.create(email, password, email.partition("@")[0], house.now())
+def a_person(services: Services, email: str = "ana@example.com", password: str = "correct horse battery") -> Person:
+    return services.accounts.create(email, password, email.partition("@")[0], services.clock())
 
 
-def published(house: House, *topics: str) -> list[Event]:
+def published(services: Services, *topics: str) -> list[Event]:
     """Every event in the log so far, of these topics or of all, in the order of each topic."""
-    return [event for topic in topics or all_topics() for event in _of_topic(house, topic)]
+    return [event for topic in topics or all_topics() for event in _of_topic(services, topic)]
 
 
 def data_of(event: Event) -> dict[str, Any]:
@@ -102,8 +115,8 @@ def data_of(event: Event) -> dict[str, Any]:
     return codec.to_plain(event.data)
 
 
-def _of_topic(house: House, topic: str) -> Iterator[Event]:
-    subscription = house.events.browse([topic], from_start=True)
+def _of_topic(services: Services, topic: str) -> Iterator[Event]:
+    subscription = services.events.browse([topic], from_start=True)
     try:
         while message := subscription.poll(0):
             yield codec.decode(message.value)

@@ -1,0 +1,82 @@
+"""What the `fingerprint` consumer measures of a file: one decode, its tags and cover, and how it compares with songs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demixer.audio import tags
+from demixer.domain import Analysis, Comparison, Upload
+from demixer.ports import Analyses, Files, Songs
+from demixer.recognition import reference, similarity
+from demixer.recognition.decoding import examine
+from demixer.runtime.threads import in_thread
+from demixer.services.comparisons import Comparisons
+from demixer.services.storage import store_bytes
+
+
+class FileAnalyser:
+    """Measures a file once. One that was measured before is only compared again, without decoding it.
+
+    `max_minutes`: of the longest song that is taken.
+    """
+
+    def __init__(
+        self, analyses: Analyses, songs: Songs, files: Files, comparisons: Comparisons, *, max_minutes: float
+    ) -> None:
+        self._analyses, self._songs, self._files, self._comparisons = analyses, songs, files, comparisons
+        self._max_minutes = max_minutes
+
+    def analyse(self, upload: Upload) -> Analysis:
+        """Raises `Refused` as `demixer.recognition.decoding.examine` does, and `NotFound` where the file is gone."""
+        known, samples = self._analyses.get(upload.sha256), self._stored_samples(upload)
+        if known is None or samples is None:
+            with self._files.local(upload.audio_key) as path:
+                known, samples = self._measured(upload, path)
+        return replace(known, comparisons=tuple(self._compared(upload, known, samples)))
+
+    def _measured(self, upload: Upload, path: Path) -> tuple[Analysis, NDArray[np.int16]]:
+        reading = in_thread(partial(tags.read, path, ""), "tags")
+        try:
+            decoded = examine(path, max_minutes=self._max_minutes)
+        finally:
+            read = reading.result()  # it has the file open
+        store_bytes(self._files, samples_key(upload.sha256), reference.encode_mono(decoded.sound))
+        analysis = Analysis(
+            id=upload.sha256,
+            duration=decoded.duration_s,
+            fingerprint=decoded.fingerprint.to_bytes(),
+            shifted_fingerprint=decoded.shifted.to_bytes(),
+            sample_hash="" if similarity.tells(decoded.fingerprint) else decoded.sound_sha256,
+            tags=read.tags,
+            cover_key=self._store_cover(upload, read.cover),
+        )
+        return analysis, decoded.sound
+
+    def _stored_samples(self, upload: Upload) -> NDArray[np.int16] | None:
+        key = samples_key(upload.sha256)
+        if self._files.size(key) is None:
+            return None
+        return reference.decode_mono(b"".join(self._files.read(key)))
+
+    def _compared(self, upload: Upload, analysis: Analysis, samples: NDArray[np.int16]) -> Sequence[Comparison]:
+        """The same bytes need no comparison."""
+        if self._songs.by_file(upload.sha256):
+            return ()
+        return self._comparisons.compare([analysis.fingerprint, analysis.shifted_fingerprint], samples)
+
+    def _store_cover(self, upload: Upload, jpeg: bytes | None) -> str:
+        """Under a key that follows from the file, so that a second try overwrites the first."""
+        if jpeg is None:
+            return ""
+        key = f"covers/{upload.sha256}.jpg"
+        store_bytes(self._files, key, jpeg)
+        return key
+
+
+def samples_key(sha256: str) -> str:
+    """Of the mono samples of a file that may have to be compared again, at `demixer.recognition.reference.RATE`."""
+    return f"analyses/{sha256}.flac"
