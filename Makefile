@@ -20,8 +20,8 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[separation]'
 	@touch $@
 
-$(VENV)/installed-dev: pyproject.toml requirements.lock $(VENV)/installed | $(CHROMAPRINT)
-	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+$(VENV)/installed-dev: pyproject.toml requirements.lock requirements-dev.lock $(VENV)/installed | $(CHROMAPRINT)
+	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --constraint requirements-dev.lock --editable '.[dev]'
 	@touch $@
 
 # What pages bring from npm's registry. Where it cannot be had, files are sent without looking for them first.
@@ -59,10 +59,11 @@ test-compose: $(VENV)/installed-dev ## both on the real engines of docker-compos
 secrets: ## make the passwords of docker-compose.yml, once, into docker/secrets
 	@docker/make-secrets
 
-lint: $(VENV)/installed-dev ## ruff and mypy --strict
+lint: $(VENV)/installed-dev ## ruff, mypy --strict, and the rules of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/installed-dev ## let ruff format and fix
 	$(BIN)/ruff check --fix .
