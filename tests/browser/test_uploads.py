@@ -150,7 +150,7 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
     second.write_bytes(b"more sound" * 500)
     send(sender, file, empty, large, second)
     expect(sender.locator("[data-upload]")).to_have_count(2)
-    problems = sender.locator("[data-sending] .is-failed")
+    problems = sender.locator("[data-pending] .is-failed")
     expect(problems).to_have_count(2)
     expect(problems.nth(0)).to_contain_text("The file is empty")
     expect(problems.nth(1)).to_contain_text("larger than 1 MB")
@@ -203,7 +203,7 @@ def test_a_lost_connection_says_that_nothing_was_kept(context: BrowserContext, f
     page.goto("/uploads")
     page.route("**/uploads", lose)
     send(page, file)
-    expect(page.locator("[data-sending]")).to_contain_text("The connection broke off")
+    expect(page.locator("[data-pending]")).to_contain_text("The connection broke off")
 
 
 def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path) -> None:
@@ -214,7 +214,7 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
     sender.get_by_role("heading", level=1).click()  # a browser asks for nobody who has not touched the page
     with sender.expect_request(lambda request: request.method == "POST"):
         send(sender, file)
-    expect(sender.locator("[data-sending]")).to_contain_text(file.name)
+    expect(sender.locator("[data-pending]")).to_contain_text(file.name)
     with sender.expect_event("dialog") as asked:
         sender.close(run_before_unload=True)
     assert asked.value.type == "beforeunload"
@@ -230,7 +230,7 @@ def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context:
     page.goto("/uploads")
     context.clear_cookies()
     send(page, file)
-    row = page.locator("[data-sending] .is-failed")
+    row = page.locator("[data-pending] .is-failed")
     expect(row).to_contain_text("this file was not kept")
     row.get_by_role("link", name="Sign in").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
