@@ -15,15 +15,15 @@ pytestmark = pytest.mark.slow
 
 WHOLE_AND_CHUNKS = """
 async ([module, url]) => {
-  const { StemSource } = await import(module.replace("song.js", "player/source.js"));
-  const { chunkCount, samplesOf } = await import(module.replace("song.js", "player/frames.js"));
+  const { StemSource } = await import(module.replace("song.js", "player/stem-source.js"));
+  const { chunkCount, chunkSampleRange } = await import(module.replace("song.js", "player/mp3-chunks.js"));
   const decoder = new OfflineAudioContext(2, 1, 44100);
   const whole = (await decoder.decodeAudioData(await (await fetch(url)).arrayBuffer())).getChannelData(0);
   const source = new StemSource(url, decoder);
   const layout = await source.layout();
   let [at, worst] = [0, 0];
   for (let index = 0; index < chunkCount(layout); index++) {
-    const { start, length } = samplesOf(layout, index);
+    const { start, length } = chunkSampleRange(layout, index);
     if (start !== at) return `chunk ${index} starts at ${start}, not ${at}`;
     const samples = (await source.chunk(index)).getChannelData(0);
     for (let i = 0; i < length; i++) worst = Math.max(worst, Math.abs(samples[i] - whole[start + i]));
