@@ -2,10 +2,12 @@
 
 /**
  * @typedef {object} TrackSettings
- * @property {number} volume 0 to 1.5, where 1 is the volume of the original
+ * @property {number} volume 0 to MAX_VOLUME, where 1 is the volume of the original
  * @property {boolean} muted
  * @property {boolean} solo
  */
+
+export const MAX_VOLUME = 1.5;
 
 /** @typedef {Map<string, TrackSettings>} Mix by the name of the stem */
 

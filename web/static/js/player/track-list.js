@@ -54,7 +54,7 @@ export class TrackList {
   }
 
   #restoreMix() {
-    for (const [name, settings] of Object.entries(loadMix(this.songId))) {
+    for (const [name, settings] of loadMix(this.songId)) {
       if (this.player.mix.has(name)) {
         this.player.set(name, settings);
       }
