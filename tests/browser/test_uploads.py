@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
@@ -16,6 +17,13 @@ from tests.web.visiting import a_song, join
 
 pytestmark = pytest.mark.slow
 NUMBERS = iter(range(1000))
+
+# Keeps what is announced even if the page is left.
+RECORD_ANNOUNCEMENTS = """() => {
+  const region = document.querySelector("[data-announcer]");
+  const record = () => { if (region.textContent) sessionStorage.announced = region.textContent; };
+  new MutationObserver(record).observe(region, { childList: true });
+}"""
 
 
 @pytest.fixture
@@ -130,6 +138,51 @@ def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, 
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Try again")).click()
     expect(row.locator("[aria-current=step]")).to_have_text("Received")
+
+
+def test_the_focus_stays_in_a_row_that_is_replaced_while_its_link_has_it(
+    sender: Page, house: House, file: Path
+) -> None:
+    send(sender, file)
+    song = joined(house, sent(house, sender), "Enfocada")
+    link = sender.locator("[data-upload]").get_by_role("link", name="Enfocada", exact=True)
+    link.focus()
+    begin(house, song.id)
+    house.flush()
+    expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Separating")
+    expect(link).to_be_focused()
+
+
+def test_an_action_that_is_answered_with_a_page_announces_no_internal_error(sender: Page, file: Path) -> None:
+    """A proxy or a sign-in page may answer instead of the server's JSON: then the uploads are loaded anew."""
+    send(sender, file)
+    row = sender.locator("[data-upload]")
+    expect(row).to_be_visible()
+    sender.evaluate(RECORD_ANNOUNCEMENTS)
+    sender.route("**/cancel", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Hello</p>"))
+    sender.route("**/uploads", continue_after_the_announcement)
+    with sender.expect_navigation():
+        row.get_by_role("button", name=re.compile("Cancel")).click()
+    assert sender.evaluate("() => sessionStorage.announced") is None
+
+
+def continue_after_the_announcement(route: Route) -> None:
+    """Announcements come one frame later."""
+    sleep(0.3)
+    route.continue_()
+
+
+def test_an_upload_that_is_answered_without_its_row_fails_and_the_next_one_is_sent(
+    sender: Page, file: Path, tmp_path: Path
+) -> None:
+    names = ["a.mp3", "b.mp3", "c.mp3"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"sound" * 1000)
+    sender.route("**/uploads", lambda route: route.fulfill(status=201, content_type="text/html", body="<p>Hello</p>"))
+    send(sender, *(tmp_path / name for name in names))
+    problems = sender.locator("[data-pending] .is-failed")
+    expect(problems).to_have_count(3)
+    expect(problems.first).to_contain_text("The connection broke off")
 
 
 def test_an_upload_is_cancelled_without_leaving_the_page(sender: Page, file: Path) -> None:

@@ -18,22 +18,24 @@ export class ProblemError extends Error {
    * @param {number} status of the HTTP response
    */
   constructor(body, status) {
-    super(problemDetail(body) || String(status));
+    super(stringField(body, "detail") || String(status));
     /** Status code of the HTTP response. */
     this.status = status;
   }
 }
 
 /**
- * The text of problem details that is for people, undefined where there is none.
- * @param {unknown} body the JSON of a response
- * @returns {string | undefined}
+ * A text in the JSON of a response.
+ * @param {unknown} body null for a response without JSON
+ * @param {string} name of the field
+ * @returns {string | undefined} undefined if there is no such text
  */
-export function problemDetail(body) {
-  if (typeof body === "object" && body !== null && "detail" in body && typeof body.detail === "string") {
-    return body.detail;
+export function stringField(body, name) {
+  if (typeof body !== "object" || body === null) {
+    return undefined;
   }
-  return undefined;
+  const value = /** @type {Record<string, unknown>} */ (body)[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { announce } from "./announce.js";
 import { dataValue, parseElement, parsePage } from "./dom.js";
-import { post } from "./http.js";
+import { ProblemError, post, stringField } from "./http.js";
 
 export class UploadList {
   /**
@@ -52,9 +52,8 @@ export class UploadList {
     const focused = before.contains(document.activeElement) ? document.activeElement : null;
     continueProgress(before.querySelector("progress"), after.querySelector("progress"));
     before.replaceWith(after);
-    const action = focused instanceof HTMLElement ? focused.dataset.action : null;
-    if (action) {
-      restoreFocus(after, action);
+    if (focused instanceof HTMLElement) {
+      restoreFocus(after, focused.dataset.action);
     }
     if (before.dataset.status !== after.dataset.status) {
       announce(dataValue(after, "announce"));
@@ -74,22 +73,29 @@ export class UploadList {
     }
     event.preventDefault();
     try {
-      const answer = /** @type {{ html: string }} */ (await post(form.action));
-      this.update(row.getAttribute("data-upload") ?? "", answer.html);
+      const html = stringField(await post(form.action), "html");
+      if (html !== undefined) {
+        this.update(row.getAttribute("data-upload") ?? "", html);
+        return;
+      }
     } catch (error) {
-      announce(error instanceof Error ? error.message : String(error));
-      location.assign(dataValue(this.list, "page")); // the state on the server may be another one than on this page
+      if (error instanceof ProblemError) {
+        announce(error.message); // other messages are not for people
+      }
     }
+    location.assign(dataValue(this.list, "page")); // the state on the server may be another one than on this page
   }
 }
 
 /**
- * Focus the same button in the row that replaced the one with the focus, or the first control if there is none.
+ * Focus the same button in the row that replaced the one with the focus, or else the first control, which is the link
+ * to the song if there is one.
  * @param {HTMLElement} row
- * @param {string} action of the button
+ * @param {string | undefined} action of the button, undefined for a link without one
  */
 function restoreFocus(row, action) {
-  const target = row.querySelector(`[data-action=${action}]`) ?? row.querySelector("a, button");
+  const sameButton = action === undefined ? null : row.querySelector(`[data-action=${action}]`);
+  const target = sameButton ?? row.querySelector("a, button");
   if (target instanceof HTMLElement) {
     target.focus();
   }

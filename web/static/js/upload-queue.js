@@ -1,7 +1,7 @@
 // The queue of files to upload. Each is looked up first; a file whose song is in the catalogue waits for the person.
 
 import { dataValue } from "./dom.js";
-import { problemDetail } from "./http.js";
+import { stringField } from "./http.js";
 import { showMatchedSong } from "./matched-song.js";
 import { PendingRow } from "./pending-row.js";
 import { warnBeforeUnload } from "./unload-warning.js";
@@ -133,12 +133,15 @@ export class UploadQueue {
     if (status === 401) {
       row.fail(dataValue(this.zone, "textSignedOut"));
       row.showSignInLink();
-    } else if (status !== 201) {
-      row.fail(problemDetail(body) ?? dataValue(this.zone, "textLost"));
-    } else {
-      const { id, html } = /** @type {{ id: string, html: string }} */ (body);
+      return;
+    }
+    const id = stringField(body, "id");
+    const html = stringField(body, "html");
+    if (status === 201 && id !== undefined && html !== undefined) {
       row.remove();
       this.options.onReceived(id, html);
+    } else {
+      row.fail(stringField(body, "detail") ?? dataValue(this.zone, "textLost"));
     }
   }
 }
