@@ -325,6 +325,27 @@ def test_a_better_separation_that_fails_says_so_and_the_stems_stay(anas_page: Pa
     expect(anas_page.locator("[data-player]")).to_be_visible()
 
 
+def test_a_separation_that_has_ended_is_not_looked_for_again(anas_page: Page, house: House, ana: Person) -> None:
+    """Two events come at once; the first already tells that it has ended."""
+    song = with_stems(house, a_song(house, ana, "Terminada").id)
+    better = separations.request(house, song.id, "htdemucs_ft")
+    house.catalogue.songs.save(replace(song, next_separation_id=better.id))
+    streams: list[Route] = []
+    anas_page.route("**/live?*", lambda route: streams.append(route))
+    anas_page.goto(f"/songs/{song.id}")
+    while not streams:
+        anas_page.wait_for_timeout(50)
+    separations.fail(house, better, Failure("separation-failed"))
+    house.flush()
+    fetched: list[str] = []
+    anas_page.on("request", lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None)
+    events = "retry: 60000\n\n" + "event: song\ndata: {}\n\n" * 2
+    streams[0].fulfill(status=200, content_type="text/event-stream", body=events)
+    expect(anas_page.locator("[data-better-failed]")).to_be_visible()
+    anas_page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if url.endswith(song.id)] == [anas_page.url]
+
+
 def test_a_stream_that_comes_back_catches_up_on_what_it_missed(sender: Page, house: House, file: Path) -> None:
     """The server was started again, or the laptop slept: this stream breaks off each time and tells nothing."""
     broken = {"status": 200, "content_type": "text/event-stream", "body": "retry: 100\n\n"}

@@ -60,6 +60,7 @@ export class SeparationProgress {
    */
   #finish(currentId) {
     this.#unsubscribe();
+    this.#isOutdated = false; // there is nothing to refresh any more
     const isReady = currentId !== undefined && currentId !== separationId(this.player);
     if (isReady) {
       notifyReady(dataValue(this.panel, "announce"), location.pathname);
