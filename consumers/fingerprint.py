@@ -13,7 +13,7 @@ from demixer.audio import tags
 from demixer.domain import Analysis, Comparison, Event, Failure, Upload
 from demixer.domain.errors import NotFound, Refused
 from demixer.recognition import similarity
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.runtime import tempdirs
 from demixer.services import analyses, comparisons
 from demixer.services.storage import keep_bytes
@@ -47,19 +47,19 @@ def handle(event: Event, context: Context) -> None:
 
 
 def listen(house: House, upload: Upload, path: Path) -> Analysis:
-    """Raises `Refused` as `demixer.recognition.decoding.examine` does."""
+    """Raises `Refused` as `demixer.recognition.decoding.decode_and_fingerprint` does."""
     reading = Threads(1, "tags").submit(lambda: tags.read(path, upload.filename))
     try:
-        found = examine(path, max_minutes=house.settings.max_minutes)
+        found = decode_and_fingerprint(path, max_minutes=house.settings.max_minutes)
     finally:
         said = reading.result()  # it has the file open
-    phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
+    phases = [found.fingerprint.to_bytes(), found.shifted_fingerprint.to_bytes()]
     return Analysis(
-        duration=found.duration_s,
+        duration=found.duration,
         fingerprint=phases[0],
         shifted_fingerprint=phases[1],
-        sample_hash="" if similarity.tells(found.fingerprint) else found.sound_sha256,
-        comparisons=tuple(_compared(house, upload, phases, found.sound)),
+        sample_hash="" if similarity.is_distinctive(found.fingerprint) else found.sample_hash,
+        comparisons=tuple(_compared(house, upload, phases, found.samples)),
         tags=said.tags,
         cover_key=_keep_cover(house, upload, said.cover),
     )

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from demixer.domain import Comparison, MatchVerdict, Separation, SeparationState, Song
 from demixer.domain.errors import NotFound, Refused
-from demixer.recognition import mixes, reference, similarity
+from demixer.recognition import mix_comparison, reference, similarity
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.recognition.reference import RATE, Reference
-from demixer.recognition.similarity import Kind, Likeness
+from demixer.recognition.similarity import FingerprintSimilarity
 from demixer.runtime import tempdirs
 from demixer.services.storage import keep_file
 from demixer.wiring import House
@@ -22,7 +22,7 @@ from demixer.wiring import House
 LISTENED = 3  # songs whose sound is compared, at most
 KEPT = 10  # comparisons, at most
 
-Alike = tuple[Song, Likeness]
+Alike = tuple[Song, FingerprintSimilarity]
 
 
 def alike(house: House, phases: Sequence[bytes]) -> list[Alike]:
@@ -30,51 +30,42 @@ def alike(house: House, phases: Sequence[bytes]) -> list[Alike]:
     prints = [Fingerprint.from_bytes(phase) for phase in phases]
     songs = (house.catalogue.songs.get(song_id) for song_id in house.fingerprints.candidates(phases))
     found = [
-        (song, similarity.compare(Fingerprint.from_bytes(song.fingerprint), prints))
+        (song, similarity.compare_fingerprints(Fingerprint.from_bytes(song.fingerprint), prints))
         for song in songs
         if song is not None and not song.is_removed
     ]
-    related = [one for one in found if one[1].kind is not Kind.DIFFERENT]
-    return sorted(related, key=lambda one: (not one[1].same, one[1].bit_error_rate))
+    related = [one for one in found if one[1].verdict is not MatchVerdict.DIFFERENT]
+    return sorted(related, key=lambda one: (not one[1].is_same_recording, one[1].bit_error_rate))
 
 
 def compared(house: House, phases: Sequence[bytes], sound: NDArray[np.int16]) -> list[Comparison]:
-    """`sound` as `demixer.recognition.reference.samples` has it. Stops at the first song that is the same in its
+    """`sound` as `demixer.recognition.reference.decode_file` gives it. Stops at the first song that is the same in its
     mix."""
     found: list[Comparison] = []
     listened = 0
     for song, like in alike(house, phases)[:KEPT]:
-        if like.same and listened < LISTENED:
+        if like.is_same_recording and listened < LISTENED:
             listened += 1
             found.append(_by_sound(house, song, like, sound))
             if found[-1].verdict is MatchVerdict.SAME:
                 return [found[-1]]
         else:
-            found.append(Comparison(song_id=song.id, verdict=_BY_PRINT[like.kind], offset=like.offset))
+            found.append(Comparison(song_id=song.id, verdict=like.verdict, offset=like.offset))
     return found
 
 
-_BY_PRINT = {Kind.SAME: MatchVerdict.UNSURE, Kind.EDIT: MatchVerdict.EDIT, Kind.VERSION: MatchVerdict.VERSION}
-
-
-def _by_sound(house: House, song: Song, like: Likeness, sound: NDArray[np.int16]) -> Comparison:
+def _by_sound(house: House, song: Song, like: FingerprintSimilarity, sound: NDArray[np.int16]) -> Comparison:
     known = reference_of(house, song)
     if known is None:
         return Comparison(song_id=song.id, verdict=MatchVerdict.UNSURE, offset=like.offset)
-    heard = mixes.compare(reference.as_float(sound), known, round(like.offset * RATE))
-    if heard.alignment is None:
+    heard = mix_comparison.compare_mix(reference.as_float(sound), known, round(like.offset * RATE))
+    if heard.offset is None:
         return Comparison(
-            song_id=song.id, verdict=MatchVerdict.EDIT if like.sure else MatchVerdict.VERSION, offset=like.offset
+            song_id=song.id,
+            verdict=MatchVerdict.EDIT if like.is_near_identical else MatchVerdict.VERSION,
+            offset=like.offset,
         )
-    return Comparison(
-        song_id=song.id, verdict=_finding(heard), offset=heard.alignment.lag / RATE, missing_stems=heard.without
-    )
-
-
-def _finding(heard: mixes.Mix) -> MatchVerdict:
-    if heard.same:
-        return MatchVerdict.SAME
-    return MatchVerdict.MIX if heard.sure else MatchVerdict.UNSURE
+    return Comparison(song_id=song.id, verdict=heard.verdict, offset=heard.offset, missing_stems=heard.missing_stems)
 
 
 def reference_of(house: House, song: Song) -> Reference | None:
@@ -84,7 +75,7 @@ def reference_of(house: House, song: Song) -> Reference | None:
         if separation is not None and separation.state is SeparationState.READY:
             return _with_stems(house, song, separation)
         with house.files.local(song.audio_key) as path:
-            return Reference((), reference.as_float(reference.samples(path))[None])
+            return Reference.without_stems(reference.decode_file(path))
     except (NotFound, Refused):
         return None
 

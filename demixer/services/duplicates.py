@@ -7,8 +7,8 @@ is laid on the stems of the other, and both comparisons have to say that it is t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from demixer.domain import Song
-from demixer.recognition import mixes, similarity
+from demixer.domain import MatchVerdict, Song
+from demixer.recognition import mix_comparison, similarity
 from demixer.recognition.fingerprint import Fingerprint
 from demixer.recognition.reference import RATE
 from demixer.separation.models import better_than
@@ -27,7 +27,7 @@ class Pair:
 def of(house: House, song: Song) -> Sequence[Pair]:
     """Those with a song of a greater id, so that looking at all songs finds each pair once."""
     alike = comparisons.alike(house, [song.fingerprint])
-    others = {merging.standing(house, other).id: other for other, like in alike if like.same}
+    others = {merging.standing(house, other).id: other for other, like in alike if like.is_same_recording}
     later = (house.catalogue.songs.get(song_id) for song_id in others if song_id > song.id)
     return [_pair(house, song, other) for other in later if other and other.is_visible and same(house, song, other)]
 
@@ -35,16 +35,16 @@ def of(house: House, song: Song) -> Sequence[Pair]:
 def same(house: House, song: Song, other: Song) -> bool:
     """Whether they are the same recording in the same mix. About a second where their fingerprints are alike."""
     prints = [Fingerprint.from_bytes(one.fingerprint) for one in (song, other)]
-    likes = [similarity.compare(one, [beside]) for one, beside in (prints, reversed(prints))]
-    if not all(like.same for like in likes):  # neither has more than a few seconds that the other has not
+    likes = [similarity.compare_fingerprints(one, [beside]) for one, beside in (prints, reversed(prints))]
+    if not all(like.is_same_recording for like in likes):  # neither has more than a few seconds that the other has not
         return False
     ours, theirs = comparisons.reference_of(house, song), comparisons.reference_of(house, other)
     lags = [round(like.offset * RATE) for like in likes]
     return bool(
         ours
         and theirs
-        and mixes.compare(theirs.mixture, ours, lags[0]).same
-        and mixes.compare(ours.mixture, theirs, lags[1]).same
+        and mix_comparison.compare_mix(theirs.mixture, ours, lags[0]).verdict is MatchVerdict.SAME
+        and mix_comparison.compare_mix(ours.mixture, theirs, lags[1]).verdict is MatchVerdict.SAME
     )
 
 

@@ -15,5 +15,5 @@ from demixer.wiring import House
 def known(house: House, fingerprints: Sequence[Fingerprint]) -> Song | None:
     """The listed song that `fingerprints`, phases of one recording, are a recording of."""
     alike = comparisons.alike(house, [each.to_bytes() for each in fingerprints])
-    sure = (merging.standing(house, song) for song, like in alike if like.sure)
+    sure = (merging.standing(house, song) for song, like in alike if like.is_near_identical)
     return next((song for song in sure if song.is_visible), None)

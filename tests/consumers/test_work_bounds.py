@@ -62,8 +62,8 @@ def id_of(number: int) -> str:
 
 @pytest.fixture
 def compared_prints(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    counted = Counted(similarity.compare)
-    monkeypatch.setattr(similarity, "compare", counted)
+    counted = Counted(similarity.compare_fingerprints)
+    monkeypatch.setattr(similarity, "compare_fingerprints", counted)
     return counted
 
 

@@ -17,9 +17,9 @@ def test_what_is_read_is_the_mixture_and_the_stems_in_their_order_sample_for_sam
     stems = [write(tmp_path / f"{name}.flac", music(5, seed=seed)) for seed, name in enumerate(NAMES, 2)]
     known = reference.read(reference.write(source, tmp_path, NAMES), NAMES)
     assert known is not None
-    assert known.names == NAMES
-    for sound, path in zip(known.sounds, (source, *stems), strict=True):
-        alone = reference.as_float(reference.samples(path))
+    assert known.stem_names == NAMES
+    for sound, path in zip(known.samples, (source, *stems), strict=True):
+        alone = reference.as_float(reference.decode_file(path))
         np.testing.assert_array_equal(sound[: len(alone)], alone)
         assert not sound[len(alone) :].any(), "a stem that ends earlier is silent from there"
 
