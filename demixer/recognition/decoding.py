@@ -91,7 +91,7 @@ def decode_and_fingerprint(
             peak=meter.peak,
             container=info.container,
             has_video=info.has_video,
-            encoding=replace(info.encoding, bandwidth=meter.bandwidth.bandwidth()),
+            encoding=replace(info.encoding, bandwidth=min(meter.bandwidth.bandwidth(), info.encoding.sample_rate // 2)),
             fingerprint=Fingerprint(_items(outcome.side), meter.seconds),
             shifted_fingerprint=Fingerprint(_items((folder / "shifted").read_bytes()), meter.seconds),
             samples=np.fromfile(folder / "samples", dtype="<i2"),

@@ -11,6 +11,7 @@ Sources:
 [sound] docs/recognition.md, "Comparison of the sound", measured by `python -m benchmarks.matching`
 [local] docs/recognition.md, "Comparison of the sound": the table of the worst place of a file
 [attacks] docs/recognition.md, "Attacks"
+[bandwidth] docs/recognition.md, "Encoding and bandwidth"
 [bounds] docs/recognition.md, "Bounds": bounds the time or memory of the worst file
 [bad-input] docs/recognition.md, "Bad input"
 [gcc] Knapp, Carter: The generalized correlation method for estimation of time delay, IEEE TASSP 24 (4), 1976
@@ -22,10 +23,10 @@ Sources:
 SILENT_PEAK = 10 ** (-60 / 20)
 # seconds | a shorter file is refused | [bad-input]
 MIN_SECONDS = 5.0
-# seconds | one spectrum is measured in each of these for the bandwidth | [bounds]
-BANDWIDTH_INTERVAL = 1.0
-# power | a bin weaker than this beside the strongest one is no sound (-80 dB) | [bandwidth]
-BANDWIDTH_MIN_POWER = 1e-8
+# seconds | one spectrum is taken in each of these for the bandwidth: 12 ms of work in four minutes | [bandwidth]
+BANDWIDTH_INTERVAL = 2.0
+# power | a bin weaker than this beside the strongest one is no sound (-70 dB) | [bandwidth]
+BANDWIDTH_MIN_POWER = 1e-7
 
 # --- Keys for the index: `fingerprint` ---
 

@@ -13,6 +13,7 @@ from demixer.audio import ffmpeg as ffmpeg_module
 from demixer.audio import sandbox
 from demixer.audio.probe import probe
 from demixer.domain.errors import Refused, Transient
+from demixer.recognition.bandwidth import BandwidthMeter
 from demixer.recognition.decoding import DecodedAudio, decode_and_fingerprint
 from demixer.recognition.reference import RATE
 from tests.audio_samples import FORMATS, SAMPLE_RATE, ffmpeg, music, silence, tone, write
@@ -44,6 +45,61 @@ def test_it_reads_every_format(suffix: str, tmp_path: Path) -> None:
     assert (found.encoding.channels, found.has_video) == (2, False)
     assert found.encoding.sample_rate in (44_100, 48_000)
     assert found.fingerprint.duration == found.duration
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "codec", "bit_rate"),
+    [
+        ("mp3", ("-b:a", "128k"), "mp3", 128_000),
+        ("m4a", ("-c:a", "aac", "-b:a", "96k"), "aac", 96_000),
+        ("wav", (), "pcm_s16le", 1_411_000),
+        ("flac", (), "flac", None),  # by the size of the file
+    ],
+)
+def test_it_says_how_a_file_is_encoded(
+    suffix: str, options: tuple[str, ...], codec: str, bit_rate: int | None, tmp_path: Path
+) -> None:
+    found = decoded(write(tmp_path / f"song.{suffix}", music(12), *options)).encoding
+    assert (found.codec, found.sample_rate, found.channels) == (codec, SAMPLE_RATE, 2)
+    if bit_rate:
+        assert found.bit_rate == pytest.approx(bit_rate, rel=0.1)
+    else:
+        assert 300_000 < found.bit_rate < 1_411_000
+
+
+def test_the_bit_rate_of_a_video_is_not_that_of_its_sound(tmp_path: Path, song: Path) -> None:
+    video = tmp_path / "clip.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=6:s=640x480:r=25", "-i", song, "-c:v", "libx264", "-c:a", "flac", video)
+    assert decoded(video).encoding.bit_rate == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "lowest", "highest"),
+    [
+        ("flac", (), 21_000, 22_050),
+        ("mp3", ("-b:a", "128k"), 16_000, 17_500),
+        ("mp3", ("-b:a", "64k"), 10_500, 12_000),
+        ("mp3", ("-b:a", "32k"), 5_000, 6_500),
+        ("wav", ("-ar", "8000"), 4_000, 4_000),
+        ("flac", ("-af", "pan=stereo|c0=c0|c1=-1*c0"), 21_000, 22_050),
+    ],
+)
+def test_the_bandwidth_is_where_the_sound_ends(
+    suffix: str, options: tuple[str, ...], lowest: int, highest: int, tmp_path: Path
+) -> None:
+    found = decoded(write(tmp_path / f"song.{suffix}", music(12), *options)).encoding
+    assert lowest <= found.bandwidth <= highest
+
+
+def test_the_bandwidth_does_not_depend_on_how_the_samples_are_cut_into_blocks() -> None:
+    samples = (music(12).T * 32767).astype(np.int16)
+    meters = [BandwidthMeter(SAMPLE_RATE) for _ in range(3)]
+    for meter, size in zip(meters, (1 << 20, 44_100, 777), strict=True):
+        for start in range(0, len(samples), size):
+            meter.add(samples[start : start + size])
+    assert len({meter.bandwidth() for meter in meters}) == 1
+    assert meters[0].bandwidth() > 20_000
+    assert BandwidthMeter(SAMPLE_RATE).bandwidth() == 0
 
 
 def test_a_song_whose_format_changes_on_the_way_loses_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The reference of a song: what is written is what is read."""
+"""The reference of a song, and the mono samples of a file: what is written is what is read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,3 +33,23 @@ def test_a_file_that_is_damaged_is_none(tmp_path: Path, damage: Callable[[bytes]
 
 def test_one_of_other_stems_is_none(tmp_path: Path) -> None:
     assert reference.read(reference.write(write(tmp_path / "song.flac", music(6)), tmp_path, ()), NAMES) is None
+
+
+@pytest.mark.parametrize("length", [1, 4_097, 10 * reference.RATE])
+def test_mono_samples_are_stored_without_loss(length: int) -> None:
+    samples = np.random.default_rng(1).integers(-32768, 32768, length).astype(np.int16)
+    back = reference.decode_mono(reference.encode_mono(samples))
+    assert back is not None
+    assert back.dtype == np.int16
+    np.testing.assert_array_equal(back, samples)
+
+
+def test_mono_samples_of_a_file_are_stored_smaller_than_they_are(tmp_path: Path) -> None:
+    samples = reference.decode_file(write(tmp_path / "song.flac", music(12)))
+    assert len(reference.encode_mono(samples)) < 0.9 * samples.nbytes
+
+
+@pytest.mark.parametrize("damage", [lambda flac: b"", lambda flac: b"\0" * 5000, lambda flac: flac[: len(flac) // 2]])
+def test_damaged_mono_samples_are_none(damage: Callable[[bytes], bytes]) -> None:
+    samples = np.random.default_rng(1).integers(-9000, 9000, 10 * reference.RATE).astype(np.int16)
+    assert reference.decode_mono(damage(reference.encode_mono(samples))) is None
