@@ -48,7 +48,9 @@ def contents(services: Services) -> dict[str, Any]:
 
 
 def _ready(services: Services, person_id: str, folder: Path) -> Upload:
-    upload = matched(services, sent(services, person_id, b"a ready song"), an_analysis(1, title="Canción", artist="Ñandú"))
+    upload = matched(
+        services, sent(services, person_id, b"a ready song"), an_analysis(1, title="Canción", artist="Ñandú")
+    )
     separated(services, folder / "stems", upload.song_id or "")
     for _ in range(3):
         services.songs.count_play(upload.song_id or "")

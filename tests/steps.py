@@ -55,7 +55,9 @@ def fingerprinted(services: Services, upload: Upload, analysis: Analysis) -> Eve
 def same_by_fingerprint(services: Services, analysis: Analysis) -> tuple[Comparison, ...]:
     """As if the sound of all that are the same by their fingerprint was the same, too."""
     candidates = services.comparisons.candidates([analysis.fingerprint])
-    return tuple(Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, alike in candidates if alike.same)
+    return tuple(
+        Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, alike in candidates if alike.is_same_recording
+    )
 
 
 def match(services: Services, event: Event) -> None:

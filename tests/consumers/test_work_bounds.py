@@ -1,4 +1,5 @@
-"""What the worst upload can cost, by counts: the longest fingerprint there may be, and songs that share all its keys."""
+"""What the worst upload can cost, by counts: the longest fingerprint there may be, and songs that share all its
+keys."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +45,8 @@ def longest() -> Analysis:
 
 @pytest.fixture
 def crowded(services: Services, longest: Analysis) -> Services:
-    """The index knows thousands of songs with this very fingerprint; the catalogue has more of them than are asked for."""
+    """The index knows thousands of songs with this very fingerprint; the catalogue has more of them than are asked
+    for."""
     song = song_of(services, matched(services, sent(services)).song_id)
     like = replace(song, fingerprint=longest.fingerprint, duration=longest.duration, version=0)
     for number in range(CANDIDATES + 10):
@@ -62,8 +64,8 @@ def id_of(number: int) -> str:
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """Comparisons of fingerprints."""
-    counted = Counted(similarity.compare)
-    monkeypatch.setattr(similarity, "compare", counted)
+    counted = Counted(similarity.compare_fingerprints)
+    monkeypatch.setattr(similarity, "compare_fingerprints", counted)
     return counted
 
 
