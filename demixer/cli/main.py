@@ -15,6 +15,7 @@ _parent = click.option("--parent", type=int, hidden=True, help="End with this pr
 
 
 @click.group()
+@click.version_option(package_name="isolaatti-demixer", prog_name="demixer", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show where an unexpected error came from.")
 def cli(debug: bool) -> None:
     """Send a song, get its stems. Settings come from the environment: see docs/configuration.md."""
