@@ -37,7 +37,7 @@ def decode(path: Path, *, sample_rate: int, channels: int = 2, max_seconds: floa
 
 def _stereo(path: Path, sample_rate: int) -> Iterator[Block]:
     to_stereo = TO_STEREO.format(format="flt", rate=sample_rate)
-    if probe.probe(path).channels == 1:
+    if probe.probe(path).encoding.channels == 1:
         to_stereo += f":rematrix_volume={1 / MONO_LOSS}"
     command = ffmpeg.decoding("-map", "0:a:0", "-vn", "-sn", "-dn", "-af", to_stereo, "-f", "f32le", "pipe:1")
     with sandbox.Child(command, source=path) as child:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.recognition.fingerprint import Fingerprint, mixed, sample_keys
+from demixer.recognition.fingerprint import Fingerprint, hash_items, sample_keys
 
 Keys = NDArray[np.uint32]
 Places = NDArray[np.uint32]  # below 2 to the power of 28
@@ -26,12 +26,12 @@ Song = TypeVar("Song", int, str)
 def keys_of(fingerprint: bytes) -> Keys:
     """Distinct, at most `MOST_KEYS`, those with the lowest hashes: chosen by value, too. Raises `ValueError`."""
     keys = sample_keys(Fingerprint.from_bytes(fingerprint))
-    return keys if len(keys) <= MOST_KEYS else keys[np.argsort(mixed(keys))[:MOST_KEYS]]
+    return keys if len(keys) <= MOST_KEYS else keys[np.argsort(hash_items(keys))[:MOST_KEYS]]
 
 
 def places_of(fingerprint: bytes) -> Places:
     """Its keys as evenly spread numbers of 28 bits: their hashes without the four bits that choose them."""
-    return np.unique(mixed(keys_of(fingerprint)) >> np.uint32(4))
+    return np.unique(hash_items(keys_of(fingerprint)) >> np.uint32(4))
 
 
 def needed(keys: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 from demixer.adapters.acoustid import names
 from demixer.adapters.acoustid.names import look_up
 from demixer.domain import Tags
-from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.chromaprint_encoding import encode_fingerprint
 from demixer.recognition.fingerprint import Fingerprint
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
@@ -57,7 +57,7 @@ def test_the_print_and_the_duration_are_all_that_is_told(server: AcoustId) -> No
         "format": "json",
         "client": KEY,
         "duration": "300",
-        "fingerprint": encoded(long.items[:948]),
+        "fingerprint": encode_fingerprint(long.items[:948]),
         "meta": "recordings releasegroups sources compress",
     }
 

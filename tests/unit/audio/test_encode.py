@@ -99,8 +99,9 @@ def test_the_same_samples_give_the_same_files(tmp_path: Path) -> None:
 def test_other_rates_and_one_channel_will_do(tmp_path: Path) -> None:
     with StemWriter(tmp_path, "bass", sample_rate=48_000, channels=1) as writer:
         writer.write(tone(2, sample_rate=48_000)[:1])
-    assert (probe(tmp_path / "bass.flac").sample_rate, probe(tmp_path / "bass.flac").channels) == (48_000, 1)
-    assert probe(tmp_path / "bass.mp3").sample_rate == 44_100
+    bass = probe(tmp_path / "bass.flac").encoding
+    assert (bass.sample_rate, bass.channels) == (48_000, 1)
+    assert probe(tmp_path / "bass.mp3").encoding.sample_rate == 44_100
 
 
 def test_names_that_look_like_options_or_patterns_will_do(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_wav_is_made_of_the_flac(tmp_path: Path) -> None:
     flac, _ = written(tmp_path, music(3))
     wav = tmp_path / "vocals.wav"
     to_wav(flac, wav)
-    assert probe(wav).codec == "pcm_s24le"
+    assert probe(wav).encoding.codec == "pcm_s24le"
     assert np.array_equal(decoded(wav), decoded(flac))
 
 

@@ -1,22 +1,21 @@
-"""The whole way of files of one recording, with real sound: what joins its song, and what is another mix of it."""
+"""Files of one recording through all consumers, with real sound: what joins its song, and what is another mix of it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from consumers import fingerprint, match, separate
 from demixer.domain import RelationType, Stem, Upload
 from demixer.recognition import reference
 from demixer.separation.separate import Made
-from demixer.services import relations
 from demixer.services.listing import every_song
-from demixer.services.relations import Found
+from demixer.services.matching import MatchResult
 from demixer.services.storage import store_bytes
 from demixer.wiring import Services
 from tests.audio_samples import write
+from tests.consumers import consumers_of
 from tests.consumers.driving import drained
-from tests.steps import MODEL, now, sent
+from tests.steps import keys, now, sent
 from tests.unit.audio.test_mix import Parts, mixed, parts_of
 from tests.wired import Clock
 
@@ -47,12 +46,14 @@ def parts() -> Parts:
 
 
 @pytest.fixture
-def go(services: Services, clock: Clock, parts: Parts) -> Callable[[], None]:
-    def go() -> None:
-        worker = separate.consumer(services, KnowsTheParts(parts))
-        drained(services, clock, fingerprint.consumer(services), match.consumer(services, lambda: MODEL), worker)
+def process(services: Services, clock: Clock, parts: Parts) -> Callable[[], None]:
+    """Every consumer in turn, until nothing is left to do."""
 
-    return go
+    def process() -> None:
+        first, second, third, _ = consumers_of.everything(services, KnowsTheParts(parts))
+        drained(services, clock, first, second, third)
+
+    return process
 
 
 def files(parts: Parts, folder: Path) -> dict[str, bytes]:
@@ -66,12 +67,12 @@ def files(parts: Parts, folder: Path) -> dict[str, bytes]:
 
 
 def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
-    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path
+    services: Services, parts: Parts, process: Callable[[], None], tmp_path: Path
 ) -> None:
     uploads: dict[str, Upload] = {}
     for name, data in files(parts, tmp_path).items():
         uploads[name] = sent(services, name, data)
-        go()
+        process()
     joined = {name: now(services, upload).song_id for name, upload in uploads.items()}
     assert joined["mp3"] == joined["flac"]
     assert joined["no drums"] not in (None, joined["flac"])
@@ -86,43 +87,46 @@ def test_another_encoding_joins_and_a_version_without_drums_is_told_from_it(
 
 @pytest.mark.parametrize("damage", [None, b"", b"no FLAC"])
 def test_a_reference_that_was_lost_or_damaged_is_made_anew_from_the_stems(
-    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path, damage: bytes | None
+    services: Services, parts: Parts, process: Callable[[], None], tmp_path: Path, damage: bytes | None
 ) -> None:
     made = files(parts, tmp_path)
     first = sent(services, "flac", made["flac"])
-    go()
+    process()
     (separation,) = services.catalogue.separations.of_song(now(services, first).song_id or "")
     key = f"{separation.folder}/{reference.FILE}"
     services.files.delete(key)
     if damage is not None:
         store_bytes(services.files, key, damage)
     second = sent(services, "mp3", made["mp3"])
-    go()
+    process()
     assert now(services, second).song_id == now(services, first).song_id
     with services.files.local(key) as path:
         assert reference.read(path, list(parts)) is not None
 
 
-def test_two_encodings_at_once_cost_one_separation(
-    services: Services, clock: Clock, parts: Parts, go: Callable[[], None], tmp_path: Path
+def test_two_encodings_at_once_cost_one_separation_and_two_decodes(
+    services: Services, parts: Parts, process: Callable[[], None], tmp_path: Path, decoded: list[Path]
 ) -> None:
     made = files(parts, tmp_path)
     both = [sent(services, name, made[name]) for name in ("flac", "mp3")]
     for _ in range(3):  # compared with what came meanwhile, then with its stems
-        go()
+        process()
     assert len({now(services, upload).song_id for upload in both}) == 1
     assert len(services.catalogue.separations.of_song(now(services, both[0]).song_id or "")) == 1
+    assert [now(services, upload).attempt > 1 for upload in both] == [False, True], "one was compared again"
+    assert len(decoded) == 2
+    assert not [key for key in keys(services) if key.startswith("analyses/")]
 
 
 def test_songs_that_are_one_are_found_and_another_mix_is_not(
-    services: Services, parts: Parts, go: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, parts: Parts, process: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after an import: every file has made a song."""
-    monkeypatch.setattr(relations, "find", lambda services, heard: Found())
+    monkeypatch.setattr(services.matching, "resolve_match", lambda upload, analysis: MatchResult())
     song_ids = {}
     for name, data in files(parts, tmp_path).items():
         upload = sent(services, name, data)
-        go()
+        process()
         song_ids[name] = now(services, upload).song_id
     assert len(set(song_ids.values())) == 3
     (pair,) = [pair for song in every_song(services.catalogue) for pair in services.duplicates.of(song)]

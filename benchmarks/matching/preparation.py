@@ -1,4 +1,4 @@
-"""Songs made ready: separated as the service does it, or played part by part. What is ready is kept."""
+"""Songs with their stems: separated as the service does it, or rendered part by part. What is made is kept."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.matching import corpus, midi
 from benchmarks.matching.sources import SECONDS, Song
 from demixer.recognition import reference
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.runtime import tempdirs
 from demixer.separation import device, loading, models
 from demixer.separation.engine import Engine
@@ -20,51 +20,51 @@ from tests import music
 from tests.audio_samples import write
 
 MODEL = "spleeter-2stems"
-PEAK = 0.8  # of a song that is played
+PEAK = 0.8  # of a rendered song
 
 
-def prepared(work: Path, source: Path) -> Song:
+def prepare(work: Path, source: Path) -> Song:
     name = f"midi/{source.stem}" if source.suffix.lower() == ".mid" else corpus.name_of(source)
     folder = work / "songs" / name
     if not (folder / "song.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        stems = _played(source, folder) if name.startswith("midi/") else _separated(source, folder)
+        stems = _rendered(source, folder) if name.startswith("midi/") else _separated(source, folder)
         _keep(folder, stems)
-    return read(work, folder)
+    return load(work, folder)
 
 
-def ready(work: Path) -> list[Song]:
-    """All that are."""
-    return [read(work, path.parent) for path in sorted((work / "songs").rglob("song.json"))]
+def load_all(work: Path) -> list[Song]:
+    """All that are prepared."""
+    return [load(work, path.parent) for path in sorted((work / "songs").rglob("song.json"))]
 
 
-def read(work: Path, folder: Path) -> Song:
+def load(work: Path, folder: Path) -> Song:
     kept = json.loads((folder / "song.json").read_text())
     name = str(folder.relative_to(work / "songs"))
     return Song(name, folder, tuple(kept["shares"]), bytes.fromhex(kept["print"]), kept["shares"])
 
 
 def _keep(folder: Path, stems: tuple[str, ...]) -> None:
-    fingerprint = examine(folder / "song.flac", max_minutes=20).fingerprint.to_bytes()
+    fingerprint = decode_and_fingerprint(folder / "song.flac", max_minutes=20).fingerprint.to_bytes()
     known = reference.read(folder / reference.FILE, stems)
     assert known is not None, f"{folder} has a damaged reference: remove it"
-    sounds = known.sounds.astype(np.float64)
-    energies = (sounds**2).mean(axis=1)
+    samples = known.samples.astype(np.float64)
+    energies = (samples**2).mean(axis=1)
     shares = dict(zip(stems, (energies[1:] / max(energies[0], 1e-12)).tolist(), strict=True))
     (folder / "song.json").write_text(json.dumps({"print": fingerprint.hex(), "shares": shares}))
 
 
 def _separated(track: Path, folder: Path) -> tuple[str, ...]:
-    """By the model that the service separates with, without the files for people that it makes."""
+    """By the model that the service separates with, without its FLAC and MP3 files."""
     song = music.converted(track, folder / "song.flac", "-t", str(SECONDS), "-ar", "44100", "-ac", "2")
     engine = _engine()
     with tempdirs.folder() as stems, Spool(stems, engine.channels) as mixture:
         mixture.append(music.decoded(song))
         with closing(engine.separate(mixture, lambda: None)) as blocks:
-            sounds = np.concatenate(list(blocks), axis=2)
-        for name, sound in zip(engine.stems, sounds, strict=True):
-            write(stems / f"{name}.flac", sound)
+            separated = np.concatenate(list(blocks), axis=2)
+        for name, stem in zip(engine.stems, separated, strict=True):
+            write(stems / f"{name}.flac", stem)
         made = reference.write(song, stems, engine.stems)
         shutil.move(made, folder / reference.FILE)
     return tuple(engine.stems)
@@ -75,23 +75,23 @@ def _engine() -> Engine:
     return loading.load(models.choice_of(MODEL, None), device.choose("cpu"), None)
 
 
-def _played(path: Path, folder: Path) -> tuple[str, ...]:
+def _rendered(path: Path, folder: Path) -> tuple[str, ...]:
     score = midi.score_of(path, SECONDS)
-    parts = {name: midi.played(midi.only(score, some), SECONDS) for name, some in midi.parts_of(score).items()}
+    parts = {name: midi.render(midi.keep_channels(score, some), SECONDS) for name, some in midi.parts_of(score).items()}
     whole = np.sum(list(parts.values()), axis=0)
-    loudness = np.float32(PEAK / max(1e-6, float(np.abs(whole).max())))
-    song = write(folder / "song.flac", whole * loudness)
+    gain = np.float32(PEAK / max(1e-6, float(np.abs(whole).max())))
+    song = write(folder / "song.flac", whole * gain)
     for name, part in parts.items():
-        write(folder / f"{name}.flac", part * loudness)
+        write(folder / f"{name}.flac", part * gain)
     reference.write(song, folder, list(parts))
-    _play_variants(score, folder)
+    _render_variants(score, folder)
     return tuple(parts)
 
 
-def _play_variants(score: midi.Score, folder: Path) -> None:
+def _render_variants(score: midi.Score, folder: Path) -> None:
     (folder / "variants").mkdir()
     for name, made in midi.VARIANTS.items():
         changed, font = made(score)
-        sound = midi.played(changed, SECONDS, font)
-        loudness = np.float32(PEAK / max(1e-6, float(np.abs(sound).max())))
-        write(folder / "variants" / f"{name}.flac", sound * loudness)
+        samples = midi.render(changed, SECONDS, font)
+        gain = np.float32(PEAK / max(1e-6, float(np.abs(samples).max())))
+        write(folder / "variants" / f"{name}.flac", samples * gain)

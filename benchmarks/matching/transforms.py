@@ -1,18 +1,18 @@
-"""Every kind of file: what is done to the song, what it is encoded to, and what it has to be taken for."""
+"""Every transform of a song: what is done to its samples, how they are encoded, and which verdict is right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from benchmarks.matching.changes import (
-    Change,
+from benchmarks.matching.effects import (
+    Effect,
     first_half_minute,
-    louder,
     noisy,
     unchanged,
     variant,
     with_insertion,
     with_intro,
+    with_louder,
     with_melody,
     with_other,
     without,
@@ -26,17 +26,17 @@ Step = tuple[str, ...]  # a suffix, and options of ffmpeg
 class Group(StrEnum):
     KEPT = "keeps recording and mix"
     CHAIN = "chains of those"
-    PROCESSED = "processed further"  # nothing is promised
+    PROCESSED = "processed further"  # nothing is required
     MIX = "another mix"
     EDIT = "another edit"
     OTHER = "another recording"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Transform:
     name: str
     group: Group
-    change: Change
+    effect: Effect
     steps: tuple[Step, ...] = (("wav",),)
     lag: float = 0.0  # seconds into the file at which the song begins
 
@@ -80,7 +80,7 @@ _FILTERS: Mapping[str, tuple[str, float]] = {
     "1 s of silence before": ("adelay=1000:all=1", 1.0),
     "5 s of silence before": ("adelay=5000:all=1", 5.0),
     "20 s of silence before": ("adelay=20000:all=1", 20.0),
-    "half an item cut": ("atrim=start=0.0619", -0.0619),
+    "half a hop cut": ("atrim=start=0.0619", -0.0619),
     "1 s cut": ("atrim=start=1", -1.0),
     "3 s cut": ("atrim=start=3", -3.0),
     "10 s cut": ("atrim=start=10", -10.0),
@@ -122,36 +122,37 @@ def _lag(codec: str) -> float:
 
 
 ADDED = (
-    Kind("another song at -12 dB, wav", Group.MIX, with_other(-12)),
-    Kind("another song at -12 dB, mp3 128", Group.MIX, with_other(-12), (MP3,)),
-    Kind("another song at -6 dB, mp3 128", Group.MIX, with_other(-6), (MP3,)),
-    Kind("a melody at -12 dB, mp3 128", Group.MIX, with_melody(-12), (MP3,)),
+    Transform("another song at -12 dB, wav", Group.MIX, with_other(-12)),
+    Transform("another song at -12 dB, mp3 128", Group.MIX, with_other(-12), (MP3,)),
+    Transform("another song at -6 dB, mp3 128", Group.MIX, with_other(-6), (MP3,)),
+    Transform("a melody at -12 dB, mp3 128", Group.MIX, with_melody(-12), (MP3,)),
 )
 KEPT = (
-    *(Kind(name, Group.KEPT, unchanged, (step,), _lag(name)) for name, step in _CODECS.items()),
-    *(Kind(name, Group.KEPT, unchanged, _filtered(one), lag) for name, (one, lag) in _FILTERS.items()),
-    Kind("noise at -20 dB", Group.KEPT, noisy(-20)),
+    *(Transform(name, Group.KEPT, unchanged, (step,), _lag(name)) for name, step in _CODECS.items()),
+    *(Transform(name, Group.KEPT, unchanged, _filtered(one), lag) for name, (one, lag) in _FILTERS.items()),
+    Transform("noise at -20 dB", Group.KEPT, noisy(-20)),
 )
 OF_TRACKS = (
     *KEPT,
-    *(Kind(name, Group.CHAIN, unchanged, steps, lag) for name, (steps, lag) in _CHAINS.items()),
-    *(Kind(name, Group.PROCESSED, unchanged, steps) for name, steps in _PROCESSED.items()),
-    Kind("noise at -10 dB", Group.PROCESSED, noisy(-10)),
+    *(Transform(name, Group.CHAIN, unchanged, steps, lag) for name, (steps, lag) in _CHAINS.items()),
+    *(Transform(name, Group.PROCESSED, unchanged, steps) for name, steps in _PROCESSED.items()),
+    Transform("noise at -10 dB", Group.PROCESSED, noisy(-10)),
     *ADDED,
-    Kind("20 s cut out", Group.EDIT, without_middle, (MP3,)),
-    Kind("5 s put in", Group.EDIT, with_insertion, (MP3,)),
-    Kind("40 s of another song before", Group.EDIT, with_intro, (MP3,)),
-    Kind("its first 32 s", Group.EDIT, first_half_minute, (MP3,)),
-    *(Kind(name, Group.OTHER, unchanged, _filtered(one)) for name, one in _FASTER.items()),
-    Kind("left minus right", Group.OTHER, without_centre),
+    Transform("20 s cut out", Group.EDIT, without_middle, (MP3,)),
+    Transform("5 s put in", Group.EDIT, with_insertion, (MP3,)),
+    Transform("40 s of another song before", Group.EDIT, with_intro, (MP3,)),
+    Transform("its first 32 s", Group.EDIT, first_half_minute, (MP3,)),
+    *(Transform(name, Group.OTHER, unchanged, _filtered(one)) for name, one in _FASTER.items()),
+    Transform("left minus right", Group.OTHER, without_centre),
 )
 
 
-def _played(name: str, group: Group, change: Change, *more: Step) -> tuple[Kind, ...]:
+def _rendered(name: str, group: Group, effect: Effect, *more: Step) -> tuple[Transform, ...]:
     steps = (("wav",), MP3, *more)
     endings = ("wav", "mp3 128", "mp3 32")
     return tuple(
-        Kind(f"{name}, {end}", group, change, (step,)) for end, step in zip(endings[: len(steps)], steps, strict=True)
+        Transform(f"{name}, {end}", group, effect, (step,))
+        for end, step in zip(endings[: len(steps)], steps, strict=True)
     )
 
 
@@ -165,20 +166,28 @@ _VARIANTS = (
     "tempo + 3 %",
 )
 OF_MIDI = (
-    *(kind for kind in KEPT if kind.name in ("wav", "mp3 128", "mp3 32", "opus 32", "aac 32", "ogg q1", "wma 64")),
-    *(kind for kind in KEPT if kind.name in ("+12 dB, clipped", "noise at -20 dB", "half an item cut", "8,000 Hz")),
-    *_played("without the melody", Group.MIX, without("vocals"), MP3_32),
-    *_played("without drums", Group.MIX, without("drums")),
-    *_played("without bass", Group.MIX, without("bass")),
-    *_played("melody + 3.5 dB", Group.MIX, louder("vocals", 3.5)),
-    *_played("other parts + 3.5 dB", Group.MIX, louder("other", 3.5)),
+    *(
+        transform
+        for transform in KEPT
+        if transform.name in ("wav", "mp3 128", "mp3 32", "opus 32", "aac 32", "ogg q1", "wma 64")
+    ),
+    *(
+        transform
+        for transform in KEPT
+        if transform.name in ("+12 dB, clipped", "noise at -20 dB", "half a hop cut", "8,000 Hz")
+    ),
+    *_rendered("without the melody", Group.MIX, without("vocals"), MP3_32),
+    *_rendered("without drums", Group.MIX, without("drums")),
+    *_rendered("without bass", Group.MIX, without("bass")),
+    *_rendered("melody + 3.5 dB", Group.MIX, with_louder("vocals", 3.5)),
+    *_rendered("other parts + 3.5 dB", Group.MIX, with_louder("other", 3.5)),
     *ADDED,
-    *(kind for name in _VARIANTS for kind in _played(name, Group.OTHER, variant(name))),
+    *(transform for name in _VARIANTS for transform in _rendered(name, Group.OTHER, variant(name))),
 )
 
 
-def kinds_of(played: bool) -> tuple[Kind, ...]:
-    return OF_MIDI if played else OF_TRACKS
+def transforms_of(is_rendered: bool) -> tuple[Transform, ...]:
+    return OF_MIDI if is_rendered else OF_TRACKS
 
 
-BY_NAME = {kind.name: kind for kind in (*OF_MIDI, *OF_TRACKS)}
+BY_NAME = {transform.name: transform for transform in (*OF_MIDI, *OF_TRACKS)}

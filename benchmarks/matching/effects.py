@@ -1,4 +1,4 @@
-"""What is done to the samples of a song, before anything is encoded."""
+"""What is done to the samples of a song before they are encoded."""
 
 from collections.abc import Callable
 
@@ -7,43 +7,43 @@ import numpy as np
 from benchmarks.matching.sources import Source
 from tests.audio_samples import SAMPLE_RATE, Samples
 
-Change = Callable[[Source], Samples]
+Effect = Callable[[Source], Samples]
 
 
 def unchanged(source: Source) -> Samples:
     return source.song
 
 
-def noisy(level: float) -> Change:
-    def change(source: Source) -> Samples:
+def noisy(level: float) -> Effect:
+    def effect(source: Source) -> Samples:
         noise = np.random.default_rng(1).standard_normal(source.song.shape).astype(np.float32)
-        loudness = np.float32(np.sqrt(np.mean(source.song**2)))
-        return np.asarray(source.song + noise * loudness * _factor(level), np.float32)
+        rms = np.float32(np.sqrt(np.mean(source.song**2)))
+        return np.asarray(source.song + noise * rms * _gain(level), np.float32)
 
-    return change
-
-
-def with_other(level: float) -> Change:
-    return lambda source: source.song + source.other * _factor(level)
+    return effect
 
 
-def with_melody(level: float) -> Change:
-    return lambda source: source.song + source.melody * _factor(level)
+def with_other(level: float) -> Effect:
+    return lambda source: source.song + source.other * _gain(level)
 
 
-def without(part: str) -> Change:
+def with_melody(level: float) -> Effect:
+    return lambda source: source.song + source.melody * _gain(level)
+
+
+def without(part: str) -> Effect:
     return lambda source: source.song - source.part(part)
 
 
-def louder(part: str, level: float) -> Change:
-    return lambda source: source.song + source.part(part) * (_factor(level) - 1)
+def with_louder(part: str, level: float) -> Effect:
+    return lambda source: source.song + source.part(part) * (_gain(level) - 1)
 
 
-def variant(name: str) -> Change:
+def variant(name: str) -> Effect:
     return lambda source: source.variant(name)
 
 
-def _factor(level: float) -> np.float32:
+def _gain(level: float) -> np.float32:
     return np.float32(10 ** (level / 20))
 
 

@@ -1,4 +1,4 @@
-"""What the fingerprint consumer learns of a file, and every file it must refuse."""
+"""What one decode measures of a file, and every file that is refused."""
 
 import os
 import struct
@@ -13,20 +13,21 @@ from demixer.audio import ffmpeg as ffmpeg_module
 from demixer.audio import sandbox
 from demixer.audio.probe import probe
 from demixer.domain.errors import Refused, Transient
-from demixer.recognition.decoding import Examination, examine
+from demixer.recognition.bandwidth import BandwidthMeter
+from demixer.recognition.decoding import DecodedAudio, decode_and_fingerprint
 from demixer.recognition.reference import RATE
 from tests.audio_samples import FORMATS, SAMPLE_RATE, ffmpeg, music, silence, tone, write
 from tests.processes import left_running
 
 
-def examined(path: Path, *, max_minutes: float = 20) -> Examination:
-    return examine(path, max_minutes=max_minutes)
+def decoded(path: Path, *, max_minutes: float = 20) -> DecodedAudio:
+    return decode_and_fingerprint(path, max_minutes=max_minutes)
 
 
 def refusal(path: Path, *, max_minutes: float = 20) -> str:
     """The code of the refusal; no child is left behind."""
     with pytest.raises(Refused) as refused:
-        examine(path, max_minutes=max_minutes)
+        decode_and_fingerprint(path, max_minutes=max_minutes)
     assert not left_running()
     return refused.value.code
 
@@ -38,12 +39,67 @@ def song(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_it_reads_every_format(suffix: str, tmp_path: Path) -> None:
-    found = examined(write(tmp_path / f"song.{suffix}", tone(6), *FORMATS[suffix]))
-    assert found.duration_s == pytest.approx(6, abs=0.15)
+    found = decoded(write(tmp_path / f"song.{suffix}", tone(6), *FORMATS[suffix]))
+    assert found.duration == pytest.approx(6, abs=0.15)
     assert found.peak == pytest.approx(0.5, abs=0.05)
-    assert (found.info.channels, found.info.has_video) == (2, False)
-    assert found.info.sample_rate in (44_100, 48_000)
-    assert found.fingerprint.duration == found.duration_s
+    assert (found.encoding.channels, found.has_video) == (2, False)
+    assert found.encoding.sample_rate in (44_100, 48_000)
+    assert found.fingerprint.duration == found.duration
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "codec", "bit_rate"),
+    [
+        ("mp3", ("-b:a", "128k"), "mp3", 128_000),
+        ("m4a", ("-c:a", "aac", "-b:a", "96k"), "aac", 96_000),
+        ("wav", (), "pcm_s16le", 1_411_000),
+        ("flac", (), "flac", None),  # by the size of the file
+    ],
+)
+def test_it_says_how_a_file_is_encoded(
+    suffix: str, options: tuple[str, ...], codec: str, bit_rate: int | None, tmp_path: Path
+) -> None:
+    found = decoded(write(tmp_path / f"song.{suffix}", music(12), *options)).encoding
+    assert (found.codec, found.sample_rate, found.channels) == (codec, SAMPLE_RATE, 2)
+    if bit_rate:
+        assert found.bit_rate == pytest.approx(bit_rate, rel=0.1)
+    else:
+        assert 300_000 < found.bit_rate < 1_411_000
+
+
+def test_the_bit_rate_of_a_video_is_not_that_of_its_sound(tmp_path: Path, song: Path) -> None:
+    video = tmp_path / "clip.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=6:s=640x480:r=25", "-i", song, "-c:v", "libx264", "-c:a", "flac", video)
+    assert decoded(video).encoding.bit_rate == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "lowest", "highest"),
+    [
+        ("flac", (), 21_000, 22_050),
+        ("mp3", ("-b:a", "128k"), 16_000, 17_500),
+        ("mp3", ("-b:a", "64k"), 10_500, 12_000),
+        ("mp3", ("-b:a", "32k"), 5_000, 6_500),
+        ("wav", ("-ar", "8000"), 4_000, 4_000),
+        ("flac", ("-af", "pan=stereo|c0=c0|c1=-1*c0"), 21_000, 22_050),
+    ],
+)
+def test_the_bandwidth_is_where_the_sound_ends(
+    suffix: str, options: tuple[str, ...], lowest: int, highest: int, tmp_path: Path
+) -> None:
+    found = decoded(write(tmp_path / f"song.{suffix}", music(12), *options)).encoding
+    assert lowest <= found.bandwidth <= highest
+
+
+def test_the_bandwidth_does_not_depend_on_how_the_samples_are_cut_into_blocks() -> None:
+    samples = (music(12).T * 32767).astype(np.int16)
+    meters = [BandwidthMeter(SAMPLE_RATE) for _ in range(3)]
+    for meter, size in zip(meters, (1 << 20, 44_100, 777), strict=True):
+        for start in range(0, len(samples), size):
+            meter.add(samples[start : start + size])
+    assert len({meter.bandwidth() for meter in meters}) == 1
+    assert meters[0].bandwidth() > 20_000
+    assert BandwidthMeter(SAMPLE_RATE).bandwidth() == 0
 
 
 def test_a_song_whose_format_changes_on_the_way_loses_nothing(tmp_path: Path) -> None:
@@ -53,45 +109,45 @@ def test_a_song_whose_format_changes_on_the_way_loses_nothing(tmp_path: Path) ->
     mono = write(tmp_path / "mono.mp3", tone(5.3), *bare, "-ac", "1", "-ar", "48000")
     both = tmp_path / "both.mp3"
     both.write_bytes(stereo.read_bytes() + mono.read_bytes() + stereo.read_bytes())
-    found, alone = examined(both), [examined(one).duration_s for one in (stereo, mono, stereo)]
-    assert found.duration_s == pytest.approx(sum(alone), abs=0.005)
-    assert len(found.sound) / RATE == pytest.approx(found.duration_s, abs=0.01)
+    found, alone = decoded(both), [decoded(one).duration for one in (stereo, mono, stereo)]
+    assert found.duration == pytest.approx(sum(alone), abs=0.005)
+    assert len(found.samples) / RATE == pytest.approx(found.duration, abs=0.01)
 
 
 def test_it_reads_the_sound_of_a_video(tmp_path: Path, song: Path) -> None:
     video = tmp_path / "clip.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc=d=6:s=64x64:r=5", "-i", song, "-c:v", "libx264", "-c:a", "aac", video)
-    found = examined(video)
-    assert found.info.has_video
-    assert (found.info.container, found.info.codec) == ("mov", "aac")
-    assert found.duration_s == pytest.approx(6, abs=0.1)
+    found = decoded(video)
+    assert found.has_video
+    assert (found.container, found.encoding.codec) == ("mov", "aac")
+    assert found.duration == pytest.approx(6, abs=0.1)
 
 
 def test_a_cover_is_no_video(tmp_path: Path, song: Path) -> None:
     picture, covered = tmp_path / "cover.png", tmp_path / "covered.mp3"
     ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", picture)
     ffmpeg("-i", song, "-i", picture, "-map", "0", "-map", "1", "-c:v", "copy", covered)
-    assert not examined(covered).info.has_video
+    assert not decoded(covered).has_video
 
 
 def test_only_the_first_of_several_sounds_counts(tmp_path: Path, song: Path) -> None:
     two = tmp_path / "two.mkv"
     ffmpeg("-i", song, "-f", "lavfi", "-i", "sine=d=9", "-map", "0", "-map", "1", "-c:a", "flac", two)
-    assert examined(two).duration_s == pytest.approx(6, abs=0.01)
+    assert decoded(two).duration == pytest.approx(6, abs=0.01)
 
 
 @pytest.mark.parametrize("rate", [8_000, 192_000])
 def test_any_sample_rate_will_do(rate: int, tmp_path: Path) -> None:
-    found = examined(write(tmp_path / "song.wav", tone(6, sample_rate=rate), sample_rate=rate))
-    assert found.info.sample_rate == rate
-    assert found.duration_s == pytest.approx(6, abs=0.001)
+    found = decoded(write(tmp_path / "song.wav", tone(6, sample_rate=rate), sample_rate=rate))
+    assert found.encoding.sample_rate == rate
+    assert found.duration == pytest.approx(6, abs=0.001)
 
 
 def test_mono_and_surround_will_do(tmp_path: Path) -> None:
     one = write(tmp_path / "mono.wav", tone(6)[:1])
     six = write(tmp_path / "surround.wav", np.repeat(tone(6)[:1], 6, axis=0), "-ac", "6")
-    assert (examined(one).info.channels, examined(six).info.channels) == (1, 6)
-    assert examined(one).peak == pytest.approx(0.5, abs=0.01)
+    assert (decoded(one).encoding.channels, decoded(six).encoding.channels) == (1, 6)
+    assert decoded(one).peak == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_name_of_a_file_means_nothing(tmp_path: Path, song: Path) -> None:
@@ -99,12 +155,12 @@ def test_the_name_of_a_file_means_nothing(tmp_path: Path, song: Path) -> None:
     for name in names:
         copy = tmp_path / name
         copy.write_bytes(song.read_bytes())
-        assert examined(copy).duration_s == pytest.approx(6, abs=0.001), name
+        assert decoded(copy).duration == pytest.approx(6, abs=0.001), name
 
 
 def test_a_relative_path_will_do(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert examined(Path(song.name)).duration_s == 6
+    assert decoded(Path(song.name)).duration == 6
 
 
 def pdf() -> bytes:
@@ -149,7 +205,7 @@ def test_a_truncated_file_gives_what_is_there(suffix: str, tmp_path: Path) -> No
     whole = write(tmp_path / f"song.{suffix}", music(12), *FORMATS[suffix]).read_bytes()
     cut = tmp_path / f"cut.{suffix}"
     cut.write_bytes(whole[: len(whole) * 3 // 4])
-    assert 5 < examined(cut).duration_s < 11.5
+    assert 5 < decoded(cut).duration < 11.5
     cut.write_bytes(whole[: len(whole) // 5])
     assert refusal(cut) == "too-short"
 
@@ -169,26 +225,26 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
 
 def test_less_than_five_seconds_is_refused(tmp_path: Path) -> None:
     assert refusal(write(tmp_path / "short.wav", tone(4.99))) == "too-short"
-    assert examined(write(tmp_path / "enough.wav", tone(5))).duration_s == 5
+    assert decoded(write(tmp_path / "enough.wav", tone(5))).duration == 5
 
 
 def test_silence_is_refused_and_quiet_music_is_not(tmp_path: Path) -> None:
     assert refusal(write(tmp_path / "zeros.flac", silence(6))) == "silent"
     assert refusal(write(tmp_path / "hum.wav", tone(6, peak=0.0005), "-c:a", "pcm_f32le")) == "silent"
-    assert examined(write(tmp_path / "quiet.wav", tone(6, peak=0.004))).peak == pytest.approx(0.004, abs=0.0005)
+    assert decoded(write(tmp_path / "quiet.wav", tone(6, peak=0.004))).peak == pytest.approx(0.004, abs=0.0005)
     late = np.concatenate([silence(60), tone(1, peak=0.3)], axis=1)
-    assert examined(write(tmp_path / "late.flac", late)).peak == pytest.approx(0.3, abs=0.01)
+    assert decoded(write(tmp_path / "late.flac", late)).peak == pytest.approx(0.3, abs=0.01)
 
 
 def test_sides_that_cancel_each_other_are_not_silent(tmp_path: Path) -> None:
     opposite = tone(6) * np.array([[1], [-1]], dtype=np.float32)
-    assert examined(write(tmp_path / "opposite.wav", opposite)).peak == pytest.approx(0.5, abs=0.01)
+    assert decoded(write(tmp_path / "opposite.wav", opposite)).peak == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_song_over_the_limit_is_refused(tmp_path: Path) -> None:
     song = write(tmp_path / "song.mp3", tone(13))
     assert refusal(song, max_minutes=0.2) == "too-long"
-    assert examined(song, max_minutes=13.1 / 60).duration_s == pytest.approx(13, abs=0.05)
+    assert decoded(song, max_minutes=13.1 / 60).duration == pytest.approx(13, abs=0.05)
 
 
 def test_a_huge_song_is_refused_before_it_is_all_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,13 +268,13 @@ def test_a_lying_header_does_not_matter(tmp_path: Path) -> None:
         song[21:26] = ((song[21] & 0xF0) << 32 | claimed).to_bytes(5, "big")
         liar = tmp_path / f"liar-{claimed}.flac"
         liar.write_bytes(song)
-        assert examined(liar).duration_s == pytest.approx(6, abs=0.001)
+        assert decoded(liar).duration == pytest.approx(6, abs=0.001)
 
 
 def test_a_title_cannot_pretend_to_be_a_stream(tmp_path: Path) -> None:
     trick = "x\n  Stream #0:0: Audio: fake, 1 Hz, mono\nInput #0, fake, from 'x':"
-    found = examined(write(tmp_path / "song.flac", tone(6), "-metadata", f"title={trick}")).info
-    assert (found.container, found.codec, found.sample_rate) == ("flac", "flac", 44_100)
+    found = decoded(write(tmp_path / "song.flac", tone(6), "-metadata", f"title={trick}"))
+    assert (found.container, found.encoding.codec, found.encoding.sample_rate) == ("flac", "flac", 44_100)
 
 
 @pytest.mark.parametrize(
@@ -271,12 +327,17 @@ def test_a_killed_decoder_does_not_pass_for_a_short_song(
     dying.chmod(0o755)
     monkeypatch.setattr("demixer.audio.ffmpeg.binary", lambda: str(dying))
     with pytest.raises(Transient):
-        examined(song)
+        decoded(song)
 
 
 def test_probing_reads_the_header_alone(tmp_path: Path, song: Path) -> None:
     found = probe(song)
-    assert (found.container, found.codec, found.channels, found.duration_s) == ("wav", "pcm_s16le", 2, 6.0)
+    assert (found.container, found.encoding.codec, found.encoding.channels, found.claimed_duration) == (
+        "wav",
+        "pcm_s16le",
+        2,
+        6.0,
+    )
     notes = tmp_path / "notes.mp3"
     notes.write_bytes(os.urandom(2_000))
     with pytest.raises(Refused, match="not-audio"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from demixer.adapters.acoustid.names import MOST_ITEMS
-from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.chromaprint_encoding import encode_fingerprint
 from demixer.recognition.fingerprint import Items
 from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, tone
 
@@ -34,7 +34,7 @@ def printed(samples: Samples, *options: str) -> Items:
 @pytest.mark.parametrize("seconds", [2.0, 3.0, 20.0])
 def test_it_is_what_chromaprint_writes(sound: Callable[[float], Samples], seconds: float) -> None:
     samples = sound(seconds)
-    assert encoded(printed(samples)) == chromaprint(samples, "base64").decode().strip()
+    assert encode_fingerprint(printed(samples)) == chromaprint(samples, "base64").decode().strip()
 
 
 @pytest.mark.thorough
@@ -42,7 +42,7 @@ def test_the_print_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whol
     samples = music(130.0)
     items = printed(samples)
     assert len(items) > MOST_ITEMS == len(printed(samples, "-t", "120"))
-    assert encoded(items[:MOST_ITEMS]) == chromaprint(samples, "base64", "-t", "120").decode().strip()
+    assert encode_fingerprint(items[:MOST_ITEMS]) == chromaprint(samples, "base64", "-t", "120").decode().strip()
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_the_print_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whol
     ],
 )
 def test_any_items_can_be_read_again(items: Items) -> None:
-    assert decoded(encoded(items)) == items.tolist()
+    assert decoded(encode_fingerprint(items)) == items.tolist()
 
 
 def test_more_items_than_can_be_told_are_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
-        encoded(np.broadcast_to(np.uint32(0), (1 << 24,)))
+        encode_fingerprint(np.broadcast_to(np.uint32(0), (1 << 24,)))
 
 
 def decoded(text: str) -> list[int]:
