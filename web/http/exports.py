@@ -1,4 +1,4 @@
-"""Stems in the forms that are made on demand: WAV from the FLAC, and a zip of all stems."""
+"""Stems in the formats that are made on demand: WAV from the FLAC, and a zip of all stems."""
 
 import fcntl
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,8 @@ from web.http.files import MEDIA_TYPES, disposition
 FORMATS = ("flac", "mp3", "wav")
 
 
-def stored(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
-    """The stem's file, made first where it is a WAV that nobody asked for lately. Raises `NotFound("no-such-stem")`."""
+def stem_file(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
+    """The file of a stem. A WAV that is not in the store is made first. Raises `NotFound("no-such-stem")`."""
     if extension != "wav":
         return services.songs.stem_file(song_id, stem, extension)
     source = services.songs.stem_file(song_id, stem, "flac")
@@ -32,11 +32,11 @@ def stored(services: Services, song_id: str, stem: str, extension: str) -> StemF
     return StemFile(key=key, name=source.name.removesuffix("flac") + "wav", separation=source.separation)
 
 
-def zipped(services: Services, view: SongView, extension: str) -> Response:
-    """All stems of a song as one stored zip, streamed, with its length known beforehand."""
+def zip_of_stems(services: Services, view: SongView, extension: str) -> Response:
+    """All stems of a song as one zip without compression, streamed, with a `Content-Length`."""
     name = songs.file_name(view.song.tags)
     archive = ZipStream(sized=True)
-    for stem in _all_stored(services, view, extension):
+    for stem in _stem_files(services, view, extension):
         size = services.files.size(stem.key)
         if size is None:
             raise NotFound("no-such-stem")
@@ -47,21 +47,21 @@ def zipped(services: Services, view: SongView, extension: str) -> Response:
     return response
 
 
-def _all_stored(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
+def _stem_files(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
     if not view.stems:
         raise NotFound("no-such-stem")
-    return [stored(services, view.song.id, stem.name, extension) for stem in view.stems]
+    return [stem_file(services, view.song.id, stem.name, extension) for stem in view.stems]
 
 
 def _blocks(services: Services, key: str) -> Iterator[bytes]:
-    """Opened when its turn comes, so that a zip holds one file open at a time."""
+    """A generator, so that a zip holds one file open at a time."""
     yield from services.files.read(key)
 
 
 def _make_wav(services: Services, flac_key: str, wav_key: str) -> None:
     with _one_at_a_time(services.settings.data_dir), tempdirs.folder() as folder:
         if services.files.size(wav_key) is not None:
-            return  # somebody else wanted it too, and was quicker
+            return  # made by another request meanwhile
         wav = folder / "stem.wav"
         with services.files.local(flac_key) as flac:
             encode.to_wav(flac, wav)
@@ -70,7 +70,7 @@ def _make_wav(services: Services, flac_key: str, wav_key: str) -> None:
 
 @contextmanager
 def _one_at_a_time(data_dir: Path) -> Iterator[None]:
-    """Among all threads and processes of this machine: exports are quick, and a crowd of them would slow all down."""
+    """Among all threads and processes of this machine: an export is quick, and many at once would slow everything."""
     with (data_dir / "exports.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
