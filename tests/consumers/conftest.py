@@ -10,11 +10,11 @@ from demixer.services import file_analyser
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were decoded for an analysis, one entry a decode."""
     paths: list[Path] = []
-    examine = file_analyser.examine
+    decode = file_analyser.decode_and_fingerprint
 
     def counting(path: Path, **options: Any) -> Any:
         paths.append(path)
-        return examine(path, **options)
+        return decode(path, **options)
 
-    monkeypatch.setattr(file_analyser, "examine", counting)
+    monkeypatch.setattr(file_analyser, "decode_and_fingerprint", counting)
     return paths

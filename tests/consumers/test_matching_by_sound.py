@@ -16,7 +16,7 @@ from tests.audio_samples import write
 from tests.consumers import consumers_of
 from tests.consumers.driving import drained
 from tests.steps import keys, now, sent
-from tests.unit.audio.test_mix import Parts, mixed, parts_of
+from tests.unit.audio.test_mix_comparison import Parts, mixed, parts_of
 from tests.wired import Clock
 
 pytestmark = pytest.mark.thorough

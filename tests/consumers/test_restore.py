@@ -1,4 +1,4 @@
-"""Backing up and restoring as docs/operations.md describes it: a copy made while the service runs, and all else backup."""
+"""Backing up and restoring as docs/operations.md says: a copy made while the service runs, and everything else lost."""
 
 import hashlib
 import shutil
@@ -71,7 +71,7 @@ def statuses(services: Services, uploads: Uploads) -> dict[str, Status]:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """The clock goes on; `copy` is what is left. `ways` are the uploads that the copy of the catalogue knows."""
+    """The clock goes on; `copy` is what is left. `uploads` are those that the copy of the catalogue knows."""
 
     clock: Clock
     copy: Path
@@ -95,36 +95,34 @@ def backed_up(services: Services, clock: Clock, folder: Path) -> Backup:
     """The catalogue was copied with an upload at every step, the files when all of those had been ready for a while."""
     a_person(services)
     token = services.accounts.create_token("ana@example.com", START)
-    copy, ways, late = folder / "copy", live(services, clock, folder), song_file(folder, 8)
+    copy, uploads, late = folder / "copy", uploads_at_each_step(services, clock, folder), song_file(folder, 8)
     back_up(services, copy, *DATABASES, INDEX)
     sent(services, "zoe", late)
     run_for(services, clock)
-    assert set(statuses(services, ways).values()) == {Status.READY}
-    assert now(services, ways["twin"]).song_id == now(services, ways["ready"]).song_id
+    assert set(statuses(services, uploads).values()) == {Status.READY}
+    assert now(services, uploads["twin"]).song_id == now(services, uploads["ready"]).song_id
     shutil.copytree(services.settings.data_dir / "files", copy / "files")
     back_up(services, copy, LOG)
-    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(services, ways["ready"])
-    return Backup(clock=clock, copy=copy, ways=ways, token=token, long=long, late=late, stem=stem)
+    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(services, uploads["ready"])
+    return Backup(clock=clock, copy=copy, uploads=uploads, token=token, long=long, late=late, stem=stem)
 
 
-def live(services: Services, clock: Clock, folder: Path) -> Uploads:
+def uploads_at_each_step(services: Services, clock: Clock, folder: Path) -> Uploads:
     """An upload that is ready, and one at each step on the way there; `twin` is another file of the one that is."""
-    ways = {"ready": sent(services, data=long_file(folder / "long.flac"))}
+    uploads = {"ready": sent(services, data=long_file(folder / "long.flac"))}
     drained(services, clock, *everything(services))
     for seed, name in enumerate(("running", "queued"), 2):
-        ways[name] = sent(services, data=song_file(folder, seed))
+        uploads[name] = sent(services, data=song_file(folder, seed))
     drained(services, clock, *everything(services)[:2])
-    assert services.separations.begin(
-        *separation_event(events.separation_requested(separation(services, ways["running"]))), "CPU", "gone-1"
-    )
-    ways["fingerprinted"] = sent(services, data=song_file(folder, 4))
+    assert services.separations.begin(separation(services, uploads["running"]).id, 1, "CPU", "gone-1")
+    uploads["fingerprinted"] = sent(services, data=song_file(folder, 4))
     drained(services, clock, *everything(services)[:1])
     for seed, name in enumerate(("fingerprinting", "received"), 5):
-        ways[name] = sent(services, data=song_file(folder, seed))
-    services.upload_analyses.begin(*upload_event(events.upload_received(ways["fingerprinting"])))
-    ways["twin"] = sent(services, data=long_file(folder / "long.mp3"))
-    ways["untold"] = sent(without_log(services), data=song_file(folder, 7))
-    return ways
+        uploads[name] = sent(services, data=song_file(folder, seed))
+    assert services.upload_analyses.begin(uploads["fingerprinting"].id, 1)
+    uploads["twin"] = sent(services, data=long_file(folder / "long.mp3"))
+    uploads["unpublished"] = sent(without_log(services), data=song_file(folder, 7))
+    return uploads
 
 
 def separation(services: Services, upload: Upload) -> Separation:
@@ -142,7 +140,7 @@ def long_file(path: Path) -> bytes:
 
 
 def back_up(services: Services, copy: Path, *names: str) -> None:
-    """`sqlite3 NAME ".backup COPY"`, of each, while the services is open."""
+    """`sqlite3 NAME ".backup COPY"`, of each, while the services are open."""
     copy.mkdir(exist_ok=True)
     for name in names:
         source, target = sqlite3.connect(services.settings.data_dir / name), sqlite3.connect(copy / name)
@@ -172,23 +170,27 @@ def restore(backup: Backup, folder: Path, *left_out: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["empty", "newer", "read from its beginning"])
-def test_what_was_ready_is_there_and_what_was_open_ends(backup: Backup, run: Run, tmp_path: Path, log: str) -> None:
+def test_assert_what_was_ready_is_there_and_what_was_open_ends(
+    backup: Backup, run: Run, tmp_path: Path, log: str
+) -> None:
     restore(backup, tmp_path, *([LOG] if log == "empty" else []))
     assert run("topics", "create")[0] == 0
     assert run("reindex") == (0, "The search index holds 1 songs.\n")
     code, out = run("check")
     assert (code, "the newest song is found by its fingerprint" in out) == (0, True), out
     with services_in(tmp_path / "data", backup.clock) as services:
-        what_was_ready_is_there(services, backup)
+        assert_what_was_ready_is_there(services, backup)
         if log == "read from its beginning":
-            drained(services, backup.clock, *(replace(each, name=f"{each.name}-again") for each in everything(services)))
+            drained(
+                services, backup.clock, *(replace(each, name=f"{each.name}-again") for each in everything(services))
+            )
         run_for(services, backup.clock)
-        what_was_open_has_ended(services, backup)
-        what_came_too_late_is_sent_again(services, backup)
+        assert_what_was_open_has_ended(services, backup)
+        assert_what_came_too_late_can_be_sent_again(services, backup)
         assert [letters(services, topic) for topic in all_topics()] == [[]] * len(all_topics())
 
 
-def what_was_ready_is_there(services: Services, backup: Backup) -> None:
+def assert_what_was_ready_is_there(services: Services, backup: Backup) -> None:
     ana, ready = services.accounts.by_token(backup.token), backup.uploads["ready"]
     assert ana is not None
     assert ana.email == "ana@example.com"
@@ -201,7 +203,7 @@ def what_was_ready_is_there(services: Services, backup: Backup) -> None:
     assert now(services, again).song_id == now(services, ready).song_id
 
 
-def what_was_open_has_ended(services: Services, backup: Backup) -> None:
+def assert_what_was_open_has_ended(services: Services, backup: Backup) -> None:
     """The file of one was thrown away, for its song was here, before the files were copied."""
     assert statuses(services, backup.uploads) == {
         name: Status.FAILED if name == "twin" else Status.READY for name in backup.uploads
@@ -211,7 +213,7 @@ def what_was_open_has_ended(services: Services, backup: Backup) -> None:
         assert stem_of(services, backup.uploads[name])
 
 
-def what_came_too_late_is_sent_again(services: Services, backup: Backup) -> None:
+def assert_what_came_too_late_can_be_sent_again(services: Services, backup: Backup) -> None:
     assert services.catalogue.songs.by_file(hashlib.sha256(backup.late).hexdigest()) is None
     again = {"late": sent(services, "zoe", backup.late), "twin": sent(services, "ana", backup.long[1])}
     drained(services, backup.clock, *everything(services))
@@ -219,11 +221,11 @@ def what_came_too_late_is_sent_again(services: Services, backup: Backup) -> None
     assert now(services, again["twin"]).song_id == now(services, backup.uploads["ready"]).song_id
 
 
-def test_a_copy_without_the_fingerprint_index_is_told_of_and_mended(backup: Backup, run: Run, tmp_path: Path) -> None:
+def test_a_missing_fingerprint_index_is_reported_and_made_anew(backup: Backup, run: Run, tmp_path: Path) -> None:
     restore(backup, tmp_path, LOG, INDEX)
     code, out = run("check")
     assert (code, "demixer reindex --fingerprints" in out) == (1, True)
     assert run("reindex", "--fingerprints")[0] == 0
     assert run("check")[0] == 0
     with services_in(tmp_path / "data", backup.clock) as services:
-        what_was_ready_is_there(services, backup)
+        assert_what_was_ready_is_there(services, backup)

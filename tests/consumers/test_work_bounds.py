@@ -1,5 +1,4 @@
-"""What the worst upload can cost, by counts: the longest fingerprint there may be, and songs that share all its
-keys."""
+"""What the worst upload can cost, by counts: with the longest fingerprint, and songs that share all its keys."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +9,13 @@ import pytest
 
 from demixer.adapters.common.hit_counts import places_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
-from demixer.domain import Analysis, Comparison, MatchVerdict, Song
-from demixer.recognition import similarity
+from demixer.domain import Analysis, Comparison, MatchVerdict
+from demixer.recognition import pipeline, similarity
 from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
-from demixer.recognition.reference import RATE
-from demixer.services.comparisons import MAX_COMPARED_BY_SOUND, MAX_COMPARISONS, Comparisons
+from demixer.recognition.mix_comparison import MixComparison
+from demixer.recognition.reference import RATE, Reference
+from demixer.recognition.thresholds import MAX_COMPARISONS, MAX_SOUND_COMPARISONS
+from demixer.services.comparisons import Comparisons
 from demixer.wiring import Services
 from tests.steps import an_analysis, fingerprinted, match, matched, now, sent, song_of
 
@@ -45,8 +46,7 @@ def longest() -> Analysis:
 
 @pytest.fixture
 def crowded(services: Services, longest: Analysis) -> Services:
-    """The index knows thousands of songs with this very fingerprint; the catalogue has more of them than are asked
-    for."""
+    """The index knows thousands of songs with this very fingerprint, the catalogue more than are proposed."""
     song = song_of(services, matched(services, sent(services)).song_id)
     like = replace(song, fingerprint=longest.fingerprint, duration=longest.duration, version=0)
     for number in range(CANDIDATES + 10):
@@ -84,11 +84,10 @@ def test_match_compares_as_many_fingerprints_as_there_are_candidates_and_no_soun
 def test_comparing_sound_ends_after_three_songs_and_comparing_after_ten(
     crowded: Services, longest: Analysis, compared: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other_mix(song: Song, *_: object) -> Comparison:
-        return Comparison(song_id=song.id, verdict=MatchVerdict.MIX)
-
-    by_sound = Counted(other_mix)
-    monkeypatch.setattr(crowded.comparisons, "_compare_sound", by_sound)
-    fingerprints = [longest.fingerprint, longest.shifted_fingerprint]
-    found = crowded.comparisons.compare(fingerprints, np.zeros(RATE, np.int16))
-    assert (compared.calls, by_sound.calls, len(found)) == (CANDIDATES, MAX_COMPARED_BY_SOUND, MAX_COMPARISONS)
+    samples = np.zeros(RATE, np.int16)
+    by_sound = Counted(lambda *_: MixComparison(verdict=MatchVerdict.MIX))
+    monkeypatch.setattr(crowded.comparisons, "reference_of", lambda song: Reference.without_stems(samples))
+    monkeypatch.setattr(pipeline, "compare_sound", by_sound)
+    found = crowded.comparisons.compare([longest.fingerprint, longest.shifted_fingerprint], samples)
+    assert (compared.calls, by_sound.calls, len(found)) == (CANDIDATES, MAX_SOUND_COMPARISONS, MAX_COMPARISONS)
+    assert (MAX_SOUND_COMPARISONS, MAX_COMPARISONS) == (3, 10)

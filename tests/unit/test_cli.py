@@ -25,7 +25,7 @@ from demixer.wiring import open_services
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
 from tests.steps import STEMS, an_analysis, matched, sent, separated, stem_files
-from tests.wired import Clock, settings_in
+from tests.wired import Clock, a_worker, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -48,6 +48,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, out, err
 
     return run
+
+
+def report_worker(model: str) -> None:
+    """As the separation worker of a running service does."""
+    with closing(open_services(load())) as services:
+        services.capabilities.report(a_worker(services.clock(), model))
 
 
 def test_help_is_quick_and_names_every_command() -> None:
@@ -92,6 +98,7 @@ def test_an_account_and_its_token(run: Run) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, arguments: tuple[str, ...], stdin: str, text: str) -> None:
+    report_worker("spleeter-2stems")
     code, out, err = run(*arguments, stdin=stdin)
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert text in err
@@ -207,9 +214,13 @@ def test_songs_that_are_not_duplicates_are_merged_only_with_the_option(run: Run,
     assert run("unmerge", "nobody")[0] == 1
 
 
-def test_songs_of_a_worse_model_can_be_separated_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_separated_again_before_a_worker_has_said_what_it_can_do(run: Run) -> None:
+    for arguments in (("nothing",), ("--all",)):
+        code, out, err = run("separate-again", *arguments)
+        assert (code, out, "no separation worker has said yet what it can do" in err) == (1, "", True)
+
+
+def test_songs_of_a_worse_model_can_be_separated_again(run: Run, tmp_path: Path) -> None:
     services = open_services(load())
     song_id = matched(services, sent(services)).song_id or ""
     separated(services, tmp_path / "stems", song_id)
@@ -217,7 +228,7 @@ def test_songs_of_a_worse_model_can_be_separated_again(
     code, _, err = run("separate-again", song_id)
     assert (code, "no better model" in err) == (1, True)
     assert "separate 0 songs" in run("separate-again", "--all")[1]
-    monkeypatch.setenv("MODEL", "htdemucs")
+    report_worker("htdemucs")
     assert "separate 1 songs" in run("separate-again", "--all")[1]
     assert run("separate-again", song_id)[0] == 0
 
