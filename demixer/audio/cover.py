@@ -11,7 +11,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP")
 
 
 def clean_cover(data: bytes) -> bytes | None:
-    """A JPEG of at most 600 x 600 without metadata, from a JPEG, PNG or WebP; else None, and where it is damaged or huge."""
+    """A JPEG of at most 600 x 600 without metadata, from a JPEG, PNG or WebP. None where it is damaged or huge."""
     if not 0 < len(data) <= MAX_BYTES:
         return None
     try:

@@ -190,8 +190,8 @@ def test_a_service_that_cannot_be_reached_is_logged(server: AcoustId, caplog: py
 @pytest.mark.parametrize(
     "monotonous", [Fingerprint(FINGERPRINT.items[:100], 13), Fingerprint(np.tile(FINGERPRINT.items[:20], 50), 124.0)]
 )
-def test_a_fingerprint_that_is_not_distinctive_is_not_looked_up(server: AcoustId, dull: Fingerprint) -> None:
-    assert look_up(KEY, dull.to_bytes()) == Tags()
+def test_a_fingerprint_that_is_not_distinctive_is_not_looked_up(server: AcoustId, monotonous: Fingerprint) -> None:
+    assert look_up(KEY, monotonous.to_bytes()) == Tags()
     assert server.asked == []
 
 
