@@ -1,4 +1,4 @@
-"""Against what Chromaprint itself writes, as ffmpeg has it."""
+"""Compared with what Chromaprint itself writes, as part of ffmpeg."""
 
 import base64
 import subprocess
@@ -26,7 +26,7 @@ def chromaprint(samples: Samples, kind: str, *options: str) -> bytes:
     return subprocess.run(command, check=True, capture_output=True, input=sound).stdout
 
 
-def printed(samples: Samples, *options: str) -> Items:
+def fingerprint_items(samples: Samples, *options: str) -> Items:
     return np.frombuffer(chromaprint(samples, "raw", *options), dtype="<u4").astype(np.uint32)
 
 
@@ -34,14 +34,14 @@ def printed(samples: Samples, *options: str) -> Items:
 @pytest.mark.parametrize("seconds", [2.0, 3.0, 20.0])
 def test_it_is_what_chromaprint_writes(sound: Callable[[float], Samples], seconds: float) -> None:
     samples = sound(seconds)
-    assert encode_fingerprint(printed(samples)) == chromaprint(samples, "base64").decode().strip()
+    assert encode_fingerprint(fingerprint_items(samples)) == chromaprint(samples, "base64").decode().strip()
 
 
 @pytest.mark.thorough
-def test_the_print_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whole() -> None:
+def test_the_fingerprint_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whole_song() -> None:
     samples = music(130.0)
-    items = printed(samples)
-    assert len(items) > MOST_ITEMS == len(printed(samples, "-t", "120"))
+    items = fingerprint_items(samples)
+    assert len(items) > MOST_ITEMS == len(fingerprint_items(samples, "-t", "120"))
     assert encode_fingerprint(items[:MOST_ITEMS]) == chromaprint(samples, "base64", "-t", "120").decode().strip()
 
 
@@ -57,13 +57,13 @@ def test_any_items_can_be_read_again(items: Items) -> None:
     assert decoded(encode_fingerprint(items)) == items.tolist()
 
 
-def test_more_items_than_can_be_told_are_refused() -> None:
+def test_too_many_items_are_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
         encode_fingerprint(np.broadcast_to(np.uint32(0), (1 << 24,)))
 
 
 def decoded(text: str) -> list[int]:
-    """Written from the description, number by number, and only for what we wrote ourselves."""
+    """A decoder written from the description, for valid data only."""
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     assert data[0] == 1
     bits = np.unpackbits(np.frombuffer(data[4:], dtype=np.uint8), bitorder="little").tolist()
