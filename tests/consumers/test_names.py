@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consumers.framework.executors import Threads
 from consumers.framework.loop import Loop
+from consumers.framework.task_slots import Threads
 from demixer.domain import SeparationState, Song, Tags
 from demixer.wiring import Services, build_services
 from tests import acoustid_server

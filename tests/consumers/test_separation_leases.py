@@ -74,7 +74,7 @@ def test_an_idle_member_claims_the_first_that_nobody_begins(services: Services, 
 
 def test_the_event_of_what_a_helper_has_made_is_done_without_separating_again(services: Services, clock: Clock) -> None:
     waiting(services)
-    helping, owner = HelpingMember(services, clock), FakeWorker()
+    helper, owner = HelpingMember(services, clock), FakeWorker()
     helper.help_out()
     helper.help_out(after=HELP_AFTER)
     drained(services, clock, consumers_of.separate(services, owner))
