@@ -14,7 +14,7 @@ from benchmarks.matching.kinds import kinds_of
 from benchmarks.matching.making import heard
 from benchmarks.matching.sources import Song
 from benchmarks.prints import Synthetic, song_id, stored
-from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.recognition.fingerprint import Fingerprint
@@ -34,7 +34,7 @@ def look_up(work: Path, songs: Sequence[Song], prints: Mapping[str, Fingerprint]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with closing(SqliteFingerprints(folder / "index.db")) as sqlite:
-            real = ((name, places_of(print_)) for name, print_ in known.items())
+            real = ((name, key_hashes_of(print_)) for name, print_ in known.items())
             sqlite.load(one for some in (synthetic.songs(fill), real) for one in some)
             _keep(work, ENGINES[0], sqlite, songs)
         with servers.started(servers.mongodb, folder) as server, closing(MongoFingerprints(server.fresh())) as mongo:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.domain import Analysis, Comparison, MatchVerdict, Song
 from demixer.recognition import similarity
@@ -51,8 +51,8 @@ def crowded(house: House, longest: Analysis) -> House:
     for number in range(CANDIDATES + 10):
         house.catalogue.songs.save(replace(like, id=id_of(number), sha256=id_of(number)))
     assert isinstance(house.fingerprints, SqliteFingerprints)
-    places = places_of(longest.fingerprint)
-    house.fingerprints.load((id_of(number), places) for number in range(SONGS))
+    hashes = key_hashes_of(longest.fingerprint)
+    house.fingerprints.load((id_of(number), hashes) for number in range(SONGS))
     return house
 
 
