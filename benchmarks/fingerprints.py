@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from demixer.adapters.common.hit_counts import Places
+from demixer.adapters.common.hit_counts import KeyHashes
 from demixer.recognition.fingerprint import HALF_HOP_SAMPLES, SAMPLE_RATE, Fingerprint, Items, hash_items
 from tests import music
 
@@ -54,12 +54,12 @@ class Synthetic:
         masks: Items = self._masks[random.integers(0, MASKS, real.shape, dtype=np.uint16)]
         return real ^ masks
 
-    def songs(self, count: int) -> Iterator[tuple[str, Places]]:
-        """Ids and places, as `demixer.adapters.common.hit_counts.places_of` gives them."""
+    def songs(self, count: int) -> Iterator[tuple[str, KeyHashes]]:
+        """Ids and key hashes, as `hit_counts.key_hashes_of` gives them."""
         for number in range(count):
             if number % BATCH == 0:
-                places = _places(self.items(number // BATCH))
-            yield song_id(number), places[number % BATCH]
+                hashes = _key_hashes(self.items(number // BATCH))
+            yield song_id(number), hashes[number % BATCH]
 
 
 def song_id(number: int) -> str:
@@ -110,7 +110,7 @@ def _fingerprint_items(path: Path, skipped: int) -> Items:
     return np.frombuffer(raw, dtype="<u4").astype(np.uint32)
 
 
-def _places(items: Items) -> list[Places]:
+def _key_hashes(items: Items) -> list[KeyHashes]:
     hashes = hash_items(items)
     song, at = np.nonzero((hashes & np.uint32(15)) == 0)
     chosen = np.unique(song.astype(np.uint64) << np.uint64(32) | hashes[song, at] >> np.uint32(4))

@@ -14,7 +14,7 @@ from benchmarks.fingerprints import Synthetic, song_id, stored
 from benchmarks.matching.files import load
 from benchmarks.matching.sources import Song
 from benchmarks.matching.transforms import transforms_of
-from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.recognition.fingerprint import Fingerprint
@@ -36,7 +36,7 @@ def look_up(work: Path, songs: Sequence[Song], fingerprints: Mapping[str, Finger
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with closing(SqliteFingerprints(folder / "index.db")) as sqlite:
-            real = ((name, places_of(fingerprint)) for name, fingerprint in known.items())
+            real = ((name, key_hashes_of(fingerprint)) for name, fingerprint in known.items())
             sqlite.load(one for some in (synthetic.songs(fill), real) for one in some)
             _keep(work, ENGINES[0], sqlite, songs)
         with servers.started(servers.mongodb, folder) as server, closing(MongoFingerprints(server.fresh())) as mongo:

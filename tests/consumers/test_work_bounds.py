@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.domain import Analysis, Comparison, MatchVerdict
 from demixer.recognition import pipeline, similarity
@@ -52,8 +52,8 @@ def crowded(services: Services, longest: Analysis) -> Services:
     for number in range(CANDIDATES + 10):
         services.catalogue.songs.save(replace(like, id=id_of(number), sha256=id_of(number)))
     assert isinstance(services.fingerprints, SqliteFingerprints)
-    places = places_of(longest.fingerprint)
-    services.fingerprints.load((id_of(number), places) for number in range(SONGS))
+    hashes = key_hashes_of(longest.fingerprint)
+    services.fingerprints.load((id_of(number), hashes) for number in range(SONGS))
     return services
 
 

@@ -44,7 +44,7 @@ def services(kafka: Engine, tmp_path: Path) -> Iterator[Services]:
 def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
     """Those that the brokers have taken."""
     noted: Commits = []
-    committed = Membership._committed
+    committed = Membership._commit_offsets
 
     def note(member: Membership, partitions: Any) -> Any:
         errors = committed(member, partitions)
@@ -52,7 +52,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
         noted.extend((member, one.partition) for one, error in pairs if error is None and one.offset > 0)
         return errors
 
-    monkeypatch.setattr(Membership, "_committed", note)
+    monkeypatch.setattr(Membership, "_commit_offsets", note)
     return noted
 
 
