@@ -52,19 +52,18 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 
 
 @contextmanager
-def services_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterator[Services]:
+def services_in(folder: Path, clock: Clock | None = None, *, worker: bool = True, **changes: Any) -> Iterator[Services]:
     """Services below `folder`, closed at the end. `changes` are settings; without a `clock` one stands still."""
-    services = open_in(folder, clock or Clock(), **changes)
+    services = open_in(folder, clock or Clock(), worker=worker, **changes)
     try:
         yield services
     finally:
         services.close()
 
 
-def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
-    """As `demixer.wiring.open_services`, but for the clock, for passwords hashed in no time, and for a separation
-    worker
-    that has said what it can do."""
+def open_in(folder: Path, clock: Clock, *, worker: bool = True, **changes: Any) -> Services:
+    """As `demixer.wiring.open_services`, but for the clock, and for passwords hashed in no time. `worker`: a separation
+    worker has reported what it can do."""
     settings = settings_in(folder, **changes)
     adapters = Adapters(
         settings=settings,
@@ -77,7 +76,8 @@ def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
         clock=clock,
     )
     services = build_services(adapters)
-    services.capabilities.report(a_worker(clock()))
+    if worker:
+        services.capabilities.report(a_worker(clock()))
     return services
 
 

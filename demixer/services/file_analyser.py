@@ -30,9 +30,8 @@ class FileAnalyser:
         self._max_minutes = max_minutes
 
     def analyse(self, upload: Upload) -> Analysis:
-        """Raises `Refused` as `demixer.recognition.decoding.decode_and_fingerprint` does, and `NotFound` where the
-        file is
-        gone."""
+        """Raises `Refused` as `demixer.recognition.decoding.decode_and_fingerprint` does, and `NotFound` where the file
+        is gone."""
         known, samples = self._analyses.get(upload.sha256), self._stored_samples(upload)
         if known is None or samples is None:
             with self._files.local(upload.audio_key) as path:

@@ -88,6 +88,7 @@ class Matching:
         result = self.resolve_match(upload, analysis)
         if result.taken_down:
             self._upload_analyses.reject(upload, Failure("taken-down"), keep_file=False)
+            self._files.delete(samples_key(upload.sha256))
         elif result.compare_again and upload.attempt < MAX_ATTEMPTS:
             self.reanalyse(upload)
         elif result.wait_for:
@@ -103,7 +104,7 @@ class Matching:
         if analysis.sample_hash and (song := self._songs.by_file(sample_key(analysis))):
             return MatchResult(song=song)
         candidates = self._comparisons.candidates([analysis.fingerprint, analysis.shifted_fingerprint])
-        if self._is_taken_down(upload, candidates):
+        if self._is_taken_down(upload, analysis, candidates):
             return MatchResult(taken_down=True)
         alive = [one for one in candidates if one[0].state is not SongState.TAKEN_DOWN]
         return self._by_recording(analysis, alive[:MAX_COMPARISONS])
@@ -141,9 +142,11 @@ class Matching:
                 return MatchResult(wait_for=song)
         return MatchResult(relations=tuple(relation(one) for _, one in known))
 
-    def _is_taken_down(self, upload: Upload, candidates: Sequence[Candidate]) -> bool:
-        made_of_it = self._songs.get(song_id_of(upload.sha256))
-        if made_of_it is not None and made_of_it.state is SongState.TAKEN_DOWN:
+    def _is_taken_down(self, upload: Upload, analysis: Analysis, candidates: Sequence[Candidate]) -> bool:
+        known = [self._songs.get(song_id_of(upload.sha256)), self._songs.linked_song(upload.sha256)]
+        if analysis.sample_hash:
+            known.append(self._songs.linked_song(sample_key(analysis)))
+        if any(song is not None and song.state is SongState.TAKEN_DOWN for song in known):
             return True
         return any(alike.is_same_recording and song.state is SongState.TAKEN_DOWN for song, alike in candidates)
 
@@ -177,6 +180,8 @@ class Matching:
             return song
 
         def decide(current: Song) -> Decision[Song]:
+            if current.is_removed:
+                return None
             return replace(current, audio_key=upload.audio_key, updated_at=self._clock()), []
 
         return self._work.update(self._songs, song.id, decide)
