@@ -18,7 +18,7 @@ from tests.music import clip, converted, tracks
 
 pytestmark = pytest.mark.slow
 NUMBERS = iter(range(1000))
-LOOKING, HERE = "Looking whether it is here already…", "It is already here: open it"
+LOOKING, HERE = "Checking whether it is already here…", "It is already here: open it"
 
 # Bits that differ between the browser's print and the server's, of one and the same file: 0.0043 at most was measured,
 # and 0.0125 at 96 kHz, by Chromium's resampler. Recordings that sound different begin at 0.12.

@@ -214,7 +214,7 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
 
 
 def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, services: Services, file: Path) -> None:
-    sender.get_by_text("Say who and what it is").click()
+    sender.get_by_text("Add artist, album and title").click()
     sender.get_by_label("Artist", exact=True).fill("Ana")
     sender.get_by_label("Title", exact=True).fill("Mío")
     send(sender, file)

@@ -1,4 +1,4 @@
-"""What a view requires of a request before a byte of its body is read. A decorator on the view says it."""
+"""What a view requires of a request before a byte of its body is read. A decorator on the view sets it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def request_policy(
 
 
 def policy_of(view: Callable[..., object] | None) -> RequestPolicy | None:
-    """What the decorator said. None without a decorator."""
+    """What the decorator has set. None without a decorator."""
     policy: RequestPolicy | None = getattr(view, "request_policy", None)
     return policy
 

@@ -52,19 +52,19 @@ def song(view: SongView) -> dict[str, Any]:
         "gain": view.separation.gain if view.separation and view.stems else None,
         "stems": [{"name": stem.name, "urls": _stem_urls(shown.id, stem.name)} for stem in view.stems],
         "zip": url_for("songs.zip", song_id=shown.id, _external=True) if view.stems else None,
-        "relatives": [_related_song(link, other) for link, other in view.related_songs],
+        "relatives": [_related_song(relation, other) for relation, other in view.related_songs],
     }
 
 
-def _related_song(link: Relation, other: Song) -> dict[str, Any]:
+def _related_song(relation: Relation, other: Song) -> dict[str, Any]:
     """`less`: this song, not the other one, lacks the stems in `without`."""
     return {
         **_summary(
             other, artist=other.tags.artist, album=other.tags.album, title=other.tags.title, year=other.tags.year
         ),
-        "kinship": link.type.value,
-        "without": list(link.missing_stems),
-        "less": link.lacks_stems,
+        "kinship": relation.type.value,
+        "without": list(relation.missing_stems),
+        "less": relation.lacks_stems,
     }
 
 

@@ -101,7 +101,7 @@ def separate_again(song_id: str) -> ResponseReturnValue:
     if model is None:
         raise ModelUnavailable(model=services().settings.model, reason=gettext("no separation worker has started yet"))
     services().separations.separate_again(services().songs.get(song_id), model, models.better_than)
-    flash(gettext("Asked for. The stems here stay until the new ones are ready."), "ok")
+    flash(gettext("Requested. The present stems stay until the new ones are ready."), "ok")
     return redirect(previous_path(url_for(".show", song_id=song_id)), 303)
 
 
