@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 SERVED := kafka_ mongo elastic_ s3_
 CHROMAPRINT := web/static/packages/chromaprint/dist/chromaprint.wasm
+NPM_DEV := node_modules/installed-dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install run check test test-fast test-engines test-contracts test-compose secrets lint format translations docs benchmarks clean
@@ -26,9 +27,14 @@ $(VENV)/installed-dev: pyproject.toml requirements.lock requirements-dev.lock $(
 
 # What pages bring from npm's registry. Where it cannot be had, files are sent without looking for them first.
 $(CHROMAPRINT): package.json package-lock.json
-	@if command -v npm >/dev/null && npm ci --silent --fetch-retries=1 --fetch-timeout=20000; then \
+	@if command -v npm >/dev/null && npm ci --omit=dev --silent --fetch-retries=1 --fetch-timeout=20000; then \
 	rm -rf web/static/packages && mkdir web/static/packages && cp -r node_modules/@unimusic/* web/static/packages && touch $@; \
 	else echo "No npm, or its registry was not reached: files are sent without looking first whether they are here."; fi
+
+# What `make lint` checks the scripts of the pages with. The rule above empties node_modules, so it has to come first.
+$(NPM_DEV): package.json package-lock.json $(CHROMAPRINT)
+	@command -v npm >/dev/null || { echo "make lint needs npm (Debian: npm) for TypeScript and ESLint."; exit 1; }
+	@npm ci --silent && touch $@
 
 run: install ## install and start everything: web and all consumers
 	@exec $(BIN)/demixer run
@@ -59,11 +65,13 @@ test-compose: $(VENV)/installed-dev ## both on the real engines of docker-compos
 secrets: ## make the passwords of docker-compose.yml, once, into docker/secrets
 	@docker/make-secrets
 
-lint: $(VENV)/installed-dev ## ruff, mypy --strict, and the rules of imports
+lint: $(VENV)/installed-dev $(NPM_DEV) ## ruff, mypy --strict, rules of imports; tsc and ESLint for the scripts of the pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	npx --no-install tsc -p tsconfig.json
+	npx --no-install eslint web/static/js
 
 format: $(VENV)/installed-dev ## let ruff format and fix
 	$(BIN)/ruff check --fix .

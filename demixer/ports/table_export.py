@@ -17,6 +17,7 @@ CATALOGUE: Mapping[str, Sequence[str]] = {  # each table with the fields that ar
     "separations": ("id",),
     "song_files": ("sha256",),
     "libraries": ("person_id", "song_id"),
+    "analyses": ("id",),
 }
 ACCOUNTS: Mapping[str, Sequence[str]] = {"people": ("id",), "tokens": ("hash",)}
 
@@ -39,5 +40,13 @@ class TableExport(Protocol):
 
 
 def fingerprints(songs: Iterable[Row]) -> Iterator[tuple[str, bytes]]:
-    """What `FingerprintIndex.rebuild` takes, of the rows of songs: all that were not removed, listed or not."""
-    return ((song["id"], b64decode(song["fingerprint"])) for song in songs if not song["removed"])
+    """What `FingerprintIndex.rebuild` takes, of the rows of songs: all but the withdrawn.
+
+    A song that was taken down stays in the index: its recording has to be recognised to be refused.
+    """
+    return ((song["id"], b64decode(song["fingerprint"])) for song in songs if not _is_withdrawn(song))
+
+
+def _is_withdrawn(song: Row) -> bool:
+    """Rows of version 0.1 have `removed` instead of a state."""
+    return bool(song["state"] == "withdrawn" if "state" in song else song["removed"])

@@ -67,7 +67,7 @@ def at_uploads(page: Page) -> Page:
 def choose(page: Page, *files: Path) -> Locator:
     """The rows of what was chosen and is not received yet."""
     page.locator("input[type=file]").set_input_files([str(each) for each in files])
-    return page.locator("[data-sending] > li")
+    return page.locator("[data-pending] > li")
 
 
 def hold(page: Page, url: str) -> list[Route]:
@@ -116,7 +116,7 @@ def test_what_was_found_has_room(sender: Page, file: Path, known: Song, size: tu
     expect(link).to_be_visible(timeout=WAIT)
     assert sender.evaluate("() => document.scrollingElement.scrollWidth") <= size[0]
     assert link.evaluate("each => each.offsetWidth") > 280
-    assert sender.locator("[data-anyway]").evaluate("each => each.offsetHeight") < 45
+    assert sender.locator("[data-upload-anyway]").evaluate("each => each.offsetHeight") < 45
     expect(sender.get_by_text("Without vocals, or mixed differently?")).to_be_visible()
     expect(sender.get_by_text("Nothing sent yet")).to_be_hidden()
 

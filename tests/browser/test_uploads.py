@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
@@ -16,6 +17,13 @@ from tests.web.visiting import a_song, join
 
 pytestmark = pytest.mark.slow
 NUMBERS = iter(range(1000))
+
+# Keeps what is announced even if the page is left.
+RECORD_ANNOUNCEMENTS = """() => {
+  const region = document.querySelector("[data-announcer]");
+  const record = () => { if (region.textContent) sessionStorage.announced = region.textContent; };
+  new MutationObserver(record).observe(region, { childList: true });
+}"""
 
 
 @pytest.fixture
@@ -134,6 +142,51 @@ def test_what_failed_by_accident_can_be_tried_again(sender: Page, services: Serv
     expect(row.locator("[aria-current=step]")).to_have_text("Received")
 
 
+def test_the_focus_stays_in_a_row_that_is_replaced_while_its_link_has_it(
+    sender: Page, services: Services, file: Path
+) -> None:
+    send(sender, file)
+    song = joined(services, sent(services, sender), "Enfocada")
+    link = sender.locator("[data-upload]").get_by_role("link", name="Enfocada", exact=True)
+    link.focus()
+    begin(services, song.id)
+    services.flush()
+    expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Separating")
+    expect(link).to_be_focused()
+
+
+def test_an_action_that_is_answered_with_a_page_announces_no_internal_error(sender: Page, file: Path) -> None:
+    """A proxy or a sign-in page may answer instead of the server's JSON: then the uploads are loaded anew."""
+    send(sender, file)
+    row = sender.locator("[data-upload]")
+    expect(row).to_be_visible()
+    sender.evaluate(RECORD_ANNOUNCEMENTS)
+    sender.route("**/cancel", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Hello</p>"))
+    sender.route("**/uploads", continue_after_the_announcement)
+    with sender.expect_navigation():
+        row.get_by_role("button", name=re.compile("Cancel")).click()
+    assert sender.evaluate("() => sessionStorage.announced") is None
+
+
+def continue_after_the_announcement(route: Route) -> None:
+    """Announcements come one frame later."""
+    sleep(0.3)
+    route.continue_()
+
+
+def test_an_upload_that_is_answered_without_its_row_fails_and_the_next_one_is_sent(
+    sender: Page, file: Path, tmp_path: Path
+) -> None:
+    names = ["a.mp3", "b.mp3", "c.mp3"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"sound" * 1000)
+    sender.route("**/uploads", lambda route: route.fulfill(status=201, content_type="text/html", body="<p>Hello</p>"))
+    send(sender, *(tmp_path / name for name in names))
+    problems = sender.locator("[data-pending] .is-failed")
+    expect(problems).to_have_count(3)
+    expect(problems.first).to_contain_text("The connection broke off")
+
+
 def test_an_upload_is_cancelled_without_leaving_the_page(sender: Page, file: Path) -> None:
     send(sender, file)
     row = sender.locator("[data-upload]")
@@ -152,7 +205,7 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
     second.write_bytes(b"more sound" * 500)
     send(sender, file, empty, large, second)
     expect(sender.locator("[data-upload]")).to_have_count(2)
-    problems = sender.locator("[data-sending] .is-failed")
+    problems = sender.locator("[data-pending] .is-failed")
     expect(problems).to_have_count(2)
     expect(problems.nth(0)).to_contain_text("The file is empty")
     expect(problems.nth(1)).to_contain_text("larger than 1 MB")
@@ -205,7 +258,7 @@ def test_a_lost_connection_says_that_nothing_was_kept(context: BrowserContext, f
     page.goto("/uploads")
     page.route("**/uploads", lose)
     send(page, file)
-    expect(page.locator("[data-sending]")).to_contain_text("The connection broke off")
+    expect(page.locator("[data-pending]")).to_contain_text("The connection broke off")
 
 
 def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path) -> None:
@@ -216,7 +269,7 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
     sender.get_by_role("heading", level=1).click()  # a browser asks for nobody who has not touched the page
     with sender.expect_request(lambda request: request.method == "POST"):
         send(sender, file)
-    expect(sender.locator("[data-sending]")).to_contain_text(file.name)
+    expect(sender.locator("[data-pending]")).to_contain_text(file.name)
     with sender.expect_event("dialog") as asked:
         sender.close(run_before_unload=True)
     assert asked.value.type == "beforeunload"
@@ -232,7 +285,7 @@ def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context:
     page.goto("/uploads")
     context.clear_cookies()
     send(page, file)
-    row = page.locator("[data-sending] .is-failed")
+    row = page.locator("[data-pending] .is-failed")
     expect(row).to_contain_text("this file was not kept")
     row.get_by_role("link", name="Sign in").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -274,6 +327,27 @@ def test_a_better_separation_that_fails_says_so_and_the_stems_stay(
     expect(anas_page.locator("[data-better-failed]")).to_be_visible()
     expect(anas_page.locator("[data-better-ready]")).to_be_hidden()
     expect(anas_page.locator("[data-player]")).to_be_visible()
+
+
+def test_a_separation_that_has_ended_is_not_looked_for_again(anas_page: Page, services: Services, ana: Person) -> None:
+    """Two events come at once; the first already tells that it has ended."""
+    song = with_stems(services, a_song(services, ana, "Terminada").id)
+    better = services.separations.request(song.id, "htdemucs_ft")
+    services.catalogue.songs.save(replace(song, next_separation_id=better.id))
+    streams: list[Route] = []
+    anas_page.route("**/live?*", lambda route: streams.append(route))
+    anas_page.goto(f"/songs/{song.id}")
+    while not streams:
+        anas_page.wait_for_timeout(50)
+    services.separations.fail(better, Failure("separation-failed"))
+    services.flush()
+    fetched: list[str] = []
+    anas_page.on("request", lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None)
+    events = "retry: 60000\n\n" + "event: song\ndata: {}\n\n" * 2
+    streams[0].fulfill(status=200, content_type="text/event-stream", body=events)
+    expect(anas_page.locator("[data-better-failed]")).to_be_visible()
+    anas_page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if url.endswith(song.id)] == [anas_page.url]
 
 
 def test_a_stream_that_comes_back_catches_up_on_what_it_missed(sender: Page, services: Services, file: Path) -> None:

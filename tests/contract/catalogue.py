@@ -1,21 +1,30 @@
 """What every catalogue must do, whatever the engine. A subclass gives the fixture `open_catalogue`."""
 
 import functools
+import json
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demixer.domain import (
+    Analysis,
+    Comparison,
+    Encoding,
     Event,
     Failure,
     MatchMethod,
+    MatchVerdict,
+    Relation,
+    RelationType,
     Separation,
     SeparationState,
+    SeparationWorker,
     Song,
     SongState,
     Stem,
@@ -25,10 +34,15 @@ from demixer.domain import (
 )
 from demixer.domain.errors import Conflict
 from demixer.ports import Catalogue
+from schemas import codec
+from schemas.events import UploadFingerprintedV1, UploadReceived, UploadRejected
 
 Opener = Callable[[], Catalogue]  # can be pickled, and opens the same catalogue every time
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+# What commit 31c51d9 wrote into its SQLite tables, with the bodies as JSON and the fingerprints as base64
+STORED_BEFORE = json.loads(Path(__file__).with_name("stored_by_31c51d9.json").read_text("utf-8"))
 
 
 def at(seconds: float) -> datetime:
@@ -72,8 +86,28 @@ def a_separation(separation_id: str = "x1", **changes: Any) -> Separation:
     return replace(plain, **changes)
 
 
-def an_event(event_id: str, **data: Any) -> Event:
-    return Event(id=event_id, type="upload.received", subject="u1", time=NOON, data={"upload_id": "u1", **data})
+def an_analysis(analysis_id: str = "ab" * 32, **changes: Any) -> Analysis:
+    plain = Analysis(
+        id=analysis_id, duration=201.5, fingerprint=bytes(range(256)), tags=Tags(title="Canción"), cover_key=""
+    )
+    return replace(plain, **changes)
+
+
+def a_worker(worker_id: str = "separate-1", **changes: Any) -> SeparationWorker:
+    plain = SeparationWorker(
+        id=worker_id, model="htdemucs", stems=("vocals", "drums"), device="CPU", licence="MIT", updated_at=NOON
+    )
+    return replace(plain, **changes)
+
+
+def an_event(event_id: str, **params: Any) -> Event:
+    data = UploadRejected(upload_id="u1", attempt=1, code="not-audio", params=params)
+    return Event(id=event_id, subject="u1", time=NOON, data=data)
+
+
+def params_of(event: Event) -> Mapping[str, Any]:
+    assert isinstance(event.data, UploadRejected)
+    return event.data.params
 
 
 def ids(found: Any) -> list[str]:
@@ -83,6 +117,11 @@ def ids(found: Any) -> list[str]:
 class CatalogueContract:
     @pytest.fixture
     def open_catalogue(self) -> Opener:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def old_catalogue(self) -> Iterator[Catalogue]:
+        """Opened on `STORED_BEFORE`, as that commit stored it."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -126,7 +165,8 @@ class CatalogueContract:
         named = [
             a_song(f"named {n}", proposed_tags=tags) for n, tags in enumerate((Tags(), Tags(title="Ñu", year=1999)))
         ]
-        for song in (a_song("plain"), full, a_song("without", fingerprint=b""), *named):
+        states = [a_song(state.value, state=state) for state in SongState]
+        for song in (a_song("plain"), full, a_song("without", fingerprint=b""), *named, *states):
             stored = catalogue.songs.save(song)
             assert stored == replace(song, version=1)
             assert catalogue.songs.get(song.id) == stored
@@ -217,6 +257,16 @@ class CatalogueContract:
         assert song is not None
         assert (song.duration, song.version) == (30.0, 31)
 
+    def test_many_are_got_at_once_and_only_those_that_exist(self, catalogue: Catalogue) -> None:
+        uploads = [catalogue.uploads.save(an_upload(f"u{n}")) for n in range(3)]
+        songs = [catalogue.songs.save(a_song(f"s{n}", state=SongState.WITHDRAWN)) for n in range(3)]
+        separations = [catalogue.separations.save(a_separation(f"x{n}")) for n in range(3)]
+        assert catalogue.uploads.get_many(["u2", "u0", "u2", "nobody"]) == {"u0": uploads[0], "u2": uploads[2]}
+        assert catalogue.songs.get_many({"s1", "nobody"}) == {"s1": songs[1]}
+        assert catalogue.separations.get_many(("x0", "x1")) == {"x0": separations[0], "x1": separations[1]}
+        assert catalogue.uploads.get_many([]) == {}
+        assert len(catalogue.songs.get_many([f"s{n}" for n in range(50_000)])) == 3
+
     # outbox
 
     def test_events_wait_in_the_outbox_in_the_order_they_were_saved(self, catalogue: Catalogue) -> None:
@@ -243,7 +293,7 @@ class CatalogueContract:
 
     def test_an_event_that_cannot_be_stored_leaves_no_change(self, catalogue: Catalogue) -> None:
         with pytest.raises(TypeError):
-            catalogue.uploads.save(an_upload(), [an_event("good"), an_event("bad", thing=object())])
+            catalogue.uploads.save(an_upload(), [an_event("good"), an_event("bad", param=object())])
         assert catalogue.uploads.get("u1") is None
         assert catalogue.outbox.pending() == []
 
@@ -258,6 +308,26 @@ class CatalogueContract:
         catalogue.outbox.mark_published(["e"])
         catalogue.outbox.mark_published([])
         assert ids(catalogue.outbox.pending()) == ["f"]
+
+    def test_what_was_left_over_is_published_oldest_first_whatever_it_is_about(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload(), [an_event("e1")])
+        song = catalogue.songs.save(a_song(), [an_event("e2"), an_event("e3")])
+        catalogue.separations.save(a_separation(), [an_event("e4")])
+        catalogue.uploads.save(upload, [an_event("e5")])
+        catalogue.songs.save(song, [an_event("e6")])
+        left = []
+        while pending := catalogue.outbox.pending(limit=2):
+            left += ids(pending)
+            catalogue.outbox.mark_published(ids(pending))
+        assert left == ["e1", "e2", "e3", "e4", "e5", "e6"]
+
+    def test_two_that_publish_the_same_events_hide_no_later_one(self, catalogue: Catalogue) -> None:
+        upload = catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
+        seen = ids(catalogue.outbox.pending())
+        catalogue.outbox.mark_published(seen)
+        catalogue.uploads.save(upload, [an_event("g")])
+        catalogue.outbox.mark_published(seen)
+        assert ids(catalogue.outbox.pending()) == ["g"]
 
     # uploads
 
@@ -304,6 +374,16 @@ class CatalogueContract:
         assert ids(catalogue.uploads.in_state((UploadState.JOINED,), updated_before=at(6))) == ["u1"]
         assert ids(catalogue.uploads.of_song("s1")) == ["u1"]
 
+    def test_uploads_that_wait_for_a_song_come_longest_untouched_first(self, catalogue: Catalogue) -> None:
+        for n, state in enumerate(UploadState):
+            catalogue.uploads.save(an_upload(state.value, state=state, waiting_for="s1", updated_at=at(-n)))
+        catalogue.uploads.save(an_upload("elsewhere", waiting_for="s2"))
+        moved = catalogue.uploads.save(an_upload("moved on", waiting_for="s1"))
+        catalogue.uploads.save(replace(moved, waiting_for=None))
+        waiting = ids(catalogue.uploads.waiting_for("s1"))
+        assert waiting == ["fingerprinted", "fingerprinting", "received"]
+        assert catalogue.uploads.waiting_for("nobody") == []
+
     # songs
 
     def test_a_song_is_found_by_the_file_that_brought_it(self, catalogue: Catalogue) -> None:
@@ -324,10 +404,11 @@ class CatalogueContract:
         assert found is not None
         assert found.id == "s2"
 
-    def test_a_removed_song_is_not_found_by_its_files(self, catalogue: Catalogue) -> None:
+    @pytest.mark.parametrize("state", [SongState.WITHDRAWN, SongState.TAKEN_DOWN])
+    def test_a_removed_song_is_not_found_by_its_files(self, catalogue: Catalogue, state: SongState) -> None:
         song = catalogue.songs.save(a_song())
         catalogue.songs.link_file("transcode", "s1")
-        catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
+        catalogue.songs.save(replace(song, state=state))
         assert catalogue.songs.by_file("file of s1") is None
         assert catalogue.songs.by_file("transcode") is None
         kept = catalogue.songs.get("s1")
@@ -403,10 +484,10 @@ class CatalogueContract:
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
         song = catalogue.songs.save(replace(song, state=SongState.ACTIVE))
         assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
-        song = catalogue.songs.save(replace(song, merged_into="s2"))
+        song = catalogue.songs.save(replace(song, state=SongState.MERGED, merged_into="s2"))
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
         assert catalogue.songs.list_visible(order="newest", limit=10, prefix=song.tags.title) == []
-        song = catalogue.songs.save(replace(song, merged_into=None))
+        song = catalogue.songs.save(replace(song, state=SongState.ACTIVE, merged_into=None))
         assert ids(catalogue.songs.list_visible(order="newest", limit=10)) == ["s1"]
         catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
         assert catalogue.songs.list_visible(order="newest", limit=10) == []
@@ -453,6 +534,13 @@ class CatalogueContract:
             2,
         ]
 
+    def test_places_in_the_queue_are_told_all_at_once(self, catalogue: Catalogue) -> None:
+        states = [SeparationState.REQUESTED, SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.READY]
+        for n, state in enumerate((*states, SeparationState.REQUESTED)):
+            catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(0 if n == 4 else n)))
+        assert catalogue.separations.queue_positions(["x2", "x1", "x4", "nobody"]) == {"x4": 2, "x2": 3}
+        assert catalogue.separations.queue_positions([]) == {}
+
     def test_how_many_wait_and_since_when_is_told_without_reading_the_queue(self, catalogue: Catalogue) -> None:
         assert catalogue.separations.queue_length() == (0, None)
         states = [SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.REQUESTED, SeparationState.READY]
@@ -487,6 +575,85 @@ class CatalogueContract:
         assert not catalogue.libraries.contains("ana", "s0")
         catalogue.libraries.add("ana", "s0", at(10))
         assert ids(catalogue.libraries.songs("ana", limit=10)) == ["s0", "s1"]
+
+    # analyses and workers
+
+    def test_an_analysis_comes_back_as_it_was_saved_and_the_last_word_counts(self, catalogue: Catalogue) -> None:
+        compared = Comparison(song_id="s1", verdict=MatchVerdict.MIX, offset=1.5, missing_stems=("vocals",))
+        full = an_analysis(
+            cover_key="covers/1.jpg",
+            shifted_fingerprint=b"\x00\xff",
+            sample_hash="cd" * 32,
+            comparisons=(compared, Comparison(song_id="s2", verdict=MatchVerdict.DIFFERENT)),
+            encoding=Encoding(codec="mp3", bit_rate=320_000, sample_rate=44_100, channels=2, bandwidth=20_000),
+        )
+        assert catalogue.analyses.get(full.id) is None
+        for analysis in (an_analysis(), full, full, an_analysis("without", fingerprint=b"")):
+            catalogue.analyses.save(analysis)
+            assert catalogue.analyses.get(analysis.id) == analysis
+
+    def test_workers_say_what_they_can_do_and_the_last_word_counts(self, catalogue: Catalogue) -> None:
+        assert catalogue.workers.all() == []
+        broken = a_worker("b", model="", stems=(), problem="no model", updated_at=at(1))
+        for worker in (a_worker("b"), a_worker("a"), broken):
+            catalogue.workers.save(worker)
+        assert catalogue.workers.all() == [a_worker("a"), broken]
+
+    # what was stored before
+
+    def test_songs_stored_before_have_the_state_that_their_fields_say(self, old_catalogue: Catalogue) -> None:
+        songs = old_catalogue.songs
+        known = songs.get_many([state.value for state in SongState])
+        assert {song_id: song.state.value for song_id, song in known.items()} == {each: each for each in known}
+        assert set(known) == {"pending", "active", "merged", "withdrawn"}
+        active = known["active"]
+        assert active.relations == (
+            Relation(song_id="mix", type=RelationType.MIX, missing_stems=("vocals",), lacks_stems=True),
+        )
+        assert (active.merged_ids, active.proposed_tags, active.plays) == (("merged",), Tags(title="Ñu"), 3)
+        assert (active.owner_id, active.audio_key, active.fingerprint) == (
+            "ana",
+            "songs/active/original",
+            bytes(range(8)),
+        )
+        assert ids(songs.list_visible(order="id", limit=10, prefix="nandu")) == ["active"]
+        assert [song_id for song_id in known if songs.by_file(f"file of {song_id}") is None] == ["withdrawn"]
+
+    def test_a_song_stored_before_changes_its_state_for_good(self, old_catalogue: Catalogue) -> None:
+        songs = old_catalogue.songs
+        for song_id, state in (("pending", SongState.ACTIVE), ("withdrawn", SongState.PENDING)):
+            song = songs.get(song_id)
+            assert song is not None
+            saved = songs.save(replace(song, state=state))
+            assert (saved.state, songs.get(song_id)) == (state, saved)
+            assert songs.by_file(f"file of {song_id}") == saved
+        active = songs.get("active")
+        assert active is not None
+        songs.save(replace(active, state=SongState.TAKEN_DOWN))
+        assert songs.by_file("file of active") is None
+        assert ids(songs.list_visible(order="id", limit=10)) == ["pending"]
+
+    def test_uploads_and_separations_stored_before_are_read(self, old_catalogue: Catalogue) -> None:
+        assert ids(old_catalogue.uploads.waiting_for("pending")) == ["u1"]
+        joined = old_catalogue.uploads.get("u2")
+        assert joined is not None
+        assert (joined.matched_by, joined.song_id) == (MatchMethod.FILE, "active")
+        separation = old_catalogue.separations.get("x1")
+        assert separation is not None
+        assert separation.lease_owner == "separate-1"
+        assert old_catalogue.separations.queue_positions(["x1"]) == {"x1": 1}
+
+    def test_events_stored_before_are_published_in_the_version_they_were_written_in(
+        self, old_catalogue: Catalogue
+    ) -> None:
+        received, fingerprinted = old_catalogue.outbox.pending()
+        assert received.data == UploadReceived(upload_id="u1", attempt=1)
+        assert isinstance(fingerprinted.data, UploadFingerprintedV1)
+        sent = codec.decode_as_written(codec.encode(fingerprinted))
+        assert (sent, sent.version) == (fingerprinted, 1)
+        assert codec.to_plain(sent.data) == STORED_BEFORE["outbox"][1]["body"]["data"]
+        old_catalogue.outbox.mark_published([received.id, fingerprinted.id])
+        assert old_catalogue.outbox.pending() == []
 
     # the whole
 

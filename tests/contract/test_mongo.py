@@ -186,7 +186,7 @@ def test_processes_and_threads_that_migrate_at_once_do_it_once(mongodb: Engine) 
     catalogue = MongoCatalogue(url)
     assert ids(catalogue.songs.list_visible(order="id", limit=9)) == ["p0", "p1", "t0", "t1"]
     with catalogue._database.collection("migrations") as migrations:
-        assert [(one["part"], one["number"]) for one in migrations.find()] == [("catalogue", 1)]
+        assert [(one["part"], one["number"]) for one in migrations.find()] == [("catalogue", 1), ("catalogue", 2)]
     with catalogue._database.collection("songs") as songs:
         assert len(songs.index_information()) == 8
     catalogue.close()
@@ -216,7 +216,7 @@ def test_a_database_of_a_newer_version_is_refused(mongodb: Engine, monkeypatch: 
     open_and_save(url, "s1")
     monkeypatch.setattr(mongo_catalogue, "MIGRATIONS", ())
     catalogue = MongoCatalogue(url)
-    with pytest.raises(ConfigurationError, match=r"CATALOGUE_URL: .*newer version .its schema is 1, known here: 0"):
+    with pytest.raises(ConfigurationError, match=r"CATALOGUE_URL: .*newer version .its schema is 2, known here: 0"):
         catalogue.songs.get("s1")
     catalogue.close()
 

@@ -1,25 +1,72 @@
+import base64
 import functools
+import json
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from demixer.adapters.mongo import catalogue as mongo_catalogue
-from demixer.adapters.mongo import outbox
+from demixer.adapters.mongo import outbox as outbox_module
 from demixer.adapters.mongo.catalogue import MongoCatalogue
+from demixer.adapters.mongo.database import Database
 from demixer.domain import UploadState
 from demixer.domain.errors import Conflict
-from tests.contract.catalogue import CatalogueContract, Opener, a_separation, a_song, an_event, an_upload, at, ids
+from demixer.ports import Catalogue
+from tests.contract.catalogue import (
+    STORED_BEFORE,
+    CatalogueContract,
+    Opener,
+    a_separation,
+    a_song,
+    an_event,
+    an_upload,
+    at,
+    ids,
+    params_of,
+)
 from tests.servers import Engine
-from tests.wired import data_of
 
 
 class TestMongoCatalogue(CatalogueContract):
     @pytest.fixture
     def open_catalogue(self, mongodb: Engine) -> Opener:
         return functools.partial(MongoCatalogue, mongodb.fresh())
+
+    @pytest.fixture
+    def old_catalogue(self, mongodb: Engine) -> Iterator[Catalogue]:
+        url = mongodb.fresh()
+        store_as_before(url)
+        with closing(MongoCatalogue(url)) as catalogue:
+            yield catalogue
+
+
+def store_as_before(url: str) -> None:
+    """Into a new database: what `STORED_BEFORE` says."""
+    outbox = [
+        {"id": row["id"], "at": 1, "body": json.dumps(row["body"], ensure_ascii=False)}
+        for row in STORED_BEFORE["outbox"]
+    ]
+    documents = {table: [document_of(row) for row in STORED_BEFORE[table]] for table in outbox_module.COLLECTIONS}
+    documents["uploads"][0] |= {"outbox": outbox, "waiting_since": 1}
+    for song in documents["songs"]:
+        song["begins"] = ["nandu", song["_id"]] if song["shown"] else []
+    with closing(Database(url, "catalogue", mongo_catalogue.MIGRATIONS[:1], variable="CATALOGUE_URL")) as old:
+        for name, found in documents.items():
+            with old.collection(name) as collection:
+                collection.insert_many(found)
+
+
+def document_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    derived = {name: bool(row[name]) for name in ("removed", "shown") if name in row}
+    counted = {name: row[name] for name in ("version", "plays") if name in row}
+    document = {**row["body"], "_id": row["id"], "first_saved": 1, **counted, **derived}
+    if "fingerprint" in row:
+        document["fingerprint"] = base64.b64decode(row["fingerprint"])
+    return {name: value for name, value in document.items() if name != "id"}
 
 
 @pytest.fixture
@@ -47,7 +94,7 @@ def test_threads_that_count_up_by_compare_and_swap_lose_nothing_beside_plays_and
     song = catalogue.songs.get("s1")
     assert song is not None
     assert (song.duration, song.version, song.plays) == (40.0, 41, 40)
-    events = [data_of(event)["count"] for event in catalogue.outbox.pending()]
+    events = [params_of(event)["count"] for event in catalogue.outbox.pending()]
     assert events == [float(n) for n in range(1, 41)]
 
 
@@ -65,7 +112,7 @@ def test_events_of_one_upload_keep_their_order_though_clocks_disagree(
     catalogue: MongoCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter((50, 10, 30, 70, 20))
-    monkeypatch.setattr(outbox, "time_ns", lambda: next(clock))
+    monkeypatch.setattr(outbox_module, "time_ns", lambda: next(clock))
     upload = catalogue.uploads.save(an_upload(), [an_event("first"), an_event("second")])
     upload = catalogue.uploads.save(upload, [an_event("third")])
     catalogue.songs.save(a_song(), [an_event("between")])
@@ -112,6 +159,13 @@ def test_the_sweeper_gets_so_many_at_once(catalogue: MongoCatalogue, monkeypatch
     for n in range(5):
         catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
     assert ids(catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(99))) == ["u0", "u1", "u2"]
+
+
+def test_waiting_uploads_are_read_from_an_index(catalogue: MongoCatalogue) -> None:
+    catalogue.uploads.save(an_upload(waiting_for="s1"))
+    with catalogue._database.collection("uploads") as uploads:
+        plan = uploads.find({"waits_for": "s1"}).explain()
+    assert "waits_for_1" in str(plan["queryPlanner"]["winningPlan"])
 
 
 def test_none_is_none_and_not_all(catalogue: MongoCatalogue) -> None:

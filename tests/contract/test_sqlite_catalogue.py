@@ -1,7 +1,10 @@
+import base64
 import functools
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +12,12 @@ import pytest
 
 from demixer.adapters.common.documents import to_document
 from demixer.adapters.sqlite import catalogue as sqlite_catalogue
-from demixer.adapters.sqlite.catalogue import MIGRATIONS, SqliteCatalogue, SqliteSongs
+from demixer.adapters.sqlite.catalogue import MIGRATIONS, SqliteCatalogue, SqliteSongs, _prepare
 from demixer.adapters.sqlite.database import Database
 from demixer.domain import Tags, UploadState
 from demixer.domain.errors import StorageFull
-from tests.contract.catalogue import CatalogueContract, Opener, a_song, an_event, an_upload, at, ids
+from demixer.ports import Catalogue
+from tests.contract.catalogue import STORED_BEFORE, CatalogueContract, Opener, a_song, an_event, an_upload, at, ids
 from tests.contract.sqlite_disk import fill_disk
 
 
@@ -21,6 +25,24 @@ class TestSqliteCatalogue(CatalogueContract):
     @pytest.fixture
     def open_catalogue(self, tmp_path: Path) -> Opener:
         return functools.partial(SqliteCatalogue, tmp_path / "catalogue.db")
+
+    @pytest.fixture
+    def old_catalogue(self, tmp_path: Path) -> Iterator[Catalogue]:
+        store_as_before(tmp_path / "old.db")
+        with closing(SqliteCatalogue(tmp_path / "old.db")) as catalogue:
+            yield catalogue
+
+
+def store_as_before(path: Path) -> None:
+    """Into a new file: what `STORED_BEFORE` says."""
+    old = Database(path, MIGRATIONS[:2], variable="CATALOGUE_URL", prepare=_prepare)
+    with closing(old), old.write() as connection:
+        for table, row in ((table, row) for table, rows in STORED_BEFORE.items() for row in rows):
+            columns = {**row, "body": json.dumps(row["body"], ensure_ascii=False)}
+            if "fingerprint" in row:
+                columns["fingerprint"] = base64.b64decode(row["fingerprint"])
+            names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", columns)
 
 
 def test_a_full_disk_stores_neither_the_change_nor_its_events(tmp_path: Path) -> None:
@@ -82,6 +104,14 @@ def test_the_sweeper_gets_so_many_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
     found = catalogue.uploads.in_state((UploadState.RECEIVED,), updated_before=at(5000))
     assert ids(found) == [f"u{n}" for n in range(10)]
+    catalogue.close()
+
+
+def test_waiting_uploads_are_read_from_an_index(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "c.db")
+    sql = "EXPLAIN QUERY PLAN SELECT * FROM uploads WHERE waits_for = 's1' ORDER BY updated_at, rowid"
+    (step,) = catalogue._database.rows(sql)
+    assert "USING INDEX uploads_waiting" in step["detail"]
     catalogue.close()
 
 

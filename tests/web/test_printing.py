@@ -77,7 +77,7 @@ def test_what_comes_from_the_registry_is_locked_and_names_no_host() -> None:
 
 
 def test_the_image_gets_what_the_pages_import() -> None:
-    imported = (ROOT / "web/static/js/print/chromaprint.js").read_text()
+    imported = (ROOT / "web/static/js/fingerprint/chromaprint.js").read_text()
     assert f'"../../{assets.CHROMAPRINT.replace(".wasm", ".js")}"' in imported
     target = "/src/web/static/packages"
     assert (

@@ -1,7 +1,7 @@
-"""The catalogue on MongoDB: uploads, songs, separations, libraries, and the outbox inside the first three."""
+"""The catalogue on MongoDB: uploads, songs and separations with the outbox inside, libraries, analyses, workers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,10 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from demixer.adapters.common.documents import to_text
 from demixer.adapters.mongo.database import Database, Document, indexes
 from demixer.adapters.mongo.outbox import INDEXES, MongoOutbox
-from demixer.adapters.mongo.tables import FIRST_SAVED, Order, Table
-from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+from demixer.adapters.mongo.tables import FIRST_SAVED, AggregateTable, Order, Table
+from demixer.domain import Analysis, Separation, SeparationState, SeparationWorker, Song, Upload, UploadState
 from demixer.domain.folding import fold
-from demixer.ports import Libraries, Outbox, Separations, Songs, Uploads
+from demixer.ports import Analyses, Libraries, Outbox, Separations, Songs, Uploads, Workers
 
 SWEPT_AT_ONCE = 1000
 
@@ -47,6 +47,7 @@ MIGRATIONS = (
             "libraries": [IndexModel([("person_id", ASCENDING), ("kept_at", DESCENDING), ("song_id", ASCENDING)])],
         }
     ),
+    indexes({"uploads": [_by("waits_for", "updated_at", FIRST_SAVED)]}),
 )
 
 
@@ -54,60 +55,58 @@ class MongoCatalogue:
     """`demixer.ports.Catalogue`."""
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, "catalogue", MIGRATIONS, variable="CATALOGUE_URL")
-        songs = songs_table(self._database)
+        self._database = open_database(url)
+        songs = MongoSongs(self._database)
         self.uploads: Uploads = MongoUploads(self._database)
-        self.songs: Songs = MongoSongs(self._database, songs)
+        self.songs: Songs = songs
         self.separations: Separations = MongoSeparations(self._database)
         self.libraries: Libraries = MongoLibraries(self._database, songs)
+        self.analyses: Analyses = MongoAnalyses(self._database)
+        self.workers: Workers = MongoWorkers(self._database)
         self.outbox: Outbox = MongoOutbox(self._database)
 
     def close(self) -> None:
         self._database.close()
 
 
-class MongoUploads:
+def open_database(url: str) -> Database:
+    return Database(url, "catalogue", MIGRATIONS, variable="CATALOGUE_URL")
+
+
+class MongoUploads(AggregateTable[Upload]):
     def __init__(self, database: Database) -> None:
-        self._table = Table(database, "uploads", Upload)
-
-    def get(self, upload_id: str) -> Upload | None:
-        return self._table.get(upload_id)
-
-    def save(self, upload: Upload, events: Sequence[Event] = ()) -> Upload:
-        return self._table.save(upload, events)
+        super().__init__(database, "uploads", Upload)
 
     def of_person(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Upload]:
         which = {"person_id": person_id, "hidden": False}
-        return self._table.select(which, _newest_by("created_at", FIRST_SAVED), limit=limit, offset=offset)
+        return self.select(which, _newest_by("created_at", FIRST_SAVED), limit=limit, offset=offset)
 
     def of_song(self, song_id: str) -> Sequence[Upload]:
         which = {"song_id": song_id, "state": {"$ne": UploadState.CANCELLED.value}}
-        return self._table.select(which, _oldest_by("created_at", FIRST_SAVED))
+        return self.select(which, _oldest_by("created_at", FIRST_SAVED))
+
+    def waiting_for(self, key: str) -> Sequence[Upload]:
+        found = self.select({"waits_for": key}, _oldest_by("updated_at", FIRST_SAVED))
+        return [upload for upload in found if upload.is_open]
 
     def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
         which = {"state": _one_of(states), "updated_at": {"$lt": to_text(updated_before)}}
-        return self._table.select(which, _oldest_by("updated_at", FIRST_SAVED), limit=SWEPT_AT_ONCE)
+        return self.select(which, _oldest_by("updated_at", FIRST_SAVED), limit=SWEPT_AT_ONCE)
 
 
-class MongoSongs:
+class MongoSongs(AggregateTable[Song]):
     ORDERS: Mapping[str, tuple[str, ...]] = {
         "newest": ("created_at", "_id"),
         "most-played": ("plays", "created_at", "_id"),
     }
 
-    def __init__(self, database: Database, table: Table[Song]) -> None:
-        self._database, self._table = database, table
-
-    def get(self, song_id: str) -> Song | None:
-        return self._table.get(song_id)
-
-    def save(self, song: Song, events: Sequence[Event] = ()) -> Song:
-        return self._table.save(song, events)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "songs", Song, _song_fields, counted=("plays",))
 
     def by_file(self, sha256: str) -> Song | None:
         with self._database.collection("song_files") as song_files:
             file = song_files.find_one({"_id": sha256})
-        joined = self._table.select({"_id": file["song_id"], "removed": False}) if file else []
+        joined = self.select({"_id": file["song_id"], "removed": False}) if file else []
         found = joined or self._brought_by(sha256)
         return found[0] if found else None
 
@@ -118,7 +117,7 @@ class MongoSongs:
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         begins = {"begins": {"$regex": f"^{re.escape(fold(prefix))}"}} if fold(prefix) else {}
         sort = _oldest_by("_id") if order == "id" else _newest_by(*self.ORDERS[order])
-        return self._table.select({"shown": True, **begins}, sort, limit=limit, offset=offset)
+        return self.select({"shown": True, **begins}, sort, limit=limit, offset=offset)
 
     def count_play(self, song_id: str) -> None:
         with self._database.collection("songs") as songs:
@@ -126,30 +125,28 @@ class MongoSongs:
 
     def _brought_by(self, sha256: str) -> list[Song]:
         which = {"sha256": sha256, "removed": False}
-        return self._table.select(which, _oldest_by("created_at", FIRST_SAVED), limit=1)
+        return self.select(which, _oldest_by("created_at", FIRST_SAVED), limit=1)
 
 
-class MongoSeparations:
+class MongoSeparations(AggregateTable[Separation]):
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._table = Table(database, "separations", Separation)
-
-    def get(self, separation_id: str) -> Separation | None:
-        return self._table.get(separation_id)
-
-    def save(self, separation: Separation, events: Sequence[Event] = ()) -> Separation:
-        return self._table.save(separation, events)
+        super().__init__(database, "separations", Separation)
 
     def of_song(self, song_id: str) -> Sequence[Separation]:
-        return self._table.select({"song_id": song_id}, _oldest_by("requested_at", FIRST_SAVED))
+        return self.select({"song_id": song_id}, _oldest_by("requested_at", FIRST_SAVED))
 
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
-        return self._table.select({"state": _one_of(states)}, _oldest_by("requested_at", FIRST_SAVED))
+        return self.select({"state": _one_of(states)}, _oldest_by("requested_at", FIRST_SAVED))
 
     def queue_position(self, separation: Separation) -> int:
         with self._database.collection("separations") as separations:
             stored = separations.find_one({"_id": separation.id}, ["requested_at", FIRST_SAVED])
             return 1 + separations.count_documents(_ahead_of(stored)) if stored else 1
+
+    def queue_positions(self, separation_ids: Collection[str]) -> Mapping[str, int]:
+        with self._database.collection("separations") as separations:
+            found = list(separations.aggregate(_queue_positions(separation_ids)))
+        return {document["_id"]: document["position"] for document in found}
 
     def queue_length(self) -> tuple[int, datetime | None]:
         requested = {"state": SeparationState.REQUESTED.value}
@@ -160,7 +157,7 @@ class MongoSeparations:
 
 
 class MongoLibraries:
-    def __init__(self, database: Database, songs: Table[Song]) -> None:
+    def __init__(self, database: Database, songs: MongoSongs) -> None:
         self._database, self._songs = database, songs
 
     def add(self, person_id: str, song_id: str, at: datetime) -> None:
@@ -185,8 +182,23 @@ class MongoLibraries:
             return libraries.find_one(_kept(person_id, song_id), ["_id"]) is not None
 
 
-def songs_table(database: Database) -> Table[Song]:
-    return Table(database, "songs", Song, derived=_song_fields, counted=("plays",))
+class MongoAnalyses(Table[Analysis]):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "analyses", Analysis, _analysis_fields)
+
+    def save(self, analysis: Analysis) -> None:
+        self.put([analysis])
+
+
+class MongoWorkers(Table[SeparationWorker]):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "workers", SeparationWorker)
+
+    def save(self, worker: SeparationWorker) -> None:
+        self.put([worker])
+
+    def all(self) -> Sequence[SeparationWorker]:
+        return self.select({}, _oldest_by("_id"))
 
 
 def _song_fields(song: Song) -> Mapping[str, Any]:
@@ -198,6 +210,10 @@ def _song_fields(song: Song) -> Mapping[str, Any]:
         "removed": song.is_removed,
         "begins": sorted(texts - {""}),
     }
+
+
+def _analysis_fields(analysis: Analysis) -> Mapping[str, Any]:
+    return {"fingerprint": analysis.fingerprint, "shifted_fingerprint": analysis.shifted_fingerprint}
 
 
 def _library(person_id: str, limit: int, offset: int) -> list[Document]:
@@ -222,6 +238,16 @@ def _ahead_of(stored: Document) -> Document:
     at, first = stored["requested_at"], stored[FIRST_SAVED]
     earlier = [{"requested_at": {"$lt": at}}, {"requested_at": at, FIRST_SAVED: {"$lt": first}}]
     return {"state": SeparationState.REQUESTED.value, "$or": earlier}
+
+
+def _queue_positions(separation_ids: Collection[str]) -> list[Document]:
+    order = {"requested_at": ASCENDING, FIRST_SAVED: ASCENDING}
+    return [
+        {"$match": {"state": SeparationState.REQUESTED.value}},
+        {"$setWindowFields": {"sortBy": order, "output": {"position": {"$documentNumber": {}}}}},
+        {"$match": {"_id": {"$in": list(separation_ids)}}},
+        {"$project": {"position": 1}},
+    ]
 
 
 def _one_of(states: Sequence[UploadState] | Sequence[SeparationState]) -> Document:

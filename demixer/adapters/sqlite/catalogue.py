@@ -1,22 +1,32 @@
-"""The catalogue on SQLite, in one file: uploads, songs, separations, libraries, and the outbox beside them."""
+"""The catalogue on SQLite, in one file: uploads, songs, separations, libraries, analyses, workers and the outbox."""
 
 import json
 import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from demixer.adapters.common.documents import from_document, to_text
 from demixer.adapters.sqlite.database import Database
-from demixer.adapters.sqlite.tables import Table
-from demixer.domain import Event, Separation, SeparationState, Song, Upload, UploadState
+from demixer.adapters.sqlite.tables import AggregateTable, Table
+from demixer.domain import (
+    Analysis,
+    Event,
+    Separation,
+    SeparationState,
+    SeparationWorker,
+    Song,
+    Upload,
+    UploadState,
+)
 from demixer.domain.folding import fold
-from demixer.ports import Libraries, Outbox, Separations, Songs, Uploads
+from demixer.ports import Analyses, Libraries, Outbox, Separations, Songs, Uploads, Workers
 
 SWEPT_AT_ONCE = 1000
 FOLDED = ("artist", "album", "title")  # columns of songs: these tags, folded
+FINGERPRINTS = ("fingerprint", "shifted_fingerprint")  # columns of analyses
 LAST_CHARACTER = chr(sys.maxunicode)  # after every text that goes on
 
 MIGRATIONS = (
@@ -61,6 +71,15 @@ CREATE INDEX songs_by_artist ON songs (artist) WHERE shown;
 CREATE INDEX songs_by_album ON songs (album) WHERE shown;
 CREATE INDEX songs_by_title ON songs (title) WHERE shown;
 """,
+    """
+ALTER TABLE uploads ADD COLUMN waits_for TEXT;
+UPDATE uploads SET waits_for = body ->> '$.waits_for' WHERE body ->> '$.waits_for' IS NOT NULL;
+CREATE INDEX uploads_waiting ON uploads (waits_for, updated_at) WHERE waits_for IS NOT NULL;
+CREATE TABLE analyses (
+    id TEXT PRIMARY KEY, body TEXT NOT NULL, fingerprint BLOB NOT NULL, shifted_fingerprint BLOB NOT NULL
+);
+CREATE TABLE workers (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+""",
 )
 
 
@@ -69,61 +88,55 @@ class SqliteCatalogue:
 
     def __init__(self, path: Path) -> None:
         self._database = open_database(path)
-        songs = songs_table(self._database)
+        songs = SqliteSongs(self._database)
         self.uploads: Uploads = SqliteUploads(self._database)
-        self.songs: Songs = SqliteSongs(self._database, songs)
+        self.songs: Songs = songs
         self.separations: Separations = SqliteSeparations(self._database)
         self.libraries: Libraries = SqliteLibraries(self._database, songs)
+        self.analyses: Analyses = SqliteAnalyses(self._database)
+        self.workers: Workers = SqliteWorkers(self._database)
         self.outbox: Outbox = SqliteOutbox(self._database)
 
     def close(self) -> None:
         self._database.close()
 
 
-class SqliteUploads:
+class SqliteUploads(AggregateTable[Upload]):
     def __init__(self, database: Database) -> None:
-        self._table = uploads_table(database)
-
-    def get(self, upload_id: str) -> Upload | None:
-        return self._table.get(upload_id)
-
-    def save(self, upload: Upload, events: Sequence[Event] = ()) -> Upload:
-        return self._table.save(upload, events)
+        super().__init__(database, "uploads", Upload, _upload_columns)
 
     def of_person(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Upload]:
         rest = "WHERE person_id = ? AND NOT hidden ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
-        return self._table.select(rest, (person_id, limit, offset))
+        return self.select(rest, (person_id, limit, offset))
 
     def of_song(self, song_id: str) -> Sequence[Upload]:
         rest = "WHERE song_id = ? AND state <> ? ORDER BY created_at, rowid"
-        return self._table.select(rest, (song_id, UploadState.CANCELLED))
+        return self.select(rest, (song_id, UploadState.CANCELLED))
+
+    def waiting_for(self, key: str) -> Sequence[Upload]:
+        found = self.select("WHERE waits_for = ? ORDER BY updated_at, rowid", (key,))
+        return [upload for upload in found if upload.is_open]
 
     def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
-        rest = f"WHERE state IN ({_marks(states)}) AND updated_at < ? ORDER BY updated_at, rowid LIMIT ?"
-        return self._table.select(rest, (*states, to_text(updated_before), SWEPT_AT_ONCE))
+        rest = f"WHERE state IN ({_placeholders(states)}) AND updated_at < ? ORDER BY updated_at, rowid LIMIT ?"
+        return self.select(rest, (*states, to_text(updated_before), SWEPT_AT_ONCE))
 
 
-class SqliteSongs:
+class SqliteSongs(AggregateTable[Song]):
     ORDERS: Mapping[str, str] = {
         "newest": "created_at DESC, id DESC",
         "most-played": "plays DESC, created_at DESC, id DESC",
         "id": "id",
     }
 
-    def __init__(self, database: Database, table: Table[Song]) -> None:
-        self._database, self._table = database, table
-
-    def get(self, song_id: str) -> Song | None:
-        return self._table.get(song_id)
-
-    def save(self, song: Song, events: Sequence[Event] = ()) -> Song:
-        return self._table.save(song, events)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "songs", Song, _song_columns, apart=("fingerprint",), counted=("plays",))
 
     def by_file(self, sha256: str) -> Song | None:
-        joined = self._table.select(
+        joined = self.select(
             "JOIN song_files ON song_files.song_id = songs.id WHERE song_files.sha256 = ? AND NOT removed", (sha256,)
         )
-        found = joined or self._table.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
+        found = joined or self.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
         return found[0] if found else None
 
     def link_file(self, sha256: str, song_id: str) -> None:
@@ -133,7 +146,7 @@ class SqliteSongs:
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         which, bounds = self._begins(fold(prefix))
         rest = f"WHERE shown{which} ORDER BY {self.ORDERS[order]} LIMIT ? OFFSET ?"
-        return self._table.select(rest, (*bounds, limit, offset))
+        return self.select(rest, (*bounds, limit, offset))
 
     def count_play(self, song_id: str) -> None:
         with self._database.write(durable=False) as connection:
@@ -148,30 +161,31 @@ class SqliteSongs:
         return f" AND songs.rowid IN ({found})", (folded, f"{folded}{LAST_CHARACTER}") * len(FOLDED)
 
 
-class SqliteSeparations:
+class SqliteSeparations(AggregateTable[Separation]):
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._table = separations_table(database)
-
-    def get(self, separation_id: str) -> Separation | None:
-        return self._table.get(separation_id)
-
-    def save(self, separation: Separation, events: Sequence[Event] = ()) -> Separation:
-        return self._table.save(separation, events)
+        super().__init__(database, "separations", Separation, _separation_columns)
 
     def of_song(self, song_id: str) -> Sequence[Separation]:
-        return self._table.select("WHERE song_id = ? ORDER BY requested_at, rowid", (song_id,))
+        return self.select("WHERE song_id = ? ORDER BY requested_at, rowid", (song_id,))
 
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
-        return self._table.select(f"WHERE state IN ({_marks(states)}) ORDER BY requested_at, rowid", states)
+        return self.select(f"WHERE state IN ({_placeholders(states)}) ORDER BY requested_at, rowid", states)
 
     def queue_position(self, separation: Separation) -> int:
         sql = (
-            "SELECT count(*) + 1 AS place FROM separations JOIN (SELECT requested_at AS at, rowid AS nth"
+            "SELECT count(*) + 1 AS position FROM separations JOIN (SELECT requested_at AS at, rowid AS nth"
             " FROM separations WHERE id = ?) WHERE state = ? AND (requested_at, separations.rowid) < (at, nth)"
         )
         row = self._database.row(sql, (separation.id, SeparationState.REQUESTED))
-        return int(row["place"]) if row else 1
+        return int(row["position"]) if row else 1
+
+    def queue_positions(self, separation_ids: Collection[str]) -> Mapping[str, int]:
+        sql = (
+            "SELECT id, position FROM (SELECT id, row_number() OVER (ORDER BY requested_at, rowid) AS position"
+            " FROM separations WHERE state = ?) WHERE id IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._database.rows(sql, (SeparationState.REQUESTED, json.dumps(list(separation_ids))))
+        return {row["id"]: row["position"] for row in rows}
 
     def queue_length(self) -> tuple[int, datetime | None]:
         sql = "SELECT count(*) AS many, min(requested_at) AS first FROM separations WHERE state = ?"
@@ -180,7 +194,7 @@ class SqliteSeparations:
 
 
 class SqliteLibraries:
-    def __init__(self, database: Database, songs: Table[Song]) -> None:
+    def __init__(self, database: Database, songs: SqliteSongs) -> None:
         self._database, self._songs = database, songs
 
     def add(self, person_id: str, song_id: str, at: datetime) -> None:
@@ -205,6 +219,26 @@ class SqliteLibraries:
         return self._database.row(sql, (person_id, song_id)) is not None
 
 
+class SqliteAnalyses(Table[Analysis]):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "analyses", Analysis, _analysis_columns, apart=FINGERPRINTS)
+
+    def save(self, analysis: Analysis) -> None:
+        self.put([analysis])
+
+
+class SqliteWorkers(Table[SeparationWorker]):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "workers", SeparationWorker)
+
+    def save(self, worker: SeparationWorker) -> None:
+        """Not durable: after a power cut a worker says it again."""
+        self.put([worker], durable=False)
+
+    def all(self) -> Sequence[SeparationWorker]:
+        return self.select("ORDER BY id")
+
+
 class SqliteOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -223,18 +257,6 @@ def open_database(path: Path) -> Database:
     return Database(path, MIGRATIONS, variable="CATALOGUE_URL", prepare=_prepare)
 
 
-def uploads_table(database: Database) -> Table[Upload]:
-    return Table(database, "uploads", Upload, _upload_columns)
-
-
-def separations_table(database: Database) -> Table[Separation]:
-    return Table(database, "separations", Separation, _separation_columns)
-
-
-def songs_table(database: Database) -> Table[Song]:
-    return Table(database, "songs", Song, _song_columns, apart=("fingerprint",), counted=("plays",))
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("folded", 1, lambda text: fold(text or ""), deterministic=True)
 
@@ -245,6 +267,7 @@ def _upload_columns(upload: Upload) -> Mapping[str, Any]:
         "song_id": upload.song_id,
         "state": upload.state,
         "hidden": upload.hidden,
+        "waits_for": upload.waiting_for,
         "created_at": to_text(upload.created_at),
         "updated_at": to_text(upload.updated_at),
     }
@@ -270,9 +293,13 @@ def _separation_columns(separation: Separation) -> Mapping[str, Any]:
     }
 
 
+def _analysis_columns(analysis: Analysis) -> Mapping[str, Any]:
+    return {name: getattr(analysis, name) for name in FINGERPRINTS}
+
+
 def _event(row: sqlite3.Row) -> Event:
     return from_document(Event, json.loads(row["body"]))
 
 
-def _marks(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))

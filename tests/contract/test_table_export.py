@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from demixer import wiring
-from demixer.ports.table_export import Row, TableExport
-from tests.installations import furnish
+from demixer.domain import Failure, SongState, Stem
+from demixer.ports.table_export import Row, TableExport, fingerprints
+from tests.contract.catalogue import NOON, a_separation, a_song, an_analysis, an_event, an_upload
 from tests.servers import Engine
 from tests.wired import settings_in
 
@@ -17,9 +19,9 @@ Openers = tuple[Callable[[], TableExport], Callable[[], TableExport]]
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[list[TableExport]]:
-    """The catalogue and the accounts of a furnished services."""
-    furnish(tmp_path / "old")
+    """A catalogue and accounts with something in every table."""
     settings = settings_in(tmp_path / "old")
+    fill(settings.catalogue_url, settings.accounts_url)
     with (
         closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
         closing(wiring.open_accounts_dump(settings.accounts_url)) as accounts,
@@ -27,7 +29,23 @@ def source(tmp_path: Path) -> Iterator[list[TableExport]]:
         yield [catalogue, accounts]
 
 
-class DumpsContract:
+def fill(catalogue_url: str, accounts_url: str) -> None:
+    with closing(wiring.open_catalogue(catalogue_url)) as catalogue:
+        upload = catalogue.uploads.save(an_upload(song_id="s1", failure=Failure("too-long", {"max_minutes": 20.5})))
+        catalogue.uploads.save(replace(upload, hidden=True), [an_event("e")])
+        for state in SongState:
+            catalogue.songs.save(a_song(state.value, state=state))
+        catalogue.songs.count_play("active")
+        catalogue.songs.link_file("transcode", "active")
+        catalogue.separations.save(a_separation(stems=(Stem(name="vocals", peak=0.5),)))
+        catalogue.libraries.add("ana", "active", NOON)
+        catalogue.analyses.save(an_analysis(shifted_fingerprint=b"\x00\xff"))
+    with closing(wiring.open_accounts(accounts_url)) as accounts:
+        accounts.create("ana@example.com", "correct horse battery", "Ana", NOON)
+        accounts.create_token("ana@example.com", NOON)
+
+
+class TableExportContract:
     @pytest.fixture
     def target(self) -> list[TableExport]:
         raise NotImplementedError
@@ -66,7 +84,21 @@ class DumpsContract:
         assert list(target[1].rows("tokens")) == tokens
 
 
-class TestSqliteDumps(DumpsContract):
+def test_withdrawn_songs_have_no_fingerprint_and_those_taken_down_keep_theirs(source: list[TableExport]) -> None:
+    assert [song_id for song_id, _ in fingerprints(source[0].rows("songs"))] == [
+        "active",
+        "merged",
+        "pending",
+        "taken_down",
+    ]
+
+
+def test_of_rows_without_a_state_those_that_were_not_removed_have_a_fingerprint() -> None:
+    songs = [{"id": str(n), "fingerprint": "AAE=", "removed": removed} for n, removed in enumerate((False, True))]
+    assert list(fingerprints(songs)) == [("0", b"\x00\x01")]
+
+
+class TestSqliteTableExport(TableExportContract):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Iterator[list[TableExport]]:
         settings = settings_in(tmp_path / "new")
@@ -77,7 +109,7 @@ class TestSqliteDumps(DumpsContract):
             yield [catalogue, accounts]
 
 
-class TestMongoDumps(DumpsContract):
+class TestMongoTableExport(TableExportContract):
     @pytest.fixture
     def target(self, mongodb: Engine) -> Iterator[list[TableExport]]:
         url = mongodb.fresh()
