@@ -83,7 +83,7 @@ class Setting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     host: Annotated[str, Setting("127.0.0.1", "the address the web server listens on")]
-    port: Annotated[int, Setting("8000", "its port", _integer(1, 65535))]
+    port: Annotated[int, Setting("8000", "the port it listens on", _integer(1, 65535))]
     data_dir: Annotated[Path, Setting("data", "where the embedded engines keep everything", _data_dir)]
     model: Annotated[str, Setting("auto", "the separation model")]
     models_dir: Annotated[
