@@ -30,8 +30,9 @@ from benchmarks import stage
 from benchmarks.report import print_table
 from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.services import outbox
+from demixer.services import publishing
 from demixer.wiring import Services, utc_now
+from schemas.events import SeparationRequested
 from tests.e2e.service import wait_for
 
 PROMISED = 0.80  # of what more processes help without events
@@ -126,13 +127,13 @@ def total(counts: Sequence[Any]) -> int:
 
 def publish(services: Services, first: int, count: int) -> None:
     for start in range(first, first + count, AT_ONCE):
-        outbox.publish(services.events, [requested(n) for n in range(start, min(start + AT_ONCE, first + count))])
+        publishing.publish(services.events, [requested(n) for n in range(start, min(start + AT_ONCE, first + count))])
 
 
 def requested(number: int) -> Event:
     song = hashlib.sha256(str(number).encode()).hexdigest()[:32]
-    data = {"separation_id": song, "song_id": song, "model": "spleeter-2stems", "attempt": 1}
-    return Event(id=song, type="separation.requested", subject=song, time=utc_now(), data=data)
+    data = SeparationRequested(separation_id=song, song_id=song, model="spleeter-2stems", attempt=1)
+    return Event(id=song, subject=song, time=utc_now(), data=data)
 
 
 @click.command()

@@ -18,7 +18,6 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -28,15 +27,16 @@ from confluent_kafka import Message
 
 from benchmarks import stage
 from benchmarks.report import print_table
-from consumers.framework.commits import LATE_SECONDS
+from consumers.framework.commits import BATCH_SECONDS
 from consumers.framework.consumer import Consumer, Context
-from consumers.framework.instrumentation import watched
-from consumers.framework.loop import Loop
+from consumers.registry import build_loop
 from demixer.adapters.kafka.client import cluster_of
 from demixer.domain import Event
-from demixer.services import outbox
+from demixer.ports import Record
+from demixer.services import publishing
 from demixer.wiring import Services, utc_now
 from schemas import codec
+from schemas.events import SongMatched
 
 PROMISED = 0.70  # of the baseline
 SIZE = 1024  # bytes of an event
@@ -74,7 +74,7 @@ def ours(services: Services, count: int) -> float:
             loop.stop()
 
     consumer = Consumer(name=uuid.uuid4().hex, topics=(TOPIC,), handle=handle)
-    loop = Loop(services, watched(consumer), member="benchmark")
+    loop = build_loop(services, consumer, "benchmark")
     loop.run()
     return watch.rate
 
@@ -119,7 +119,7 @@ def now_and_then() -> Commit:
 
     def commit(client: Client, message: Message) -> None:
         nonlocal last
-        if perf_counter() - last >= LATE_SECONDS:
+        if perf_counter() - last >= BATCH_SECONDS:
             client.commit(asynchronous=False)
             last = perf_counter()
 
@@ -173,15 +173,22 @@ def main(count: int, rounds: int) -> None:
 
 def publish(services: Services, count: int) -> None:
     for start in range(0, count, AT_ONCE):
-        outbox.publish(services.events, [padded(start + number) for number in range(min(AT_ONCE, count - start))])
+        services.events.publish([padded(start + number) for number in range(min(AT_ONCE, count - start))])
 
 
-def padded(number: int) -> Event:
-    """`song.matched` with an addition that makes it 1 KB; what it may carry without being a new version."""
+def padded(number: int) -> Record:
+    """`song.matched`, with an optional field of a later version that makes it 1 KB."""
     song = f"{number:032x}"
-    data = {"song_id": song, "upload_id": song, "match": "file", "padding": ""}
-    event = Event(id=song, type="song.matched", subject=song, time=utc_now(), data=data)
-    return replace(event, data={**data, "padding": "x" * (SIZE - len(codec.encode(event)))})
+    data = SongMatched(song_id=song, upload_id=song, match="file")
+    record = publishing.record(Event(id=song, subject=song, time=utc_now(), data=data))
+    short = with_padding(record.value, "")
+    return record._replace(value=with_padding(record.value, "x" * (SIZE - len(short))))
+
+
+def with_padding(value: bytes, padding: str) -> bytes:
+    envelope = json.loads(value)
+    envelope["data"]["padding"] = padding
+    return json.dumps(envelope, separators=(",", ":")).encode()
 
 
 def ratios(rates: Rates, name: str) -> list[float]:

@@ -25,9 +25,9 @@ import click
 import numpy as np
 
 from benchmarks.fingerprint_baselines import PlainTable, SortedArray
-from benchmarks.prints import SEED, Synthetic, changed, originals, stored, transcodes
+from benchmarks.fingerprints import SEED, Synthetic, changed, originals, stored, transcodes
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
-from demixer.adapters.common.hit_counts import Places, places_of
+from demixer.adapters.common.hit_counts import KeyHashes, key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.recognition.fingerprint import Items
 
@@ -66,7 +66,7 @@ def main(count: int, lookups: int, adds: int, tracks: int, table: bool, folder: 
     sys.exit(0 if _kept(measured) or count != MILLION else 1)
 
 
-def _build(path: Path, count: int, songs: Callable[[], Iterator[tuple[str, Places]]]) -> float:
+def _build(path: Path, count: int, songs: Callable[[], Iterator[tuple[str, KeyHashes]]]) -> float:
     """Bytes a song."""
     index, clock = SqliteFingerprints(path), _Clock()
     index.load(clock.watched(songs()))
@@ -174,10 +174,10 @@ def _queries(synthetic: Synthetic, count: int) -> Iterator[Prints]:
         yield stored(changed(items, random, 0.5)), stored(changed(items, random, 0.1))
 
 
-def _all(real: dict[str, Items], synthetic: Synthetic, count: int) -> Iterator[tuple[str, Places]]:
+def _all(real: dict[str, Items], synthetic: Synthetic, count: int) -> Iterator[tuple[str, KeyHashes]]:
     yield from synthetic.songs(count - len(real))
     for path, items in real.items():
-        yield path, places_of(stored(items))
+        yield path, key_hashes_of(stored(items))
 
 
 class _Clock:
@@ -189,7 +189,7 @@ class _Clock:
     def now(self) -> float:
         return perf_counter() - self._began
 
-    def watched(self, songs: Iterator[tuple[str, Places]]) -> Iterator[tuple[str, Places]]:
+    def watched(self, songs: Iterator[tuple[str, KeyHashes]]) -> Iterator[tuple[str, KeyHashes]]:
         asked = self.now()
         for song in songs:
             self.making += self.now() - asked

@@ -1,4 +1,4 @@
-"""What benchmarks on servers stand on: those of the tests, a services, processes beside it, a log that goes nowhere."""
+"""What benchmarks on servers share: the servers of the tests, services, processes, and log lines that go nowhere."""
 
 import multiprocessing
 import os
@@ -8,10 +8,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from consumers.framework.consumer import Consumer
-from consumers.framework.instrumentation import watched
 from consumers.framework.loop import Loop
-from consumers.framework.member_lease import Seat
+from consumers.framework.member_lease import MemberLease
 from consumers.framework.process import Process
+from consumers.registry import build_loop
 from demixer.runtime import logs
 from demixer.runtime.settings import load
 from demixer.wiring import Services, open_services
@@ -71,13 +71,12 @@ def consume(environ: Mapping[str, str], *consumers: Callable[[Services], Consume
     """As `demixer consume` does it, until SIGTERM."""
     quiet()
     with closing(open_services(load(environ))) as services, ExitStack() as held:
-        seats = services.settings.data_dir / "members"
-        running = Process([_loop(services, made(services), seats, held) for made in consumers])
+        running = Process([_loop(services, made(services), held) for made in consumers])
         signal.signal(signal.SIGTERM, lambda number, frame: running.stop())
         running.run()
 
 
-def _loop(services: Services, consumer: Consumer, seats: Path, held: ExitStack) -> Loop:
-    seat = Seat(seats, consumer.name)
-    held.callback(seat.leave)
-    return Loop(services, watched(consumer), member=seat.name)
+def _loop(services: Services, consumer: Consumer, held: ExitStack) -> Loop:
+    lease = MemberLease(services.settings.data_dir / "members", consumer.name)
+    held.callback(lease.release)
+    return build_loop(services, consumer, lease.name)

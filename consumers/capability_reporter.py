@@ -1,4 +1,4 @@
-"""A separation worker says what it can do, when it has found out, and then every minute: `Capabilities` tells others."""
+"""A separation worker says what it can do, when it has found out, and then every minute."""
 
 import logging
 import threading

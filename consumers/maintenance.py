@@ -5,7 +5,7 @@ Everything here may run in several processes at once, at any time, and again.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 
 from consumers.framework.periodic import PeriodicTask, Timer
@@ -90,8 +90,10 @@ class LeftOverFiles:
         for key in self._older("uploads", DAY):
             if not self._audio_is_needed(key):
                 self._remove(key)
+        waiting = self._uploads.in_state([state for state, _, _ in AWAITED], updated_before=self._now() + DAY)
+        hashes = {upload.sha256 for upload in waiting}
         for key in self._older("covers", DAY):
-            if not self._cover_is_needed(key):
+            if not self._cover_is_needed(key, hashes):
                 self._remove(key)
         for folder in ("exports", "analyses"):
             for key in self._older(folder, KEPT):
@@ -113,11 +115,12 @@ class LeftOverFiles:
         song = self._removals.song_made_of(upload.sha256)
         return upload.audio_key == key or bool(song and song.audio_key == key)
 
-    def _cover_is_needed(self, key: str) -> bool:
-        """A key is named after the file (its SHA-256), after the song, or, until version 0.1, after the upload."""
+    def _cover_is_needed(self, key: str, waiting: Collection[str]) -> bool:
+        """A key is named after the file (its SHA-256), after the song, or, until version 0.1, after the upload.
+        `waiting`: the SHA-256 of files that no song was made of yet."""
         name = key.rpartition("/")[2].partition(".")[0].partition("-")[0]
         upload = self._uploads.get(name)
-        if upload is not None and upload.is_open:
+        if name in waiting or (upload is not None and upload.is_open):
             return True
         song = self._song_of_cover(name, upload)
         return bool(song and song.cover_key == key)

@@ -1,35 +1,47 @@
 """Which consumers there are, and how each is made of the services. Its module is imported when it is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Protocol
 
+from consumers.framework import status
 from consumers.framework.consumer import Consumer
-from consumers.framework.instrumentation import watched
+from consumers.framework.instrumentation import instrumented
 from consumers.framework.loop import Loop
-from consumers.framework.member_lease import Seat
+from consumers.framework.member_lease import MemberLease
+from consumers.framework.process import Process, Runnable
 from demixer.wiring import Services
 
+NEEDED = ("catalogue", "files", "events")  # engines of every consumer
 
-class Runnable(Protocol):
-    name: str
 
-    def run(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    @property
-    def stuck(self) -> bool:
-        """It has not come round for longer than anything takes."""
+def consumers_of(services: Services, names: Sequence[str], held: ExitStack) -> Process:
+    """A process of these consumers, with its status page where METRICS_PORT is set. What has to be closed in the end is
+    put on `held`."""
+    process = Process([build(name, services, held) for name in names])
+    needed = (*NEEDED, "search") if "index" in names else NEEDED
+    status.serve(services.settings, services.health(needed=needed), process.stuck, held)
+    return process
 
 
 def build(name: str, services: Services, held: ExitStack) -> Runnable:
     """`name` is one of `NAMES` or `ALIASES`. What has to be closed in the end is put on `held`."""
     if ALIASES.get(name, name) == "maintenance":
         return _maintenance(services)
-    seat = Seat(services.settings.data_dir / "members", name)
-    held.callback(seat.leave)
-    return Loop(services, watched(_CONSUMERS[name](services, seat.name), services.clock), member=seat.name)
+    lease = MemberLease(services.settings.data_dir / "members", name)
+    held.callback(lease.release)
+    return build_loop(services, _CONSUMERS[name](services, lease.name), lease.name)
+
+
+def build_loop(services: Services, consumer: Consumer, member: str) -> Loop:
+    """`member` is the name of this process in the consumer group."""
+    return Loop(
+        instrumented(consumer, services.clock),
+        log=services.events,
+        flush=services.flush,
+        counts_dir=services.settings.data_dir / "deliveries",
+        now=services.clock,
+        member=member,
+    )
 
 
 def _fingerprint(services: Services, member: str) -> Consumer:

@@ -12,7 +12,7 @@ from demixer.ports import Message
 from demixer.services.migration.comparing import NOTES
 from demixer.services.storage import store_bytes
 from demixer.wiring import Services
-from tests.steps import heard, matched, now, sent, separated, without_log
+from tests.steps import an_analysis, matched, now, sent, separated, without_log
 from tests.wired import START, Clock, a_person, open_in
 
 PASSWORD = "correct horse battery"
@@ -28,7 +28,7 @@ def furnish(folder: Path) -> dict[str, str]:
         ana, ben = a_person(services, "ana@example.com", PASSWORD), a_person(services, "ben@example.com", PASSWORD)
         token = services.accounts.create_token("ana@example.com", START)
         ready = _ready(services, ana.id, folder.parent)
-        removed = matched(services, sent(services, ben.id, b"taken back"), heard(2))
+        removed = matched(services, sent(services, ben.id, b"taken back"), an_analysis(2))
         services.uploads.delete(ben.id, removed.id)
         services.removals.withdraw(events.upload_withdrawn(now(services, removed), START).subject)
         failed = sent(services, ben.id, b"no song", "Lied ß 🎵.mp3")
@@ -48,7 +48,9 @@ def contents(services: Services) -> dict[str, Any]:
 
 
 def _ready(services: Services, person_id: str, folder: Path) -> Upload:
-    upload = matched(services, sent(services, person_id, b"a ready song"), heard(1, title="Canción", artist="Ñandú"))
+    upload = matched(
+        services, sent(services, person_id, b"a ready song"), an_analysis(1, title="Canción", artist="Ñandú")
+    )
     separated(services, folder / "stems", upload.song_id or "")
     for _ in range(3):
         services.songs.count_play(upload.song_id or "")

@@ -1,4 +1,4 @@
-"""Uploads and songs brought along their way by the use cases, without audio: what the consumers would do."""
+"""What the consumers do with uploads and songs, one step a function, without audio."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from demixer.domain import Analysis, Comparison, Event, MatchVerdict, Separation, Song, Stem, Tags, Upload, events
+from demixer.domain import Analysis, Comparison, Event, MatchVerdict, Separation, Song, Stem, Tags, Upload
 from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record
 from demixer.recognition.fingerprint import Fingerprint
@@ -24,10 +24,14 @@ def sound(seed: int, seconds: float = 120) -> Fingerprint:
     return Fingerprint(np.repeat(items, 3), seconds)
 
 
-def heard(seed: int = 1, *, title: str = "Song", artist: str = "Somebody", cover: str = "") -> Analysis:
+def an_analysis(seed: int = 1, *, title: str = "Song", artist: str = "Somebody", cover: str = "") -> Analysis:
+    """Of a recording of 120 s; `fingerprinted` gives it the id of a file. Different seeds are different recordings."""
     found = sound(seed)
     tags = Tags(title=title, artist=artist)
     return Analysis(id="", duration=found.duration, fingerprint=found.to_bytes(), tags=tags, cover_key=cover)
+
+
+heard = an_analysis  # its name until every suite is renamed
 
 
 def sent(services: Services, person_id: str = "ana", data: bytes = b"a song", filename: str = "song.mp3") -> Upload:
@@ -38,20 +42,22 @@ def sent(services: Services, person_id: str = "ana", data: bytes = b"a song", fi
     return upload
 
 
-def fingerprinted(services: Services, upload: Upload, what: Analysis) -> Event:
+def fingerprinted(services: Services, upload: Upload, analysis: Analysis) -> Event:
     """As the `fingerprint` consumer does it. Returns the event that `match` will get."""
     begun = services.upload_analyses.begin(upload.id, upload.attempt)
     assert begun is not None
-    compared = what.comparisons or alike(services, what)
-    services.upload_analyses.finish(begun, replace(what, id=upload.sha256, comparisons=compared))
+    comparisons = analysis.comparisons or same_by_fingerprint(services, analysis)
+    services.upload_analyses.finish(begun, replace(analysis, id=upload.sha256, comparisons=comparisons))
     services.flush()
     return [event for event in published(services, "matching") if event.subject == upload.id][-1]
 
 
-def alike(services: Services, what: Analysis) -> tuple[Comparison, ...]:
+def same_by_fingerprint(services: Services, analysis: Analysis) -> tuple[Comparison, ...]:
     """As if the sound of all that are the same by their fingerprint was the same, too."""
-    found = services.comparisons.candidates([what.fingerprint])
-    return tuple(Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, like in found if like.same)
+    candidates = services.comparisons.candidates([analysis.fingerprint])
+    return tuple(
+        Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, alike in candidates if alike.is_same_recording
+    )
 
 
 def match(services: Services, event: Event) -> None:
@@ -61,11 +67,17 @@ def match(services: Services, event: Event) -> None:
     services.flush()
 
 
-def matched(services: Services, upload: Upload, what: Analysis | None = None, model: str = MODEL) -> Upload:
+def matched(services: Services, upload: Upload, analysis: Analysis | None = None, model: str = MODEL) -> Upload:
     """Fingerprinted and matched: it has joined a song."""
     services.capabilities.report(a_worker(services.clock(), model))
-    match(services, fingerprinted(services, upload, what or heard()))
+    match(services, fingerprinted(services, upload, analysis or an_analysis()))
     return now(services, upload)
+
+
+def withdraw(services: Services, upload_id: str) -> None:
+    """As the `match` consumer does it for an upload that was cancelled or deleted, and its loop."""
+    services.removals.withdraw(upload_id)
+    services.flush()
 
 
 def upload_event(event: Event) -> tuple[str, int]:
@@ -85,7 +97,7 @@ def separated(services: Services, folder: Path, song_id: str) -> Separation:
     song = song_of(services, song_id)
     separation = services.catalogue.separations.get(song.next_separation_id or song.separation_id or "")
     assert separation is not None
-    begun = services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU")
+    begun = services.separations.begin(separation.id, separation.attempt, "CPU")
     assert begun is not None
     services.separations.finish(begun[0], stem_files(folder), STEMS, 0.9)
     services.flush()
@@ -130,7 +142,7 @@ class BusyLog:
 
 
 def without_log(services: Services) -> Services:
-    """What is saved through it stays in the outbox, as if its process was killed right after saving."""
+    """The same engines. What is saved through it stays in the outbox, as if its process was killed right after."""
     return build_services(replace(services.adapters, events=cast(EventLog, BusyLog())))
 
 

@@ -62,7 +62,8 @@ def services_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Ite
 
 
 def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
-    """As `demixer.wiring.open_services`, but for the clock, for passwords hashed in no time, and for a separation worker
+    """As `demixer.wiring.open_services`, but for the clock, for passwords hashed in no time, and for a separation
+    worker
     that has said what it can do."""
     settings = settings_in(folder, **changes)
     adapters = Adapters(

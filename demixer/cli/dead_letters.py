@@ -1,13 +1,16 @@
 """`demixer dead-letters`."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
 from consumers.framework import dead_letters
 from consumers.framework.dead_letters import DeadLetter
+from demixer.domain import Event
 from demixer.runtime.settings import load
 from demixer.wiring import Services, services_of
+from schemas.events import SeparationRequested, UploadFingerprinted, UploadReceived
 
 
 def list_all() -> None:
@@ -34,8 +37,20 @@ def replay(letter_ids: Sequence[str], every: bool) -> None:
     """Raises `NotFound("no-such-letter")` for the first that is unknown, or was replayed before."""
     with services_of(load()) as services:
         for letter in _asked_for(services, letter_ids, every):
-            dead_letters.replay(services, letter)
+            dead_letters.replay(services.events, letter, partial(ask_again, services))
             click.echo(f"Sent again: {letter.id}")
+
+
+def ask_again(services: Services, event: Event) -> bool:
+    """Whether an upload or a separation was given up, and is tried once more now."""
+    asked = False
+    match event.data:
+        case UploadReceived(attempt=attempt) | UploadFingerprinted(attempt=attempt):
+            asked = services.uploads.revive(event.subject).attempt > attempt
+        case SeparationRequested(separation_id=separation_id, attempt=attempt):
+            asked = services.separations.request_again(separation_id).attempt > attempt
+    services.flush()
+    return asked
 
 
 def _asked_for(services: Services, letter_ids: Sequence[str], every: bool) -> list[DeadLetter]:

@@ -14,7 +14,7 @@ import click
 
 from demixer.domain import require
 from demixer.domain.formats import STORED_FORMATS
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.runtime.settings import Settings, load
 from demixer.separation import models, preflight, protocol, worker
 from demixer.separation.separate import Made
@@ -41,7 +41,7 @@ def separate(song: Path, out: Path, model: str | None, device: str | None) -> No
 def _read(song: Path, settings: Settings) -> None:
     require(song.stat().st_size > 0, "empty-file")
     click.echo(f"Reading {click.format_filename(song.name)}", err=True)
-    examine(song, max_minutes=settings.max_minutes)
+    decode_and_fingerprint(song, max_minutes=settings.max_minutes)
 
 
 def _separated(settings: Settings, song: Path, folder: Path, model: str) -> Made:

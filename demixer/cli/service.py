@@ -45,7 +45,6 @@ def consume(names: Sequence[str], started_by: int | None) -> int:
     """Returns the exit code."""
     settings = _begin(started_by)
     from consumers import registry
-    from consumers.framework import process
 
     for name in names:
         if name not in registry.NAMES:
@@ -53,7 +52,7 @@ def consume(names: Sequence[str], started_by: int | None) -> int:
     if started_by is None:
         _check_what_separates(settings, names)
     with services_of(settings) as services, ExitStack() as held:
-        running = process.consumers_of(services, names, held)
+        running = registry.consumers_of(services, names, held)
         _on_signals(running.stop)
         return running.run()
 

@@ -23,10 +23,11 @@ from demixer.domain import (
     song_id_of,
 )
 from demixer.ports import Catalogue, Files, FingerprintIndex
+from demixer.recognition.thresholds import MAX_COMPARISONS, MAX_SOUND_COMPARISONS
 from demixer.runtime import logs
 from demixer.services.analyses import UploadAnalyses
 from demixer.services.capabilities import Capabilities
-from demixer.services.comparisons import MAX_COMPARED_BY_SOUND, MAX_COMPARISONS, Candidate, Comparisons
+from demixer.services.comparisons import Candidate, Comparisons
 from demixer.services.file_analyser import samples_key
 from demixer.services.relations import Relations, relation
 from demixer.services.removals import Removals
@@ -101,8 +102,7 @@ class Matching:
             return MatchResult(song=song, method=MatchMethod.FILE)
         if analysis.sample_hash and (song := self._songs.by_file(sample_key(analysis))):
             return MatchResult(song=song)
-        variants = [variant for variant in (analysis.fingerprint, analysis.shifted_fingerprint) if variant]
-        candidates = self._comparisons.candidates(variants)
+        candidates = self._comparisons.candidates([analysis.fingerprint, analysis.shifted_fingerprint])
         if self._is_taken_down(upload, candidates):
             return MatchResult(taken_down=True)
         alive = [one for one in candidates if one[0].state is not SongState.TAKEN_DOWN]
@@ -132,7 +132,9 @@ class Matching:
         for song, one in known:
             if one.verdict is MatchVerdict.SAME:
                 return MatchResult(song=song)
-        if any(alike.same and song.id not in compared for song, alike in candidates[:MAX_COMPARED_BY_SOUND]):
+        if any(
+            alike.is_same_recording and song.id not in compared for song, alike in candidates[:MAX_SOUND_COMPARISONS]
+        ):
             return MatchResult(compare_again=True)
         for song, one in known:
             if one.verdict is MatchVerdict.UNSURE and self._is_being_separated(song):
@@ -143,7 +145,7 @@ class Matching:
         made_of_it = self._songs.get(song_id_of(upload.sha256))
         if made_of_it is not None and made_of_it.state is SongState.TAKEN_DOWN:
             return True
-        return any(alike.same and song.state is SongState.TAKEN_DOWN for song, alike in candidates)
+        return any(alike.is_same_recording and song.state is SongState.TAKEN_DOWN for song, alike in candidates)
 
     def _settle(self, upload: Upload, analysis: Analysis, result: MatchResult) -> None:
         """The song that this very upload made is its own, not a match. One that was merged is joined as itself: people

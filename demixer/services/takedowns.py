@@ -1,6 +1,7 @@
 """The operator takes a song down: its files go, and its recording is remembered so that it cannot come back.
 
-The fingerprint stays in the index and in the song, and nothing else of the sound. So a file of that recording is refused
+The fingerprint stays in the index and in the song, and nothing else of the sound. So a file of that recording is
+refused
 by its bytes, its samples or its fingerprint; another mix of it is, too, since only the stems would tell it apart.
 """
 

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from demixer.domain import Person, Song
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.recognition.similarity import Likeness, compare
+from demixer.recognition.similarity import FingerprintSimilarity, compare_fingerprints
 from demixer.wiring import Services
 from tests.browser.browsing import a_playable_song
 from web.http import assets
@@ -40,7 +40,7 @@ def a_recorded_song(services: Services, person: Person, title: str, file: Path) 
 
 
 def served_print(file: Path) -> Fingerprint:
-    return examine(file, max_minutes=20).fingerprint
+    return decode_and_fingerprint(file, max_minutes=20).fingerprint
 
 
 class Asked(list[dict[str, Any]]):
@@ -57,8 +57,8 @@ class Asked(list[dict[str, Any]]):
         route.fulfill(json={"song": song})
 
 
-def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> Likeness:
-    return compare(print_of(asked, phase), [other])
+def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> FingerprintSimilarity:
+    return compare_fingerprints(print_of(asked, phase), [other])
 
 
 def print_of(asked: dict[str, Any], phase: str) -> Fingerprint:

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.recognition.similarity import Likeness
+from demixer.recognition.similarity import FingerprintSimilarity
 from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
 from tests.browser.printing import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
@@ -243,11 +243,11 @@ def test_the_browser_prints_as_the_server_does(sender: Page, folder: Path) -> No
         expect(held).to_have_count(count + 1, timeout=WAIT)
         servers, likeness = agreement(asked[-1], file)
         assert likeness.bit_error_rate <= MAX_ERROR_RATE, file.name
-        assert (likeness.offset, likeness.sure) == (0, True), file.name
+        assert (likeness.offset, likeness.is_near_identical) == (0, True), file.name
         assert asked[-1]["duration"] == pytest.approx(servers.duration, abs=0.1), file.name
 
 
-def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, Likeness]:
+def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, FingerprintSimilarity]:
     servers = served_print(file)
     return servers, similar(asked, servers)
 

@@ -1,6 +1,6 @@
-"""The consumers made of services, as `consumers.registry` makes them."""
+"""The consumers made of services, as `consumers.registry` makes them, and the periodic tasks of `maintenance`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from consumers import fingerprint as fingerprint_module
 from consumers import index as index_module
@@ -10,8 +10,15 @@ from consumers import names as names_module
 from consumers import separate as separate_module
 from consumers.framework.consumer import Consumer
 from consumers.framework.periodic import Timer
+from consumers.maintenance import LeftOverFiles, LostEventRepublisher, StaleLeaseReaper
 from consumers.separate import Worker
+from demixer.services.unit_of_work import OutboxRelay
 from demixer.wiring import Services
+
+
+def everything(services: Services, worker: Worker) -> Sequence[Consumer]:
+    """From a received file to a song in the search index."""
+    return fingerprint(services), match(services), separate(services, worker), index(services)
 
 
 def fingerprint(services: Services) -> Consumer:
@@ -56,7 +63,7 @@ def maintenance(services: Services, clock: Callable[[], float]) -> Timer:
         services.events,
         services.files,
         services.search,
-        services.relay,
+        relay(services, clock),
         services.uploads,
         services.separations,
         services.removals,
@@ -64,3 +71,27 @@ def maintenance(services: Services, clock: Callable[[], float]) -> Timer:
         services.clock,
         clock,
     )
+
+
+def relay(services: Services, clock: Callable[[], float]) -> OutboxRelay:
+    return OutboxRelay(services.catalogue.outbox, services.events, clock)
+
+
+def lease_reaper(services: Services, clock: Callable[[], float]) -> StaleLeaseReaper:
+    return StaleLeaseReaper(services.catalogue, services.separations, clock)
+
+
+def lost_events(services: Services, clock: Callable[[], float]) -> LostEventRepublisher:
+    return LostEventRepublisher(
+        services.catalogue,
+        services.events,
+        services.uploads,
+        services.separations,
+        services.capabilities,
+        services.clock,
+        clock,
+    )
+
+
+def left_over_files(services: Services) -> LeftOverFiles:
+    return LeftOverFiles(services.catalogue, services.files, services.removals, services.clock)

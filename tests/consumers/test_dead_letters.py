@@ -1,18 +1,27 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
-from consumers import fingerprint, separate
 from consumers.framework import dead_letters
+from demixer.cli.dead_letters import ask_again
 from demixer.domain import SeparationState, Status, UploadState
 from demixer.domain.errors import NotFound, Refused, StorageFull
 from demixer.ports import Message
 from demixer.wiring import Services
+from tests.consumers import consumers_of
 from tests.consumers.driving import Recorder, drained, loop_of, publish_bytes, steps
+from tests.consumers.test_separate import FakeWorker
 from tests.steps import matched, now, sent, separation_of, song_of
 from tests.wired import Clock, data_of, published
 
 
 def refuse(event: object, context: object) -> None:
     raise Refused("not-audio")
+
+
+def replay(services: Services, letter: dead_letters.DeadLetter) -> None:
+    dead_letters.replay(services.events, letter, partial(ask_again, services))
 
 
 def a_letter(services: Services, clock: Clock, value: bytes = b"nonsense") -> dead_letters.DeadLetter:
@@ -33,7 +42,7 @@ def test_a_letter_says_why_from_where_and_when(services: Services, clock: Clock)
 
 def test_a_replayed_letter_is_sent_as_it_was_and_is_no_longer_listed(services: Services, clock: Clock) -> None:
     letter = a_letter(services, clock)
-    dead_letters.replay(services, letter)
+    replay(services, letter)
     assert dead_letters.waiting(services.events) == []
     with pytest.raises(NotFound) as caught:
         dead_letters.find(services.events, letter.id)
@@ -51,7 +60,7 @@ def _records(services: Services) -> list[Message]:
 
 def test_a_letter_that_dies_again_is_listed_again(services: Services, clock: Clock) -> None:
     letter = a_letter(services, clock)
-    dead_letters.replay(services, letter)
+    replay(services, letter)
     drained(services, clock, Recorder().consumer())
     (again,) = dead_letters.waiting(services.events)
     assert again.id != letter.id
@@ -62,17 +71,17 @@ def test_an_upload_that_was_given_up_is_tried_again_by_a_replay(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = sent(services)
-    loop = loop_of(services, fingerprint.consumer(services), clock)
+    loop = loop_of(services, consumers_of.fingerprint(services), clock)
 
     def full(*_: object) -> None:
         raise StorageFull
 
-    monkeypatch.setattr(fingerprint, "listen", full)
+    monkeypatch.setattr(services.analyser, "analyse", full)
     for _ in range(10):
         steps(loop, 5)
         clock.advance(60)
     assert now(services, upload).state is UploadState.FAILED
-    dead_letters.replay(services, dead_letters.waiting(services.events)[0])
+    replay(services, dead_letters.waiting(services.events)[0])
     again = now(services, upload)
     assert (again.state, again.attempt) == (UploadState.RECEIVED, 2)
     assert [
@@ -85,11 +94,11 @@ def test_an_upload_that_was_given_up_is_tried_again_by_a_replay(
 
 def test_a_separation_that_was_given_up_is_asked_for_again_by_a_replay(services: Services, clock: Clock) -> None:
     upload = matched(services, sent(services))
-    consumer = Recorder(refuse).consumer(name="separate", topics=("separations",), give_up=separate.give_up)
-    drained(services, clock, consumer)
+    refusing = replace(consumers_of.separate(services, FakeWorker()), handle=refuse, help_out=None)
+    drained(services, clock, refusing)
     separation = separation_of(services, song_of(services, upload.song_id).separation_id)
     assert (separation.state, services.uploads.view(upload).status) == (SeparationState.FAILED, Status.FAILED)
-    dead_letters.replay(services, dead_letters.waiting(services.events)[0])
+    replay(services, dead_letters.waiting(services.events)[0])
     assert separation_of(services, separation.id).state is SeparationState.REQUESTED
     assert len(published(services, "separations")) == 2
 
@@ -101,5 +110,5 @@ def test_a_replay_disturbs_nothing_that_has_ended_well_meanwhile(services: Servi
     drained(services, clock, consumer)
     services.separations.cancel(separation.id)
     services.separations.request_again(separation.id)
-    dead_letters.replay(services, dead_letters.waiting(services.events)[0])
+    replay(services, dead_letters.waiting(services.events)[0])
     assert separation_of(services, separation.id).attempt == 2

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from consumers.framework.consumer import Context, Stopped
-from consumers.framework.delivery_counter import CRASHES, DEATHS, Deliveries
+from consumers.framework.delivery_counter import CRASH_LIMIT, KILL_LIMIT, DeliveryCounter
 from consumers.framework.loop import Loop
-from consumers.framework.outcome_handler import DEAD_IN_A_ROW, BreakerOpen
+from consumers.framework.outcome_handler import DEAD_LETTER_LIMIT, BreakerOpen
+from consumers.framework.task_slots import HELP_SECONDS
 from demixer.domain import Event, events
 from demixer.domain.errors import Forbidden, NotFound, Refused, StorageFull, Transient
 from demixer.ports import Message, Subscription
@@ -69,14 +70,52 @@ def test_the_effects_are_published_before_the_commit(services: Services, clock: 
     seen: list[bool] = []
 
     def change(event: Event, context: Context) -> None:
-        upload = context.services.catalogue.uploads.get(event.subject)
-        assert upload is not None
-        context.services.catalogue.uploads.save(upload, [events.upload_withdrawn(upload, clock())])
+        withdraw(services, event.subject, clock)
         seen.append(committed(services))
 
     steps(loop_of(services, Recorder(change).consumer(), clock))
     assert seen == [False]
     assert [event.type for event in published(services, "matching")] == ["upload.withdrawn"]
+
+
+@pytest.mark.parametrize("error", [Transient(), Stopped(), Refused()])
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_a_handler_saved_before_it_failed_is_published(
+    services: Services, clock: Clock, error: Exception, *, beside: bool
+) -> None:
+    some_uploads(services, 1)
+
+    def change(event: Event, context: Context) -> None:
+        withdraw(services, event.subject, clock)
+        raise error
+
+    by_hand = ByHand()
+    loop = loop_of(services, Recorder(change).consumer(), clock, executor=by_hand if beside else None)
+    steps(loop, 3)
+    while by_hand.jobs:
+        by_hand.run_next()
+    steps(loop, 3)
+    assert {event.type for event in published(services, "matching")} == {"upload.withdrawn"}
+
+
+def test_what_helping_out_saved_is_published(services: Services, clock: Clock) -> None:
+    upload = sent(services)
+    by_hand = ByHand()
+    consumer = Recorder().consumer(topics=("matching",), help_out=lambda context: withdraw(services, upload.id, clock))
+    loop = loop_of(services, consumer, clock, executor=by_hand)
+    clock.advance(HELP_SECONDS)
+    loop._run_once()
+    assert published(services, "matching") == []
+    by_hand.run_next()
+    loop._run_once()
+    assert [event.type for event in published(services, "matching")] == ["upload.withdrawn"]
+
+
+def withdraw(services: Services, upload_id: str, clock: Clock) -> None:
+    """Save a change with an event, and leave publishing it to the loop."""
+    upload = services.catalogue.uploads.get(upload_id)
+    assert upload is not None
+    services.work.save(services.catalogue.uploads, upload, [events.upload_withdrawn(upload, clock())])
 
 
 def test_a_transient_failure_is_tried_again_later_and_later(services: Services, clock: Clock) -> None:
@@ -125,7 +164,7 @@ def test_other_partitions_flow_while_one_waits(services: Services, clock: Clock)
     assert 0 < services.events.lag("test")["uploads"] < 12
 
 
-@pytest.mark.parametrize("error", [Refused("not-audio"), NotFound(), Forbidden(), BadEvent(reason="x")])
+@pytest.mark.parametrize("error", [Refused("not-audio"), NotFound(), Forbidden(), BadEvent("x")])
 def test_what_no_retry_can_help_is_a_dead_letter_at_once(services: Services, clock: Clock, error: Exception) -> None:
     (upload,) = some_uploads(services, 1)
     original = services.events.browse(["uploads"], from_start=True).poll(0)
@@ -152,7 +191,7 @@ def test_what_no_retry_can_help_is_a_dead_letter_at_once(services: Services, clo
         an_event(data={"upload_id": "u"}),
         an_event(type="upload.eaten"),
     ],
-    ids=["no event", "a version of tomorrow", "a broken schema", "an unknown type"],
+    ids=["no event", "a later version", "a broken schema", "an unknown type"],
 )
 def test_what_is_no_event_of_ours_is_a_dead_letter_with_its_bytes_and_the_next_one_is_handled(
     services: Services, clock: Clock, value: bytes
@@ -183,7 +222,7 @@ def test_a_dead_letter_is_durable_before_the_commit(
     assert len(letters(services, "uploads")) == 1
 
 
-def test_who_was_given_up_has_a_letter_though_the_log_was_away_for_a_moment(
+def test_an_event_that_was_given_up_has_a_dead_letter_though_the_log_was_busy(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some_uploads(services, 1)
@@ -237,21 +276,21 @@ def test_giving_up_that_fails_does_not_hold_up_the_rest(services: Services, cloc
 
 
 def test_the_breaker_stops_a_consumer_that_makes_only_dead_letters(services: Services, clock: Clock) -> None:
-    some_uploads(services, DEAD_IN_A_ROW + 5)
+    some_uploads(services, DEAD_LETTER_LIMIT + 5)
     recorder = Recorder(raising(Refused()))
     loop = loop_of(services, recorder.consumer(), clock)
     with pytest.raises(BreakerOpen):
         steps(loop, 100)
-    assert len(recorder.seen) == len(letters(services, "uploads")) == DEAD_IN_A_ROW
+    assert len(recorder.seen) == len(letters(services, "uploads")) == DEAD_LETTER_LIMIT
     assert services.events.lag("test")["uploads"] == 5
 
 
 def test_one_that_is_done_in_between_keeps_the_breaker_closed(services: Services, clock: Clock) -> None:
-    some_uploads(services, DEAD_IN_A_ROW * 2)
+    some_uploads(services, DEAD_LETTER_LIMIT * 2)
     recorder = Recorder()
 
     def then(event: Event, context: Context) -> None:
-        if len(recorder.seen) % (DEAD_IN_A_ROW - 1):
+        if len(recorder.seen) % (DEAD_LETTER_LIMIT - 1):
             raise Refused
 
     recorder.then = then
@@ -269,22 +308,22 @@ def crash(services: Services, clock: Clock, recorder: Recorder) -> None:
 def test_a_message_that_crashes_every_process_is_given_up_in_the_end(services: Services, clock: Clock) -> None:
     (upload,) = some_uploads(services, 1)
     recorder = Recorder(raising(Crash()))
-    for _ in range(CRASHES):
+    for _ in range(CRASH_LIMIT):
         crash(services, clock, recorder)
     assert recorder.given_up == []
     steps(loop_of(services, recorder.consumer(), clock))
-    assert recorder.seen == [upload.id] * CRASHES
+    assert recorder.seen == [upload.id] * CRASH_LIMIT
     assert recorder.given_up == [(upload.id, "internal")]
     assert len(letters(services, "uploads")) == 1
     assert committed(services)
 
 
 @pytest.mark.embedded
-def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(
+def test_a_message_whose_process_is_killed_every_time_is_given_up_too_but_later(
     services: Services, clock: Clock
 ) -> None:
     (upload,) = some_uploads(services, 1)
-    for _ in range(DEATHS):
+    for _ in range(KILL_LIMIT):
         loop = loop_of(services, Recorder().consumer(), clock, executor=ByHand())
         steps(loop, 3)
         loop._subscription.close()  # kill -9: nothing else happens
@@ -293,7 +332,7 @@ def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(
     assert (recorder.seen, recorder.given_up) == ([], [(upload.id, "internal")])
 
 
-def test_whoever_cannot_tell_what_was_done_leaves_the_group_all_the_same(
+def test_a_loop_that_cannot_commit_leaves_the_group_all_the_same(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, recorder = loop_of(services, Recorder().consumer(), clock), Recorder()
@@ -302,7 +341,7 @@ def test_whoever_cannot_tell_what_was_done_leaves_the_group_all_the_same(
     def crash(*, early: bool) -> None:
         raise Crash
 
-    monkeypatch.setattr(loop._commits, "make", crash)
+    monkeypatch.setattr(loop._commits, "commit_due", crash)
     with pytest.raises(Crash):
         loop._leave()
     some_uploads(services, 1)
@@ -313,7 +352,7 @@ def test_whoever_cannot_tell_what_was_done_leaves_the_group_all_the_same(
 @pytest.mark.embedded
 def test_an_orderly_stop_does_not_count_against_a_message(services: Services, clock: Clock) -> None:
     some_uploads(services, 1)
-    for _ in range(DEATHS + 1):
+    for _ in range(KILL_LIMIT + 1):
         loop = loop_of(services, Recorder().consumer(), clock, executor=ByHand())
         steps(loop, 3)
         loop._leave()
@@ -327,29 +366,29 @@ def at(offset: int) -> Message:
 
 
 def killed_with(folder: Path, offset: int) -> None:
-    deliveries = Deliveries(folder)
-    deliveries.began(at(offset))
+    deliveries = DeliveryCounter(folder)
+    deliveries.begin(at(offset))
     deliveries.close()
 
 
 def test_the_next_message_of_a_partition_starts_from_nothing(tmp_path: Path) -> None:
     for _ in range(3):
         killed_with(tmp_path, 1)
-    assert Deliveries(tmp_path).began(at(1)).deaths == 3
-    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+    assert DeliveryCounter(tmp_path).begin(at(1)).kills == 3
+    assert DeliveryCounter(tmp_path).begin(at(2)).kills == 0
     (tmp_path / "t-0").write_text("torn")
-    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+    assert DeliveryCounter(tmp_path).begin(at(2)).kills == 0
 
 
-def test_of_several_in_a_row_the_one_in_hand_is_the_one_that_counts(tmp_path: Path) -> None:
-    deliveries = Deliveries(tmp_path)
+def test_of_several_in_a_row_the_one_in_progress_is_counted(tmp_path: Path) -> None:
+    deliveries = DeliveryCounter(tmp_path)
     for offset in (1, 2, 3):
-        deliveries.began(at(offset))
+        deliveries.begin(at(offset))
     deliveries.close()
-    again = Deliveries(tmp_path)
-    assert [again.began(at(offset)).deaths for offset in (1, 2, 3, 4)] == [0, 0, 1, 0]
-    again.ended(at(4))
-    assert Deliveries(tmp_path).began(at(4)).deaths == 0
+    again = DeliveryCounter(tmp_path)
+    assert [again.begin(at(offset)).kills for offset in (1, 2, 3, 4)] == [0, 0, 1, 0]
+    again.end(at(4))
+    assert DeliveryCounter(tmp_path).begin(at(4)).kills == 0
 
 
 def test_on_a_full_disk_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,21 +396,21 @@ def test_on_a_full_disk_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.pwrite", full)
-    deliveries = Deliveries(tmp_path)
-    assert deliveries.began(at(1)) == (0, 0)
-    deliveries.ended(at(1), crashed=True)
+    deliveries = DeliveryCounter(tmp_path)
+    assert deliveries.begin(at(1)) == (0, 0)
+    deliveries.end(at(1), crashed=True)
     deliveries.close()
 
 
 def test_more_bad_ends_than_a_file_has_room_for_are_forgotten(tmp_path: Path) -> None:
     (tmp_path / "t-0").write_bytes(bytes(8) + json.dumps({n: [1, 1] for n in range(10_000)}).encode())
-    deliveries = Deliveries(tmp_path)
-    assert deliveries.began(at(7)) == (0, 0)
-    deliveries.ended(at(7))
+    deliveries = DeliveryCounter(tmp_path)
+    assert deliveries.begin(at(7)) == (0, 0)
+    deliveries.end(at(7))
     deliveries.close()
 
 
-# --- an engine that cannot say just now whose a partition is --------------------------------------------------------
+# --- a log that is too busy to say who owns a partition -------------------------------------------------------------
 
 
 class Hesitant:
@@ -392,7 +431,7 @@ class Hesitant:
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("beside", [False, True])
-def test_nothing_is_lost_or_stuck_where_the_log_does_not_say_whose_a_partition_is(
+def test_nothing_is_lost_or_stuck_where_the_log_cannot_say_who_owns_a_partition(
     services: Services, clock: Clock, *, beside: bool
 ) -> None:
     uploads = [upload.id for upload in some_uploads(services, 8)]
@@ -401,7 +440,7 @@ def test_nothing_is_lost_or_stuck_where_the_log_does_not_say_whose_a_partition_i
         if event.subject == uploads[0]:
             raise NotFound
 
-    recorder, by_hand = Recorder(then), ByHand(places=2)
+    recorder, by_hand = Recorder(then), ByHand(slots=2)
     loop = loop_of(services, recorder.consumer(), clock, executor=by_hand if beside else None)
     loop._subscription = cast(Subscription, Hesitant(loop._subscription, 3))
     for _ in range(60):
@@ -423,27 +462,27 @@ def test_a_crash_does_not_count_against_those_that_ended_at_the_same_moment(serv
         if len(recorder.seen) == 1:
             raise Crash
 
-    recorder, by_hand = Recorder(then), ByHand(places=3)
+    recorder, by_hand = Recorder(then), ByHand(slots=3)
     loop = loop_of(services, recorder.consumer(), clock, executor=by_hand)
     steps(loop)
-    assert loop._desk is not None
-    in_hand = loop._desk.running
+    assert loop._slots is not None
+    in_progress = loop._slots.running
     while by_hand.jobs:
         by_hand.run_next()
     with pytest.raises(Crash):
         loop._run_once()
     loop._leave()
-    after = Deliveries(services.settings.data_dir / "deliveries" / "test")
-    assert sorted(after.began(message) for message in in_hand) == [(0, 0), (0, 0), (1, 0)]
+    after = DeliveryCounter(services.settings.data_dir / "deliveries" / "test")
+    assert sorted(after.begin(message) for message in in_progress) == [(0, 0), (0, 0), (1, 0)]
 
 
 # --- long work ------------------------------------------------------------------------------------------------------
 
 
 def working(
-    services: Services, clock: Clock, recorder: Recorder, places: int = 1, member: str = "one"
+    services: Services, clock: Clock, recorder: Recorder, slots: int = 1, member: str = "one"
 ) -> tuple[Loop, ByHand]:
-    hand = ByHand(places)
+    hand = ByHand(slots)
     loop = loop_of(services, recorder.consumer(), clock, executor=hand, member=member)
     steps(loop)
     return loop, hand
@@ -484,10 +523,10 @@ def test_one_at_a_time_the_oldest_first(services: Services, clock: Clock) -> Non
 def test_several_at_once_never_two_of_one_partition(services: Services, clock: Clock) -> None:
     some_uploads(services, 30)
     recorder = Recorder()
-    loop, hand = working(services, clock, recorder, places=3)
+    loop, hand = working(services, clock, recorder, slots=3)
     assert len(hand.jobs) == 3
-    assert loop._desk is not None
-    assert len({message.topic_partition for message in loop._desk.running}) == 3
+    assert loop._slots is not None
+    assert len({message.topic_partition for message in loop._slots.running}) == 3
     while hand.jobs:
         hand.run_next()
         steps(loop)
@@ -556,7 +595,7 @@ def test_a_message_that_comes_back_while_its_work_goes_on_waits_for_the_end_of_t
 ) -> None:
     some_uploads(services, 1)
     recorder = Recorder()
-    loop, hand = working(services, clock, recorder, places=2)
+    loop, hand = working(services, clock, recorder, slots=2)
     clock.advance(20)
     other = loop_of(services, Recorder().consumer(), clock, executor=ByHand(), member="two")
     steps(other, 3)
@@ -608,11 +647,17 @@ def test_it_closes_what_the_consumer_holds(services: Services, clock: Clock) -> 
 
 
 def test_threads_run_beside_the_loop(services: Services) -> None:
-    import time
-
     some_uploads(services, 3)
     recorder = Recorder()
-    loop = Loop(services, recorder.consumer(at_once=2), member="one", clock=time.monotonic, patience=0.01)
+    loop = Loop(
+        recorder.consumer(at_once=2),
+        log=services.events,
+        flush=services.flush,
+        counts_dir=services.settings.data_dir / "deliveries",
+        now=services.clock,
+        member="one",
+        idle_timeout=0.01,
+    )
 
     def then(event: Event, context: Context) -> None:
         if len(recorder.seen) == 3:
@@ -624,13 +669,29 @@ def test_threads_run_beside_the_loop(services: Services) -> None:
     assert committed(services)
 
 
-def test_a_busy_engine_does_not_end_the_loop(services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_that_an_engine_is_too_busy_for_does_not_end_the_loop(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = loop_of(services, Recorder().consumer(), clock)
+    monkeypatch.setattr("consumers.framework.loop.ENGINE_RETRY_SECONDS", 0)
+    polls: list[float] = []
+
+    def poll(timeout: float) -> None:
+        polls.append(timeout)
+        if len(polls) == 1:
+            raise Transient
+        loop.stop()
+
+    monkeypatch.setattr(loop._subscription, "poll", poll)
+    loop.run()
+    assert len(polls) == 2
+
+
+def test_a_commit_that_an_engine_is_too_busy_for_is_made_later(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     some_uploads(services, 1)
     loop = loop_of(services, Recorder().consumer(), clock)
-    monkeypatch.setattr("consumers.framework.loop.ENGINE_SECONDS", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._subscription, "poll", lambda timeout: raising_publish(timeout))
-        loop._run_patiently()
     with monkeypatch.context() as patch:
         patch.setattr(loop._subscription, "commit", lambda message: raising_publish(message))
         steps(loop)

@@ -6,7 +6,7 @@ import pytest
 
 from consumers import separate
 from consumers.framework.consumer import Consumer
-from demixer.domain import Failure, SeparationState, Status, Upload, events
+from demixer.domain import Failure, SeparationState, Status, Upload
 from demixer.domain.errors import (
     Cancelled,
     ConfigurationError,
@@ -20,9 +20,10 @@ from demixer.domain.errors import (
 from demixer.separation.separate import Made
 from demixer.separation.worker import Progress
 from demixer.services import separations
-from demixer.wiring import Services
+from demixer.wiring import Services, build_services
+from tests.consumers import consumers_of
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
-from tests.steps import STEMS, matched, now, sent, separation_of, song_of, stem_files
+from tests.steps import STEMS, matched, now, sent, separation_of, song_of, stem_files, withdraw
 from tests.wired import Clock, data_of, published
 
 Work = Callable[[Callable[[Progress], None], Callable[[], bool]], object]
@@ -77,7 +78,7 @@ def upload(services: Services) -> Upload:
 
 def consumer(services: Services, work: Work = quickly) -> tuple[Consumer, FakeWorker]:
     worker = FakeWorker(work)
-    return separate.consumer(services, worker), worker
+    return consumers_of.separate(services, worker), worker
 
 
 def status(services: Services, upload: Upload) -> tuple[Status, Failure | None]:
@@ -171,7 +172,7 @@ def test_a_cancel_is_seen_by_the_work(services: Services, clock: Clock, upload: 
     def work(on_progress: object, should_stop: Callable[[], bool]) -> None:
         assert not should_stop()
         services.uploads.cancel("ana", upload.id)
-        services.removals.withdraw(events.upload_withdrawn(now(services, upload), clock()).subject)
+        withdraw(services, upload.id)
         clock.advance(separate.LOOK_SECONDS)
         assert should_stop()
         raise Cancelled
@@ -185,7 +186,7 @@ def test_a_cancel_is_seen_by_the_work(services: Services, clock: Clock, upload: 
 def test_a_report_of_progress_stops_what_was_cancelled(services: Services, clock: Clock, upload: Upload) -> None:
     def work(on_progress: Callable[[Progress], None], should_stop: object) -> None:
         services.uploads.cancel("ana", upload.id)
-        services.removals.withdraw(events.upload_withdrawn(now(services, upload), clock()).subject)
+        withdraw(services, upload.id)
         on_progress(Progress(0.1, None, "m", "CPU"))
         pytest.fail("it went on")
 
@@ -217,8 +218,8 @@ def test_a_busy_catalogue_does_not_stop_the_work(
 
     def work(on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(separations, "progressed", busy)
-            patch.setattr(separations, "wanted", busy)
+            patch.setattr(services.separations, "report_progress", busy)
+            patch.setattr(services.separations, "is_wanted", busy)
             on_progress(Progress(0.1, None, "m", "CPU"))
             assert not should_stop()
 
@@ -226,7 +227,7 @@ def test_a_busy_catalogue_does_not_stop_the_work(
     assert status(services, upload)[0] is Status.READY
 
 
-@pytest.mark.parametrize("step", ["begin", "keep_file", "_show", "finish"])
+@pytest.mark.parametrize("step", ["begin", "store_file", "_show", "finish"])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_twice_to_the_end(
     services: Services, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
@@ -234,7 +235,8 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
     class Killed(BaseException):
         pass
 
-    original = getattr(separations, step)
+    where = separations if step == "store_file" else services.separations
+    original = getattr(where, step)
 
     def killed(*args: object) -> None:
         if after:
@@ -243,12 +245,14 @@ def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_tw
 
     made, _ = consumer(services)
     with monkeypatch.context() as patch:
-        patch.setattr(separations, step, killed)
+        patch.setattr(where, step, killed)
         loop = loop_of(services, made, clock)
         with pytest.raises(Killed):
             steps(loop)
         loop._subscription.close()  # kill -9: nothing else happens
-    drained(services, clock, consumer(services)[0])
+    next_process = build_services(services.adapters)
+    drained(next_process, clock, consumer(next_process)[0])
+    services.relay.publish_abandoned(after=0)
     song = song_of(services, upload.song_id)
     assert (status(services, upload)[0], song.has_stems) == (Status.READY, True)
     assert separation_of(services, song.separation_id).state is SeparationState.READY
@@ -262,5 +266,5 @@ def test_what_a_killed_process_left_goes_at_the_start_and_what_a_living_one_uses
     )
     for folder in (gone, living, strange):
         stem_files(folder)
-    separate.consumer(services, FakeWorker())
+    consumers_of.separate(services, FakeWorker())
     assert [path.name for path in temporary.iterdir()] == [living.name]

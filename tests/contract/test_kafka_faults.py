@@ -14,7 +14,7 @@ import pytest
 
 from demixer.adapters.kafka.client import ANSWER_SECONDS
 from demixer.adapters.kafka.event_log import KafkaEvents
-from demixer.adapters.kafka.publisher import LATE_SECONDS
+from demixer.adapters.kafka.publisher import EXPIRY_SECONDS
 from demixer.domain.errors import Transient
 from demixer.ports import Message
 from tests import servers
@@ -22,7 +22,7 @@ from tests.contract.events import PATIENCE, number, numbers, publish_one_by_one,
 from tests.contract.kafka_worlds import IMPATIENT, four, with_options
 from tests.servers import Engine, Server
 
-AT_MOST = ANSWER_SECONDS + LATE_SECONDS + 1  # seconds that somebody waits for brokers that are away
+AT_MOST = ANSWER_SECONDS + EXPIRY_SECONDS + 1  # seconds that somebody waits for brokers that are away
 AT_ONCE = 0.5
 
 pytestmark = pytest.mark.slow

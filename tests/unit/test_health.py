@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 from demixer.domain.errors import Transient
 from demixer.ports import EventLog, SearchIndex
 from demixer.services import metrics
-from demixer.services.health import Health
+from demixer.services.health import Health, checks_of
 from demixer.services.metrics import Inventory, exposition
-from demixer.wiring import Services
+from demixer.wiring import Services, build_services
 from tests.steps import sent
 from tests.wired import Clock
 
@@ -41,7 +41,13 @@ def down() -> object:
 
 
 def with_events(services: Services, engine: Engine) -> Services:
-    return replace(services, events=cast(EventLog, engine))
+    return build_services(replace(services.adapters, events=cast(EventLog, engine)))
+
+
+def health_of(services: Services, **changes: float) -> Health:
+    engines = services.adapters
+    checks = checks_of(engines.catalogue, engines.accounts, engines.files, engines.events, engines.search)
+    return Health(checks, needed=NEEDED, **changes)
 
 
 @pytest.fixture
@@ -52,29 +58,29 @@ def hanging() -> Iterator[Engine]:
     over.set()
 
 
-def test_a_house_in_order_is_ready(services: Services) -> None:
-    report = Health(services, needed=NEEDED).report()
+def test_a_service_whose_engines_answer_is_ready(services: Services) -> None:
+    report = services.health(needed=NEEDED).report()
     assert report.ready
     assert set(report.engines) == {"catalogue", "accounts", "files", "events", "search"}
     assert report.body()["warnings"] == []
 
 
 def test_an_engine_that_is_needed_and_down_makes_it_unready_and_says_no_more_than_its_name(services: Services) -> None:
-    report = Health(with_events(services, Engine(down)), needed=NEEDED).report()
+    report = with_events(services, Engine(down)).health(needed=NEEDED).report()
     assert not report.ready
     assert report.body()["engines"]["events"] == "down"
     assert "refused" not in str(report.body())
 
 
-def test_one_that_can_be_done_without_is_a_warning(services: Services) -> None:
-    searchless = replace(services, search=cast(SearchIndex, Engine(down)))
-    report = Health(searchless, needed=NEEDED).report()
+def test_an_engine_that_is_not_needed_and_down_is_a_warning(services: Services) -> None:
+    adapters = replace(services.adapters, search=cast(SearchIndex, Engine(down)))
+    report = build_services(adapters).health(needed=NEEDED).report()
     assert report.ready
     assert report.body()["warnings"] == ["search"]
 
 
 def test_an_engine_that_hangs_holds_up_nobody_and_is_not_asked_again(services: Services, hanging: Engine) -> None:
-    health = Health(with_events(services, hanging), needed=NEEDED, patience=0.05, fresh=0)
+    health = health_of(with_events(services, hanging), patience=0.05, fresh=0)
     began = time.monotonic()
     for _ in range(3):
         assert health.report().engines["events"] is False
@@ -82,9 +88,9 @@ def test_an_engine_that_hangs_holds_up_nobody_and_is_not_asked_again(services: S
     assert hanging.asked == 1
 
 
-def test_an_answer_counts_for_a_moment(services: Services) -> None:
+def test_an_answer_is_used_again_for_a_moment(services: Services) -> None:
     engine = Engine(dict)
-    health = Health(with_events(services, engine), needed=NEEDED, fresh=60)
+    health = health_of(with_events(services, engine), fresh=60)
     assert [health.report().ready for _ in range(5)] == [True] * 5
     assert engine.asked == 1
 
@@ -93,7 +99,7 @@ def test_the_log_says_once_that_an_engine_went_and_why_and_once_that_it_came_bac
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = Engine(down)
-    health = Health(with_events(services, engine), needed=NEEDED, fresh=0)
+    health = health_of(with_events(services, engine), fresh=0)
     with caplog.at_level(logging.WARNING, "demixer.services.health"):
         health.report()
         health.report()
@@ -108,7 +114,7 @@ def test_the_log_says_once_that_an_engine_went_and_why_and_once_that_it_came_bac
 def values(services: Services) -> dict[str, float]:
     """What Prometheus would read, by series."""
     registry = CollectorRegistry()
-    registry.register(Inventory(services, Health(services, needed=(), fresh=0)))
+    registry.register(Inventory(services.catalogue, services.events, health_of(services, fresh=0), services.clock))
     lines = exposition(registry).decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -131,7 +137,7 @@ def test_an_empty_queue_waits_for_nothing(services: Services) -> None:
     assert found["demixer_separations_waiting"] == found["demixer_separations_oldest_wait_seconds"] == 0
 
 
-def test_lag_is_told_by_group_and_topic(services: Services) -> None:
+def test_lag_is_reported_by_group_and_topic(services: Services) -> None:
     services.events.subscribe(["uploads"], group="fingerprint", member="one").close()
     for number in range(3):
         sent(services, data=f"song {number}".encode())

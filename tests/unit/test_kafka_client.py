@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from demixer import wiring
-from demixer.adapters.kafka.client import RESERVED, Trouble, cluster_of
+from demixer.adapters.kafka.client import RESERVED, ErrorReporter, cluster_of
 from demixer.domain.errors import ConfigurationError
 
 
@@ -52,7 +52,7 @@ def test_the_query_sets_librdkafkas_properties_and_ours() -> None:
     cluster = cluster_of(url)
     assert cluster.properties["sasl.mechanism"] == "PLAIN"
     assert (cluster.static_membership, cluster.replication) == (False, 3)
-    mine = cluster.properties_with({"session.timeout.ms": "10000"}, Trouble("test"), enable_auto_commit="false")
+    mine = cluster.properties_with({"session.timeout.ms": "10000"}, ErrorReporter("test"), enable_auto_commit="false")
     assert (mine["session.timeout.ms"], mine["enable.auto.commit"]) == ("6000", "false")
     assert "static.membership" not in mine
 

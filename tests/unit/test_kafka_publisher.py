@@ -6,7 +6,7 @@ import pytest
 
 from demixer.adapters.kafka import publisher as kafka_publisher
 from demixer.adapters.kafka.client import ANSWER_SECONDS, cluster_of
-from demixer.adapters.kafka.publisher import LATE_SECONDS, REST_SECONDS, Circuit, Publisher
+from demixer.adapters.kafka.publisher import EXPIRY_SECONDS, RETRY_SECONDS, CircuitBreaker, Publisher
 from demixer.domain.errors import Transient
 from demixer.ports import Record
 
@@ -19,7 +19,7 @@ class Seconds:
         return self.now
 
 
-def tries(circuit: Circuit) -> bool:
+def tries(circuit: CircuitBreaker) -> bool:
     try:
         circuit.enter()
     except Transient:
@@ -28,7 +28,7 @@ def tries(circuit: Circuit) -> bool:
 
 
 def test_all_try_while_it_works() -> None:
-    circuit = Circuit(Seconds())
+    circuit = CircuitBreaker(Seconds())
     assert all(tries(circuit) for _ in range(3))
     circuit.succeeded()
     assert tries(circuit)
@@ -36,13 +36,13 @@ def test_all_try_while_it_works() -> None:
 
 def test_after_a_failure_one_at_a_time_tries_again_and_success_lets_everybody_in() -> None:
     clock = Seconds()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.enter()
     circuit.failed(Transient(engine="Kafka", reason="down"))
     assert not tries(circuit)
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     assert [tries(circuit) for _ in range(3)] == [True, False, False]
-    clock.now += ANSWER_SECONDS + LATE_SECONDS - 0.1
+    clock.now += ANSWER_SECONDS + EXPIRY_SECONDS - 0.1
     assert not tries(circuit)
     circuit.succeeded()
     assert all(tries(circuit) for _ in range(3))
@@ -50,16 +50,16 @@ def test_after_a_failure_one_at_a_time_tries_again_and_success_lets_everybody_in
 
 def test_whoever_tries_and_never_reports_is_not_waited_for_for_ever() -> None:
     clock = Seconds()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(Transient(engine="Kafka", reason="down"))
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     circuit.enter()
-    clock.now += ANSWER_SECONDS + LATE_SECONDS
+    clock.now += ANSWER_SECONDS + EXPIRY_SECONDS
     circuit.failed(Transient(engine="Kafka", reason="down"))
     with pytest.raises(Transient) as raised:
         circuit.enter()
     assert raised.value.params["reason"] == "down"
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     assert tries(circuit)
 
 

@@ -3,33 +3,46 @@ from pathlib import Path
 
 import pytest
 
-from demixer.domain import Failure, Separation, SeparationState, Song, SongState, events
+from demixer.domain import Failure, Separation, SeparationState, Song, SongState
 from demixer.domain.errors import Cancelled, Refused
 from demixer.separation.models import better_than
-from demixer.services import separations
+from demixer.services.separations import SeparationQueue
 from demixer.wiring import Services
-from tests.steps import STEMS, bytes_of, heard, keys, matched, now, sent, separated, separation_of, song_of, stem_files
+from tests.steps import (
+    STEMS,
+    an_analysis,
+    bytes_of,
+    keys,
+    matched,
+    sent,
+    separated,
+    separation_event,
+    separation_of,
+    song_of,
+    stem_files,
+    withdraw,
+)
 from tests.wired import Clock, data_of, published
 
 
-def asked(services: Services) -> Separation:
+def requested(services: Services) -> Separation:
     """A song that waits for its first separation."""
     upload = matched(services, sent(services))
     return separation_of(services, song_of(services, upload.song_id).separation_id)
 
 
 def begun(services: Services, separation: Separation) -> Separation:
-    found = services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU")
+    found = services.separations.begin(separation.id, separation.attempt, "CPU")
     assert found is not None
     return found[0]
 
 
 def ready_song(services: Services, folder: Path) -> Song:
-    return song_of(services, separated(services, folder, asked(services).song_id).song_id)
+    return song_of(services, separated(services, folder, requested(services).song_id).song_id)
 
 
 def test_it_stores_the_files_and_shows_the_stems(services: Services, tmp_path: Path) -> None:
-    separation = begun(services, asked(services))
+    separation = begun(services, requested(services))
     services.separations.finish(separation, stem_files(tmp_path / "stems"), STEMS, 0.9)
     done = separation_of(services, separation.id)
     assert (done.state, done.progress, done.stems, done.gain) == (SeparationState.READY, 1.0, STEMS, 0.9)
@@ -41,51 +54,51 @@ def test_it_stores_the_files_and_shows_the_stems(services: Services, tmp_path: P
 
 
 def test_finishing_twice_has_the_effect_of_once(services: Services, tmp_path: Path) -> None:
-    separation = begun(services, asked(services))
+    separation = begun(services, requested(services))
     for _ in range(2):
         services.separations.finish(separation, stem_files(tmp_path / "stems"), STEMS, 0.9)
     services.flush()
     assert separation_of(services, separation.id).version == separation.version + 1
     assert len(published(services, "songs")) == 1
-    assert services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU") is None
+    assert services.separations.begin(separation.id, separation.attempt, "CPU") is None
 
 
 def test_killed_between_ready_and_shown_the_next_delivery_shows_it(
     services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    separation = begun(services, asked(services))
+    separation = begun(services, requested(services))
     with monkeypatch.context() as patch:
-        patch.setattr(separations, "_show", lambda *_: None)
+        patch.setattr(SeparationQueue, "_show", lambda *_: None)
         services.separations.finish(separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
     assert not song_of(services, separation.song_id).has_stems
-    assert services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU") is None
+    assert services.separations.begin(separation.id, separation.attempt, "CPU") is None
     assert song_of(services, separation.song_id).has_stems
 
 
 def test_a_running_one_whose_process_was_killed_begins_again(services: Services) -> None:
-    separation = asked(services)
+    separation = requested(services)
     assert begun(services, separation).state is SeparationState.RUNNING
     assert begun(services, separation).state is SeparationState.RUNNING
 
 
-def test_progress_is_saved_and_told(services: Services) -> None:
-    separation = begun(services, asked(services))
+def test_progress_is_saved_and_published(services: Services) -> None:
+    separation = begun(services, requested(services))
     services.separations.report_progress(separation.id, 1, progress=0.5, seconds_left=12.0, device="CPU")
     saved = separation_of(services, separation.id)
     assert (saved.progress, saved.seconds_left, saved.device) == (0.5, 12.0, "CPU")
     assert [data_of(event)["progress"] for event in published(services, "progress")] == [0.5]
 
 
-def under_way(services: Services) -> Separation:
-    separation = begun(services, asked(services))
+def running(services: Services) -> Separation:
+    separation = begun(services, requested(services))
     services.separations.report_progress(separation.id, 1, progress=0.5, seconds_left=12.0, device="CPU")
     return separation
 
 
 def test_one_whose_process_stopped_waits_again_at_its_old_place(services: Services, clock: Clock) -> None:
-    separation = under_way(services)
+    separation = running(services)
     clock.advance(60)
-    other = services.uploads.view(matched(services, sent(services, data=b"another song"), heard(7)))
+    other = services.uploads.view(matched(services, sent(services, data=b"another song"), an_analysis(7)))
     services.separations.release(separation)
     waiting = separation_of(services, separation.id)
     assert (waiting.state, waiting.attempt, waiting.progress) == (SeparationState.REQUESTED, 1, 0.0)
@@ -96,10 +109,10 @@ def test_one_whose_process_stopped_waits_again_at_its_old_place(services: Servic
     assert begun(services, separation).state is SeparationState.RUNNING
 
 
-def test_one_put_back_though_its_process_lives_goes_on_as_if_nothing_had_happened(
+def test_one_released_though_its_process_lives_goes_on_as_if_nothing_had_happened(
     services: Services, tmp_path: Path
 ) -> None:
-    separation = under_way(services)
+    separation = running(services)
     services.separations.release(separation)
     assert services.separations.is_wanted(separation.id, 1)
     services.separations.report_progress(separation.id, 1, progress=0.6, seconds_left=9.0, device="CPU")
@@ -109,8 +122,8 @@ def test_one_put_back_though_its_process_lives_goes_on_as_if_nothing_had_happene
     assert separation_of(services, separation.id).state is SeparationState.READY
 
 
-def test_one_that_another_process_has_begun_or_that_has_ended_is_not_put_back(services: Services, clock: Clock) -> None:
-    first = under_way(services)
+def test_one_that_another_process_has_begun_or_that_has_ended_is_not_released(services: Services, clock: Clock) -> None:
+    first = running(services)
     clock.advance(1)
     second = begun(services, first)
     services.separations.release(first)
@@ -121,7 +134,7 @@ def test_one_that_another_process_has_begun_or_that_has_ended_is_not_put_back(se
 
 
 def test_a_cancelled_one_neither_goes_on_nor_leaves_files(services: Services, tmp_path: Path) -> None:
-    separation = begun(services, asked(services))
+    separation = begun(services, requested(services))
     services.separations.cancel(separation.id)
     assert not services.separations.is_wanted(separation.id, separation.attempt)
     with pytest.raises(Cancelled):
@@ -129,13 +142,13 @@ def test_a_cancelled_one_neither_goes_on_nor_leaves_files(services: Services, tm
     with pytest.raises(Cancelled):
         services.separations.finish(separation, stem_files(tmp_path / "stems"), STEMS, 1.0)
     assert not list(services.files.keys(separation.folder))
-    assert services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU") is None
+    assert services.separations.begin(separation.id, separation.attempt, "CPU") is None
 
 
 def test_a_late_finish_of_a_cancelled_attempt_leaves_the_files_of_the_next_one_alone(
     services: Services, tmp_path: Path
 ) -> None:
-    first = begun(services, asked(services))
+    first = begun(services, requested(services))
     services.separations.cancel(first.id)
     second = begun(services, services.separations.request_again(first.id))
     assert second.attempt == 2
@@ -150,7 +163,7 @@ def test_what_is_ready_cannot_be_cancelled(services: Services, tmp_path: Path) -
 
 
 def test_a_failed_one_says_why_and_leaves_no_files(services: Services, tmp_path: Path) -> None:
-    separation = begun(services, asked(services))
+    separation = begun(services, requested(services))
     writer = services.files.writer(f"{separation.folder}/vocals.flac")
     writer.write(b"half of it")
     writer.commit()
@@ -164,23 +177,22 @@ def test_a_failed_one_says_why_and_leaves_no_files(services: Services, tmp_path:
 
 
 def test_giving_up_an_old_attempt_does_not_fail_the_new_one(services: Services) -> None:
-    separation = begun(services, asked(services))
-    event = events.separation_requested(separation)
-    separations.give_up(services, event, Failure("worker-died"))
+    separation = begun(services, requested(services))
+    services.separations.give_up(separation.id, separation.attempt, Failure("worker-died"))
     again = services.separations.request_again(separation.id)
-    separations.give_up(services, event, Failure("worker-died"))
+    services.separations.give_up(separation.id, separation.attempt, Failure("worker-died"))
     assert separation_of(services, separation.id) == again
 
 
 def test_a_removed_song_is_not_separated_and_does_not_stay_in_the_queue(services: Services) -> None:
-    separation = asked(services)
+    separation = requested(services)
     song = song_of(services, separation.song_id)
     services.catalogue.songs.save(replace(song, state=SongState.WITHDRAWN))
-    assert services.separations.begin(*separation_event(events.separation_requested(separation)), "CPU") is None
+    assert services.separations.begin(separation.id, separation.attempt, "CPU") is None
     assert not services.catalogue.separations.in_state([SeparationState.REQUESTED])
 
 
-def test_a_better_model_takes_the_place_of_the_lesser_and_the_old_stems_keep_their_address(
+def test_a_better_model_takes_the_place_of_the_worse_one_and_the_old_stems_keep_their_address(
     services: Services, tmp_path: Path
 ) -> None:
     song = ready_song(services, tmp_path / "stems")
@@ -223,8 +235,8 @@ def test_without_the_original_file_there_is_nothing_to_separate_again(services: 
         services.separations.separate_again(song, "htdemucs", better_than)
 
 
-def test_a_second_announcement_does_no_harm(services: Services, tmp_path: Path) -> None:
-    separation = asked(services)
+def test_an_event_published_twice_does_no_harm(services: Services, tmp_path: Path) -> None:
+    separation = requested(services)
     services.separations.republish(separation)
     first, second = published(services, "separations")
     assert first == second
@@ -233,9 +245,9 @@ def test_a_second_announcement_does_no_harm(services: Services, tmp_path: Path) 
 
 
 def test_a_cancelled_upload_stops_the_separation_it_alone_waited_for(services: Services) -> None:
-    upload = matched(services, sent(services), heard(5))
+    upload = matched(services, sent(services), an_analysis(5))
     separation = begun(services, separation_of(services, song_of(services, upload.song_id).separation_id))
     services.uploads.cancel("ana", upload.id)
-    services.removals.withdraw(events.upload_withdrawn(now(services, upload), services.clock()).subject)
+    withdraw(services, upload.id)
     assert not services.separations.is_wanted(separation.id, separation.attempt)
     assert f"uploads/{upload.id}" not in keys(services)

@@ -17,9 +17,10 @@ def song(services: Services, tmp_path: Path) -> Song:
     return song_of(services, upload.song_id)
 
 
-def test_whoever_brought_it_may_edit_it_and_the_others_are_told(services: Services, song: Song) -> None:
+def test_its_owner_may_edit_it_and_an_event_says_so(services: Services, song: Song) -> None:
     tags = Tags(artist="Café Tacvba", title="El baile y el salón", album="Re", year=1994)
     assert services.songs.edit("ana", song.id, tags).tags == tags
+    services.flush()
     assert [event.type for event in published(services, "songs")] == ["song.separated", "song.edited"]
 
 
@@ -35,7 +36,7 @@ def test_nobody_else_may_edit_it(services: Services, song: Song) -> None:
     ("tags", "code"),
     [(Tags(title="x" * 301), "text-long"), (Tags(artist="x" * 301), "text-long"), (Tags(year=999), "bad-year")],
 )
-def test_what_makes_no_sense_is_refused(services: Services, song: Song, tags: Tags, code: str) -> None:
+def test_invalid_tags_are_refused(services: Services, song: Song, tags: Tags, code: str) -> None:
     with pytest.raises(Refused, match=code):
         services.songs.edit("ana", song.id, tags)
 
@@ -49,9 +50,9 @@ def test_a_new_cover_replaces_the_old_one(services: Services, song: Song, clock:
 
 
 def test_a_song_that_is_not_there_is_not_found(services: Services) -> None:
-    for act in (songs.get, songs.played):
+    for act in (services.songs.get, services.songs.count_play):
         with pytest.raises(NotFound) as caught:
-            act(services, "nothing")
+            act("nothing")
         assert caught.value.code == "no-such-song"
 
 
@@ -70,7 +71,7 @@ def test_the_stems_come_in_listening_order(services: Services, song: Song) -> No
     assert (view.is_owner, view.in_library, view.next) == (True, False, None)
 
 
-def test_the_library_keeps_and_lets_go(services: Services, song: Song) -> None:
+def test_a_song_is_added_to_a_library_and_removed_from_it(services: Services, song: Song) -> None:
     for _ in range(2):
         services.songs.add_to_library("berta", song.id)
     assert services.songs.view(song.id, "berta").in_library
@@ -95,5 +96,5 @@ def test_plays_are_counted(services: Services, song: Song) -> None:
         (Tags(title="x" * 179 + " y"), "x" * 179),
     ],
 )
-def test_names_of_downloads_please_every_file_system(tags: Tags, name: str) -> None:
+def test_the_name_of_a_download_is_valid_on_every_file_system(tags: Tags, name: str) -> None:
     assert songs.file_name(tags) == name

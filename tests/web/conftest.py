@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -18,6 +19,12 @@ from web.app import close, create_app
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _limits_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The windows of `limits` go by the clock of the test."""
+    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=clock.monotonic))
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from demixer.recognition.fingerprint import Fingerprint
 from demixer.wiring import Services
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, problem
 from tests.wired import Clock, published
-from web.app import LOOKUPS_AT_ONCE
 from web.http import fingerprints
+from web.http.rate_limits import LOOKUPS_AT_ONCE
 
 PATH = "/api/v1/matches"
 COUNT = 1_000  # items: 126 s

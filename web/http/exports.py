@@ -20,8 +20,8 @@ from demixer.wiring import Services
 from web.http.files import MEDIA_TYPES, disposition
 
 
-def stored(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
-    """The stem's file, made first if it is of a format on demand and not there. Raises `NotFound("no-such-stem")`."""
+def stem_file(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
+    """The file of a stem. One on demand that is not in the store is made first. Raises `NotFound("no-such-stem")`."""
     if not STEM_FORMATS[extension].on_demand:
         return services.songs.stem_file(song_id, stem, extension)
     source = services.songs.stem_file(song_id, stem, "flac")
@@ -31,11 +31,11 @@ def stored(services: Services, song_id: str, stem: str, extension: str) -> StemF
     return StemFile(key=key, name=source.name.removesuffix("flac") + extension, separation=source.separation)
 
 
-def zipped(services: Services, view: SongView, extension: str) -> Response:
-    """All stems of a song as one stored zip, streamed, with its length known beforehand."""
+def zip_of_stems(services: Services, view: SongView, extension: str) -> Response:
+    """All stems of a song as one zip without compression, streamed, with a `Content-Length`."""
     name = songs.file_name(view.song.tags)
     archive = ZipStream(sized=True)
-    for stem in _all_stored(services, view, extension):
+    for stem in _stem_files(services, view, extension):
         size = services.files.size(stem.key)
         if size is None:
             raise NotFound("no-such-stem")
@@ -46,21 +46,21 @@ def zipped(services: Services, view: SongView, extension: str) -> Response:
     return response
 
 
-def _all_stored(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
+def _stem_files(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
     if not view.stems:
         raise NotFound("no-such-stem")
-    return [stored(services, view.song.id, stem.name, extension) for stem in view.stems]
+    return [stem_file(services, view.song.id, stem.name, extension) for stem in view.stems]
 
 
 def _blocks(services: Services, key: str) -> Iterator[bytes]:
-    """Opened when its turn comes, so that a zip holds one file open at a time."""
+    """A generator, so that a zip holds one file open at a time."""
     yield from services.files.read(key)
 
 
 def _convert(services: Services, flac_key: str, key: str) -> None:
     with _one_at_a_time(services.settings.data_dir), tempdirs.folder() as folder:
         if services.files.size(key) is not None:
-            return  # another request made it in the meantime
+            return  # made by another request meanwhile
         converted = folder / Path(key).name
         with services.files.local(flac_key) as flac:
             encode.convert(flac, converted)
@@ -69,7 +69,7 @@ def _convert(services: Services, flac_key: str, key: str) -> None:
 
 @contextmanager
 def _one_at_a_time(data_dir: Path) -> Iterator[None]:
-    """Among all threads and processes of this machine: exports are quick, and a crowd of them would slow all down."""
+    """Among all threads and processes of this machine: an export is quick, and many at once would slow everything."""
     with (data_dir / "exports.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -15,7 +15,7 @@ from web.presentation.paging import Page
 
 
 def upload(view: UploadView) -> dict[str, Any]:
-    """`links.waits_for`: the song whose stems will tell whether this is the same mix, as long as it waits for them."""
+    """`links.waits_for`: the song whose stems the upload waits for, to see whether both are the same mix."""
     song_id, waits_for = view.song.id if view.song else None, view.upload.waiting_for
     return {
         "id": view.upload.id,
@@ -52,12 +52,12 @@ def song(view: SongView) -> dict[str, Any]:
         "gain": view.separation.gain if view.separation and view.stems else None,
         "stems": [{"name": stem.name, "urls": _stem_urls(shown.id, stem.name)} for stem in view.stems],
         "zip": url_for("songs.zip", song_id=shown.id, _external=True) if view.stems else None,
-        "relatives": [_relative(link, other) for link, other in view.related_songs],
+        "relatives": [_related_song(link, other) for link, other in view.related_songs],
     }
 
 
-def _relative(link: Relation, other: Song) -> dict[str, Any]:
-    """`less`: it is this song, and not the other, that has not the stems of `without`."""
+def _related_song(link: Relation, other: Song) -> dict[str, Any]:
+    """`less`: this song, not the other one, lacks the stems in `without`."""
     return {
         **_summary(
             other, artist=other.tags.artist, album=other.tags.album, title=other.tags.title, year=other.tags.year
@@ -91,8 +91,8 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def _row(item: Song | SongDocument) -> dict[str, Any]:
-    said = item.tags if isinstance(item, Song) else item
-    return _summary(item, artist=said.artist, album=said.album, title=said.title, year=said.year)
+    tags = item.tags if isinstance(item, Song) else item
+    return _summary(item, artist=tags.artist, album=tags.album, title=tags.title, year=tags.year)
 
 
 def _summary(item: Song | SongDocument, **tags: object) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def _stem(song_id: str, stem: Stem) -> dict[str, Any]:
 
 
 def _player(view: SongView, stems: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """`gain` is what all stems were multiplied by when written: dividing by it gives the song at its own level."""
+    """`gain`: the factor on all stems when they were written. Dividing by it gives the level of the song."""
     return {
         "id": view.song.id,
         "duration": view.song.duration,
@@ -45,7 +45,7 @@ def _player(view: SongView, stems: list[dict[str, Any]]) -> Mapping[str, Any]:
 
 
 def _model(separation: Separation, better: str | None) -> Mapping[str, Any]:
-    """`four_stems_hint`: four stems would come if this server had the weights of Demucs."""
+    """`four_stems_hint`: the weights of a Demucs model would give four stems on this server."""
     return {
         "name": separation.model,
         "label": model_label(separation.model),
