@@ -16,7 +16,7 @@ from demixer.adapters.sqlite.event_log import SqliteEvents
 from demixer.domain import Event, Person, SeparationWorker
 from demixer.ports import Accounts, EventLog
 from demixer.runtime.settings import Settings, load
-from demixer.separation.models import stems_of
+from demixer.separation.models import model_info
 from demixer.wiring import Adapters, Services, build_services
 from schemas import codec
 from schemas.topics import all_topics, partitions
@@ -83,7 +83,7 @@ def open_in(folder: Path, clock: Clock, *, worker: bool = True, **changes: Any) 
 
 def a_worker(now: datetime, model: str = MODEL, **changes: Any) -> SeparationWorker:
     plain = SeparationWorker(
-        id="test-1", model=model, stems=stems_of(model), device="CPU (2 cores)", licence="MIT", updated_at=now
+        id="test-1", model=model, stems=model_info(model).stems, device="CPU (2 cores)", licence="MIT", updated_at=now
     )
     return replace(plain, **changes)
 

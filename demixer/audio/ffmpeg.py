@@ -9,7 +9,9 @@ from functools import cache
 
 import imageio_ffmpeg
 
-DEMUXERS = "mp3,flac,wav,w64,aiff,ogg,mov,mp4,m4a,asf,matroska,webm,aac"
+from demixer.domain.formats import UPLOAD_FORMATS
+
+DEMUXERS = ",".join(dict.fromkeys(demuxer for each in UPLOAD_FORMATS for demuxer in each.demuxers))
 DECODERS = ",".join(
     (
         "mp1float,mp1,mp2float,mp2,mp3float,mp3,flac,alac,aac,aac_latm,vorbis,libvorbis,opus,libopus",

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from demixer.domain import require
+from demixer.domain.formats import STORED_FORMATS
 from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.runtime.settings import Settings, load
 from demixer.separation import models, preflight, protocol, worker
@@ -20,7 +21,6 @@ from demixer.separation.separate import Made
 from demixer.separation.worker import Progress, SeparationWorker
 
 STEPS = 1000  # of the progress bar
-KINDS = ("flac", "mp3")  # of files a person wants of each stem; the waveforms are for pages
 
 
 def separate(song: Path, out: Path, model: str | None, device: str | None) -> None:
@@ -30,7 +30,7 @@ def separate(song: Path, out: Path, model: str | None, device: str | None) -> No
         choice = models.resolve(settings)
         _read(song, settings)
         made = _separated(settings, song, unfinished, choice.name)
-        names = [f"{stem.name}.{kind}" for stem in made.stems for kind in KINDS]
+        names = [f"{stem.name}.{kind}" for stem in made.stems for kind in STORED_FORMATS]
         for name in names:
             os.replace(unfinished / name, out / name)
     for name in names:

@@ -1,4 +1,4 @@
-"""Stems in the formats that are made on demand: WAV from the FLAC, and a zip of all stems."""
+"""What is made of stems on demand: other formats from the FLAC, and a zip of all stems."""
 
 import fcntl
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from zipstream.ng import ZipStream
 
 from demixer.audio import encode
 from demixer.domain.errors import NotFound
+from demixer.domain.formats import STEM_FORMATS
 from demixer.runtime import tempdirs
 from demixer.services import songs
 from demixer.services.songs import SongView, StemFile
@@ -18,18 +19,16 @@ from demixer.services.storage import store_file
 from demixer.wiring import Services
 from web.http.files import MEDIA_TYPES, disposition
 
-FORMATS = ("flac", "mp3", "wav")
-
 
 def stem_file(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
-    """The file of a stem. A WAV that is not in the store is made first. Raises `NotFound("no-such-stem")`."""
-    if extension != "wav":
+    """The file of a stem. One on demand that is not in the store is made first. Raises `NotFound("no-such-stem")`."""
+    if not STEM_FORMATS[extension].on_demand:
         return services.songs.stem_file(song_id, stem, extension)
     source = services.songs.stem_file(song_id, stem, "flac")
-    key = f"exports/{source.separation.id}/{stem}.wav"
+    key = f"exports/{source.separation.id}/{stem}.{extension}"
     if services.files.size(key) is None:
-        _make_wav(services, source.key, key)
-    return StemFile(key=key, name=source.name.removesuffix("flac") + "wav", separation=source.separation)
+        _convert(services, source.key, key)
+    return StemFile(key=key, name=source.name.removesuffix("flac") + extension, separation=source.separation)
 
 
 def zip_of_stems(services: Services, view: SongView, extension: str) -> Response:
@@ -58,14 +57,14 @@ def _blocks(services: Services, key: str) -> Iterator[bytes]:
     yield from services.files.read(key)
 
 
-def _make_wav(services: Services, flac_key: str, wav_key: str) -> None:
+def _convert(services: Services, flac_key: str, key: str) -> None:
     with _one_at_a_time(services.settings.data_dir), tempdirs.folder() as folder:
-        if services.files.size(wav_key) is not None:
+        if services.files.size(key) is not None:
             return  # made by another request meanwhile
-        wav = folder / "stem.wav"
+        converted = folder / Path(key).name
         with services.files.local(flac_key) as flac:
-            encode.to_wav(flac, wav)
-        store_file(services.files, wav_key, wav)
+            encode.convert(flac, converted)
+        store_file(services.files, key, converted)
 
 
 @contextmanager

@@ -11,13 +11,12 @@ from werkzeug.http import parse_if_range_header, quote_etag
 from werkzeug.wrappers import Response
 
 from demixer.domain.errors import NotFound
+from demixer.domain.formats import STEM_FORMATS
 from demixer.wiring import Services
 from web.http.context import services
 
 MEDIA_TYPES = {
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
+    **{each.extension: each.media_type for each in STEM_FORMATS.values()},
     "json": "application/json",
     "jpg": "image/jpeg",
     "zip": "application/zip",

@@ -8,6 +8,8 @@ from flask_babel import get_locale, gettext
 
 from demixer.domain import Failure, Relation, RelationType, Status
 from demixer.domain.messages import MESSAGES, N_, fill
+from demixer.domain.stems import stem_info
+from demixer.separation.models import model_info
 from demixer.services.uploads import UploadView
 
 STATUSES: Mapping[Status, str] = {
@@ -23,22 +25,6 @@ RELATIONS: Mapping[RelationType, str] = {
     RelationType.MIX: N_("Another mix of this recording"),
     RelationType.EDIT: N_("Another edit of this recording"),
     RelationType.VERSION: N_("Another version"),
-}
-STEMS: Mapping[str, str] = {
-    "vocals": N_("Vocals"),
-    "drums": N_("Drums"),
-    "bass": N_("Bass"),
-    "guitar": N_("Guitar"),
-    "piano": N_("Piano"),
-    "other": N_("Other"),
-    "accompaniment": N_("Accompaniment"),
-}
-MODELS: Mapping[str, str] = {
-    "htdemucs": "Hybrid Transformer Demucs",
-    "htdemucs_ft": N_("Hybrid Transformer Demucs, fine-tuned"),
-    "htdemucs_6s": N_("Hybrid Transformer Demucs, six stems"),
-    "hdemucs_mmi": "Hybrid Demucs",
-    "spleeter-2stems": N_("Spleeter, two stems"),
 }
 
 
@@ -72,8 +58,8 @@ def status_label(view: UploadView) -> str:
 
 
 def stem_label(name: str) -> str:
-    return gettext(STEMS[name]) if name in STEMS else name.replace("_", " ").capitalize()
+    return str(gettext(stem_info(name).label))
 
 
 def model_label(name: str) -> str:
-    return gettext(MODELS[name]) if name in MODELS else name
+    return str(gettext(model_info(name).label))

@@ -5,11 +5,11 @@ from typing import Any
 from flask import url_for
 
 from demixer.domain import Failure, Relation, Song
+from demixer.domain.formats import STEM_FORMATS
 from demixer.ports import SongDocument
 from demixer.services.songs import SongView
 from demixer.services.uploads import UploadView
 from web.http.errors import title_of
-from web.http.exports import FORMATS
 from web.presentation.labels import reason
 from web.presentation.paging import Page
 
@@ -114,7 +114,9 @@ def _song_url(song_id: str) -> str:
 
 
 def _stem_urls(song_id: str, name: str) -> dict[str, str]:
-    return {kind: url_for("songs.stem", song_id=song_id, stem=name, extension=kind, _external=True) for kind in FORMATS}
+    return {
+        kind: url_for("songs.stem", song_id=song_id, stem=name, extension=kind, _external=True) for kind in STEM_FORMATS
+    }
 
 
 def _page_url(query: str, number: int) -> str:

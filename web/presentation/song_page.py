@@ -6,10 +6,10 @@ from typing import Any
 from flask import url_for
 
 from demixer.domain import Separation, Stem
-from demixer.separation import models
+from demixer.domain.formats import STEM_FORMATS
+from demixer.separation.models import model_info
 from demixer.services.songs import SongView
 from web.http.context import services
-from web.http.exports import FORMATS
 from web.presentation.labels import model_label, stem_label
 
 
@@ -26,7 +26,7 @@ def context(view: SongView) -> Mapping[str, Any]:
 
 
 def _stem(song_id: str, stem: Stem) -> dict[str, Any]:
-    address = {kind: url_for("songs.stem", song_id=song_id, stem=stem.name, extension=kind) for kind in FORMATS}
+    address = {kind: url_for("songs.stem", song_id=song_id, stem=stem.name, extension=kind) for kind in STEM_FORMATS}
     peaks = url_for("songs.peaks", song_id=song_id, stem=stem.name)
     return {"name": stem.name, "label": stem_label(stem.name), "urls": address, "peaks": peaks}
 
@@ -50,5 +50,5 @@ def _model(separation: Separation, better: str | None) -> Mapping[str, Any]:
         "name": separation.model,
         "label": model_label(separation.model),
         "device": separation.device,
-        "four_stems_hint": separation.model == models.OFFLINE and better is None,
+        "four_stems_hint": model_info(separation.model).bundled and better is None,
     }

@@ -8,6 +8,8 @@ from flask_babel import format_timedelta
 from markupsafe import Markup, escape
 
 from demixer.domain import Song
+from demixer.domain.formats import STEM_FORMATS, accepted_uploads
+from demixer.domain.stems import stem_info
 from demixer.ports import SongDocument
 from web.http.assets import printing_url, static_url
 from web.http.context import services
@@ -17,6 +19,7 @@ from web.presentation.language import LANGUAGES, current_language
 
 def set_up(app: Flask) -> None:
     app.jinja_env.globals.update(
+        accepted_uploads=accepted_uploads(),
         cover_url=cover_url,
         duration=duration,
         relation_label=relation_label,
@@ -29,6 +32,8 @@ def set_up(app: Flask) -> None:
         reason=reason,
         relative_time=relative_time,
         static_url=static_url,
+        stem_formats=STEM_FORMATS,
+        stem_info=stem_info,
         missing_stems_label=missing_stems_label,
         status_label=status_label,
         stem_label=stem_label,

@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from demixer.domain import Song
-from demixer.separation import models
 from web.http.context import person_id, services, signed_in
 from web.presentation.paging import Page, found_page, page_of, search_query
 
@@ -79,6 +78,6 @@ def _promised_stems() -> str:
     worker = services().capabilities.best()
     if worker is None:
         return "some"
-    if set(models.FOUR) <= set(worker.stems):
+    if {"vocals", "drums", "bass", "other"} <= set(worker.stems):
         return "four"
-    return "two" if worker.model == models.OFFLINE else "some"
+    return "two" if {"vocals", "accompaniment"} <= set(worker.stems) else "some"

@@ -4,13 +4,14 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from demixer.domain.errors import NotFound
+from demixer.domain.formats import STEM_FORMATS
 from web.http import exports
 from web.http.context import services
 from web.http.files import StoredFile, send
 from web.views.songs import blueprint
 
 
-@blueprint.get("/stems/<stem>.<any(flac, mp3, wav):extension>")
+@blueprint.get(f"/stems/<stem>.<any({', '.join(STEM_FORMATS)}):extension>")
 def stem(song_id: str, stem: str, extension: str) -> ResponseReturnValue:
     file = exports.stem_file(services(), song_id, stem, extension)
     download = request.args.get("download", "") not in ("", "0")
@@ -28,7 +29,7 @@ def peaks(song_id: str, stem: str) -> ResponseReturnValue:
 @blueprint.get("/stems.zip", endpoint="zip")
 def archive(song_id: str) -> ResponseReturnValue:
     extension = request.args.get("format", "flac")
-    if extension not in exports.FORMATS:
+    if extension not in STEM_FORMATS:
         raise NotFound("no-such-stem")
     return exports.zip_of_stems(services(), services().songs.view(song_id, None, as_merged=True), extension)
 

@@ -5,7 +5,7 @@ import pytest
 
 from demixer.audio import sandbox
 from demixer.audio.decode import decode
-from demixer.audio.encode import StemWriter, to_wav
+from demixer.audio.encode import StemWriter, convert
 from demixer.audio.ffmpeg import decoding
 from demixer.audio.probe import probe
 from demixer.domain.errors import StorageFull, Transient
@@ -155,7 +155,7 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 def test_a_wav_is_made_of_the_flac(tmp_path: Path) -> None:
     flac, _ = written(tmp_path, music(3))
     wav = tmp_path / "vocals.wav"
-    to_wav(flac, wav)
+    convert(flac, wav)
     assert probe(wav).encoding.codec == "pcm_s24le"
     assert np.array_equal(decoded(wav), decoded(flac))
 
@@ -164,12 +164,12 @@ def test_an_unfinished_wav_is_deleted(tmp_path: Path) -> None:
     wav = tmp_path / "vocals.wav"
     (tmp_path / "vocals.flac").write_bytes(b"no flac")
     with pytest.raises(Transient):
-        to_wav(tmp_path / "vocals.flac", wav)
+        convert(tmp_path / "vocals.flac", wav)
     if Path("/dev/full").exists():
         flac, _ = written(tmp_path, music(3))
         wav.symlink_to("/dev/full")
         with pytest.raises(StorageFull):
-            to_wav(flac, wav)
+            convert(flac, wav)
     assert not wav.is_symlink()
     assert not wav.exists()
 
