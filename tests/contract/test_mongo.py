@@ -17,7 +17,7 @@ from demixer.adapters.mongo import catalogue as mongo_catalogue
 from demixer.adapters.mongo import database as mongo
 from demixer.adapters.mongo.accounts import MongoAccounts
 from demixer.adapters.mongo.catalogue import MongoCatalogue
-from demixer.adapters.mongo.database import Database, translated
+from demixer.adapters.mongo.database import Database, translation
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.domain.errors import ConfigurationError, Conflict, DemixerError, StorageFull, Transient
 from demixer.ports import Catalogue
@@ -128,7 +128,7 @@ def test_the_engines_of_one_url_share_a_client_that_closes_with_the_last(mongodb
     fingerprints.close()
     assert accounts.get("nobody") is None
     accounts.close()
-    assert url not in mongo._clients()._clients
+    assert url not in mongo._shared_clients()._clients
 
 
 def test_after_close_it_is_a_mistake_to_use_it(mongodb: Engine) -> None:
@@ -283,4 +283,4 @@ def _as_soon_as_it_answers(catalogue: Catalogue, upload_id: str) -> object:
     ],
 )
 def test_the_drivers_errors_become_ours(error: errors.PyMongoError, ours: type[DemixerError]) -> None:
-    assert type(translated(error, "CATALOGUE_URL")) is ours
+    assert type(translation(error, "CATALOGUE_URL")) is ours

@@ -9,7 +9,7 @@ import pytest
 from demixer import wiring
 from demixer.adapters.s3.files import PART, S3Files
 from demixer.adapters.s3.links import S3Links
-from demixer.adapters.s3.location import Place, place_of
+from demixer.adapters.s3.location import Location, location_of
 from demixer.domain.errors import ConfigurationError, NotFound, StorageFull, Transient
 from demixer.ports import Files, FileWriter
 from tests.contract.files import keys, put
@@ -179,7 +179,7 @@ def test_a_bucket_is_named_in_the_path_or_by_its_host(store: Store, url: str, st
     with pytest.raises(NotFound):
         S3Files(url + style).read("f")
     assert store.asked == [f"GET {path}"]
-    link = S3Links(place_of(url + style), "https://files.example.org/").signed_url(
+    link = S3Links(location_of(url + style), "https://files.example.org/").signed_url(
         "f", media_type="a/b", disposition="inline"
     )
     assert link
@@ -188,7 +188,9 @@ def test_a_bucket_is_named_in_the_path_or_by_its_host(store: Store, url: str, st
 
 
 def test_a_url_says_all_there_is_to_say() -> None:
-    assert place_of("s3://key:a%2Fb%2Bc%40d@bucket/some/folder/?endpoint=http://host:1/&region=eu&style=host") == Place(
+    assert location_of(
+        "s3://key:a%2Fb%2Bc%40d@bucket/some/folder/?endpoint=http://host:1/&region=eu&style=host"
+    ) == Location(
         bucket="bucket",
         folder="some/folder",
         access_key="key",
@@ -197,7 +199,7 @@ def test_a_url_says_all_there_is_to_say() -> None:
         region="eu",
         own_host=True,
     )
-    assert place_of("s3://bucket") == Place(bucket="bucket")
+    assert location_of("s3://bucket") == Location(bucket="bucket")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_a_session_token_of_the_environment_is_not_mixed_with_a_key_of_the_url(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-somebody-else")
-    link = S3Links(place_of(url), store.address).signed_url("f", media_type="a/b", disposition="inline")
+    link = S3Links(location_of(url), store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "of-somebody-else" not in link
 
@@ -242,8 +244,8 @@ def test_without_a_key_the_environment_says_who_we_are(store: Store, monkeypatch
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-outside")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "for-today")
-    place = place_of(f"s3://bucket?endpoint={store.address}&region=eu-west-1")
-    link = S3Links(place, store.address).signed_url("f", media_type="a/b", disposition="inline")
+    location = location_of(f"s3://bucket?endpoint={store.address}&region=eu-west-1")
+    link = S3Links(location, store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "X-Amz-Credential=from-outside%2F" in link
     assert "eu-west-1" in link

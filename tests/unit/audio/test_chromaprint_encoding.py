@@ -8,7 +8,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from demixer.adapters.acoustid.names import MOST_ITEMS
+from demixer.adapters.acoustid.names import MAX_ITEMS
 from demixer.recognition.chromaprint_encoding import encode_fingerprint
 from demixer.recognition.fingerprint import Items
 from tests.audio_samples import SAMPLE_RATE, Samples, music, silence, tone
@@ -41,8 +41,8 @@ def test_it_is_what_chromaprint_writes(sound: Callable[[float], Samples], second
 def test_the_fingerprint_of_the_first_two_minutes_is_the_beginning_of_that_of_the_whole_song() -> None:
     samples = music(130.0)
     items = fingerprint_items(samples)
-    assert len(items) > MOST_ITEMS == len(fingerprint_items(samples, "-t", "120"))
-    assert encode_fingerprint(items[:MOST_ITEMS]) == chromaprint(samples, "base64", "-t", "120").decode().strip()
+    assert len(items) > MAX_ITEMS == len(fingerprint_items(samples, "-t", "120"))
+    assert encode_fingerprint(items[:MAX_ITEMS]) == chromaprint(samples, "base64", "-t", "120").decode().strip()
 
 
 @pytest.mark.parametrize(
