@@ -90,7 +90,9 @@ def consume(environ: Mapping[str, str], name: str, timings: Timings) -> None:
     makers: Mapping[str, Callable[[Services], Consumer]] = {
         "fingerprint": lambda services: fingerprint(services, timings),
         "match": consumers_of.match,
-        "separate": lambda services: consumers_of.separate(services, Worker(timings)),
+        "separate": lambda services: consumers_of.separate(
+            services, Worker(timings), wait=time.sleep, clock=time.monotonic
+        ),
         "index": consumers_of.index,
     }
     stage.consume(environ, makers[name])

@@ -131,6 +131,16 @@ def test_every_event_delivered_twice_has_the_effect_of_one(services: Services) -
     assert len(requests(services)) == 1
 
 
+def test_an_analysis_that_the_event_itself_carried_is_matched_without_a_stored_one(services: Services) -> None:
+    """As events of version 1 did."""
+    upload = sent(services)
+    assert services.upload_analyses.begin(upload.id, 1)
+    services.matching.match(upload.id, 1, an_analysis())
+    joined = now(services, upload)
+    assert (joined.state, joined.matched_by) == (UploadState.JOINED, None)
+    assert song_of(services, joined.song_id).fingerprint == an_analysis().fingerprint
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     "step", ["songs.save", "fingerprints.add", "separations.save", "uploads.save", "songs.link_file"]

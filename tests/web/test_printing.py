@@ -43,7 +43,7 @@ def test_with_it_a_page_says_where_to_ask(app: Flask, browser: Browser, ana: Per
     worker = re.search(r'data-printing="([^"]+)" data-matches="/api/v1/matches" data-max-minutes="20', page)
     assert worker
     version = app.extensions["assets"]
-    assert worker[1] == f"/static/{version}/js/print/worker.js"
+    assert worker[1] == f"/static/{version}/js/fingerprint/worker.js"
 
 
 def test_only_the_worker_may_run_webassembly(browser: Browser, ana: Person, packages: Path) -> None:

@@ -12,7 +12,7 @@ from web.http.security import WORKER_SECURITY_POLICY
 
 FOLDER = Path(__file__).parents[1] / "static"
 MAX_AGE = 365 * 24 * 3600  # seconds
-WORKER = "js/print/worker.js"  # makes fingerprints, with packages that `make install` fetches by npm
+WORKER = "js/fingerprint/worker.js"  # makes fingerprints, with packages that `make install` fetches by npm
 CHROMAPRINT = "packages/chromaprint/dist/chromaprint.wasm"
 
 blueprint = Blueprint("assets", __name__)
