@@ -58,10 +58,8 @@ def test_one_can_leaf_through_all_that_begins_so(browser: Browser, ana: Person, 
 
 
 def test_the_notice_is_in_the_language_of_whoever_reads_it(browser: Browser) -> None:
-    assert (
-        "La búsqueda está limitada en este momento"
-        in browser.get("/search?q=x", headers={"Accept-Language": "es"}).text
-    )
+    page = browser.get("/search?q=x", headers={"Accept-Language": "es"}).text
+    assert "La búsqueda está limitada en este momento" in page
 
 
 def test_the_api_says_so_too(browser: Browser, ana: Person, services: Services) -> None:
