@@ -10,7 +10,6 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Failure, MatchMethod, Person, Separation, Song, Tags, Upload
 from demixer.domain.events import song_matched
-from demixer.services import outbox
 from demixer.wiring import Services
 from tests.browser.browsing import begin, sign_up, with_stems
 from tests.web.visiting import a_song, join
@@ -101,7 +100,7 @@ def test_a_recording_that_was_here_says_so(sender: Page, services: Services, fil
 def tell(services: Services, page: Page) -> None:
     """What the match consumer publishes after a join."""
     upload = sent(services, page)
-    outbox.publish(services.events, [song_matched(upload, services.clock())])
+    services.work.publish([song_matched(upload, services.clock())])
 
 
 def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, services: Services, file: Path) -> None:

@@ -71,7 +71,7 @@ def clock() -> Clock:
 @pytest.fixture(params=["embedded", "mongodb"])
 def services(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Services]:
     """The installation, opened by the code of today."""
-    urls: dict[str, str] = {}
+    urls: dict[str, Any] = {}
     archive = "data-dir.tar.xz"
     if request.param == "mongodb":
         mongodb: Engine = request.getfixturevalue("mongodb")

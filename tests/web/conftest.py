@@ -28,17 +28,17 @@ def _limits_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases with their tables made, to copy: making them takes longer than most tests."""
-    folder = tmp_path_factory.mktemp("empty-services")
+    folder = tmp_path_factory.mktemp("empty-installation")
     with services_in(folder):
         pass
     return folder
 
 
 @pytest.fixture
-def services(tmp_path: Path, clock: Clock, empty_house: Path) -> Iterator[Services]:
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+def services(tmp_path: Path, clock: Clock, empty_installation: Path) -> Iterator[Services]:
+    shutil.copytree(empty_installation, tmp_path, dirs_exist_ok=True)
     with services_in(tmp_path, clock, max_upload_mb=1, model="spleeter-2stems") as opened:
         yield opened
 

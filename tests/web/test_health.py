@@ -11,7 +11,7 @@ from flask import Flask
 from demixer.domain import Person
 from demixer.domain.errors import Transient
 from demixer.ports import Accounts, SearchIndex
-from demixer.wiring import Services
+from demixer.wiring import Services, build_services
 from tests.web.visiting import Answer, Browser, a_song
 from tests.wired import services_in
 from web.app import close, create_app
@@ -35,12 +35,12 @@ def browser_of(services: Services) -> Iterator[Browser]:
 
 @pytest.fixture
 def without_accounts(services: Services) -> Iterator[Browser]:
-    yield from browser_of(replace(services, accounts=cast(Accounts, Down())))
+    yield from browser_of(build_services(replace(services.adapters, accounts=cast(Accounts, Down()))))
 
 
 @pytest.fixture
 def without_search(services: Services) -> Iterator[Browser]:
-    yield from browser_of(replace(services, search=cast(SearchIndex, Down())))
+    yield from browser_of(build_services(replace(services.adapters, search=cast(SearchIndex, Down()))))
 
 
 @pytest.fixture
