@@ -1,4 +1,4 @@
-"""The player, by the sound that it makes: one clock, exact joins, mute and solo, keys, and a stem that does not come."""
+"""The player, by the sound it makes: one clock, exact joins, mute and solo, keys, and a stem that does not come."""
 
 import json
 
