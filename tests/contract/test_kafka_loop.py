@@ -19,7 +19,7 @@ from demixer.wiring import House
 from tests.consumers.driving import publish_bytes
 from tests.consumers.test_loop import an_event
 from tests.contract.events import PATIENCE
-from tests.contract.kafka_worlds import IMPATIENT, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, with_options
 from tests.e2e.service import wait_for
 from tests.houses import house_in
 from tests.servers import Engine
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def house(kafka: Engine, tmp_path: Path) -> Iterator[House]:
-    with house_in(tmp_path, events_url=with_options(kafka.fresh(), IMPATIENT)) as opened:
+    with house_in(tmp_path, events_url=with_options(kafka.fresh(), SHORT_TIMEOUTS)) as opened:
         for song in sorted(SONGS):
             publish_bytes(opened, "uploads", an_event(subject=song), key=song)
         yield opened
@@ -92,7 +92,7 @@ def running(loop: Loop) -> Iterator[None]:
     run.result()
 
 
-def test_who_joins_beside_long_work_gets_half_of_it_and_each_message_is_committed_by_who_has_it_then(
+def test_a_member_that_joins_during_long_work_gets_half_and_each_message_is_committed_by_its_holder(
     house: House, commits: Commits
 ) -> None:
     may_end = Event()
