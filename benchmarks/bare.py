@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from demixer.adapters.mongo.outbox import _of_all
+from demixer.adapters.mongo.outbox import _longest_waiting
 from demixer.ports import SongDocument
 from search.elastic import queries
 from search.elastic.client import client_and_prefix
@@ -32,7 +32,7 @@ def in_mongodb(database: Any, sample: Mapping[str, Any]) -> Calls:
     more = {"$push": {"outbox": {"$each": sample["outbox"]}}, "$min": {"waiting_since": sample["waiting_since"]}}
     changes = {"$set": {**fields, "version": 2}, **more}
     return {
-        LOOK: lambda number: list(uploads.aggregate(_of_all(100))),
+        LOOK: lambda number: list(uploads.aggregate(_longest_waiting(100))),
         INSERT: lambda number: uploads.insert_one({**sample, "_id": f"bare-{number}"}),
         GET: lambda number: list(uploads.find({"_id": f"bare-{number}"})),
         CHANGE: lambda number: uploads.update_one({"_id": f"bare-{number}", "version": 1}, changes),

@@ -22,11 +22,11 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.report import print_table
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, open_services
 from tests.browser.browsing import chromium, served, sign_in
 from tests.browser.printing import a_recorded_song, need_chromaprint, served_print
-from tests.houses import a_person, settings_in
 from tests.music import converted, ffmpeg, tracks
+from tests.wired import a_person, settings_in
 from web.app import close, create_app
 
 SECONDS = 240
@@ -78,7 +78,7 @@ def main() -> None:
     need_chromaprint()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         songs = made(Path(folder))
-        with site(Path(folder) / "house", songs[0]) as address:
+        with site(Path(folder) / "services", songs[0]) as address:
             browser = chromium(playwright)
             rows = {song.name: measured(browser, address, song) for song in songs}
             browser.close()
@@ -106,19 +106,19 @@ def made(folder: Path) -> list[Path]:
 @contextmanager
 def site(folder: Path, song: Path) -> Iterator[str]:
     """A server whose catalogue has the song."""
-    house = open_house(settings_in(folder, model="spleeter-2stems"))
-    app = create_app(house)
+    services = open_services(settings_in(folder, model="spleeter-2stems"))
+    app = create_app(services)
     try:
-        _fill(house, song)
+        _fill(services, song)
         with served(app) as address:
             yield address
     finally:
         close(app)
-        house.close()
+        services.close()
 
 
-def _fill(house: House, song: Path) -> None:
-    a_recorded_song(house, a_person(house), "Here", song)
+def _fill(services: Services, song: Path) -> None:
+    a_recorded_song(services, a_person(services), "Here", song)
 
 
 def measured(browser: Browser, address: str, song: Path) -> tuple[float, ...]:
@@ -160,7 +160,7 @@ def in_the_pages_thread(browser: Browser, address: str, song: Path) -> dict[str,
             "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'bare'}))"
         )
         page.set_input_files("#bare", str(song))
-        return dict(page.evaluate(PACKAGE, worker.replace("js/print/worker.js", "packages/chromaprint/dist/index.js")))
+        return dict(page.evaluate(PACKAGE, worker.replace("js/fingerprint/worker.js", "packages/chromaprint/dist/index.js")))
 
 
 @contextmanager

@@ -30,8 +30,9 @@ from benchmarks import stage
 from benchmarks.report import print_table
 from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.services import outbox
-from demixer.wiring import House, utc_now
+from demixer.services import publishing
+from demixer.wiring import Services, utc_now
+from schemas.events import SeparationRequested
 from tests.e2e.service import wait_for
 
 PROMISED = 0.80  # of what more processes help without events
@@ -67,7 +68,7 @@ def consume(environ: Mapping[str, str], kind: str, held: Any, handled: Any) -> N
         KINDS[kind]()
         handled.value += 1
 
-    stage.consume(environ, lambda house: Consumer(name="separate", topics=("separations",), handle=handle))
+    stage.consume(environ, lambda services: Consumer(name="separate", topics=("separations",), handle=handle))
 
 
 def work(kind: str, handled: Any) -> None:
@@ -94,22 +95,22 @@ def bare(kind: str, processes: int) -> float:
 def drained(environ: Mapping[str, str], kind: str, consumers: int, count: int) -> float:
     counts, held = counters(consumers), RawValue(c_int, 0)
     with (
-        stage.house_in(Path(environ["DATA_DIR"]), **environ) as house,
+        stage.services_in(Path(environ["DATA_DIR"]), **environ) as services,
         stage.beside(consume, *((environ, kind, held, handled) for handled in counts)),
     ):
-        before = all_at_work(house, counts)
+        before = all_at_work(services, counts)
         held.value = 1
-        publish(house, before, count)
+        publish(services, before, count)
         held.value, began = 0, time.perf_counter()
         wait_for("the last event", lambda: total(counts) >= before + count, seconds=PATIENCE)
         return count / (time.perf_counter() - began)
 
 
-def all_at_work(house: House, counts: Sequence[Any]) -> int:
+def all_at_work(services: Services, counts: Sequence[Any]) -> int:
     """Publish until each process has got something, and all of it is done. Returns how many that took."""
     published = 0
     while not all(handled.value for handled in counts):
-        publish(house, published, WARM_UP)
+        publish(services, published, WARM_UP)
         published += WARM_UP
         time.sleep(WARM_UP_SECONDS)
     wait_for("the first events", lambda: total(counts) >= published, seconds=PATIENCE)
@@ -124,15 +125,15 @@ def total(counts: Sequence[Any]) -> int:
     return sum(handled.value for handled in counts)
 
 
-def publish(house: House, first: int, count: int) -> None:
+def publish(services: Services, first: int, count: int) -> None:
     for start in range(first, first + count, AT_ONCE):
-        outbox.publish(house.events, [requested(n) for n in range(start, min(start + AT_ONCE, first + count))])
+        publishing.publish(services.events, [requested(n) for n in range(start, min(start + AT_ONCE, first + count))])
 
 
 def requested(number: int) -> Event:
     song = hashlib.sha256(str(number).encode()).hexdigest()[:32]
-    data = {"separation_id": song, "song_id": song, "model": "spleeter-2stems", "attempt": 1}
-    return Event(id=song, type="separation.requested", subject=song, time=utc_now(), data=data)
+    data = SeparationRequested(separation_id=song, song_id=song, model="spleeter-2stems", attempt=1)
+    return Event(id=song, subject=song, time=utc_now(), data=data)
 
 
 @click.command()

@@ -18,7 +18,6 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -28,15 +27,16 @@ from confluent_kafka import Message
 
 from benchmarks import stage
 from benchmarks.report import print_table
-from consumers.framework.commits import LATE_SECONDS
+from consumers.framework.commits import BATCH_SECONDS
 from consumers.framework.consumer import Consumer, Context
-from consumers.framework.instrumentation import watched
-from consumers.framework.loop import Loop
+from consumers.registry import build_loop
 from demixer.adapters.kafka.client import cluster_of
 from demixer.domain import Event
-from demixer.services import outbox
-from demixer.wiring import House, utc_now
+from demixer.ports import Record
+from demixer.services import publishing
+from demixer.wiring import Services, utc_now
 from schemas import codec
+from schemas.events import SongMatched
 
 PROMISED = 0.70  # of the baseline
 SIZE = 1024  # bytes of an event
@@ -66,7 +66,7 @@ class Stopwatch:
         return (self._count - 1) / (self._ended - self._began)
 
 
-def ours(house: House, count: int) -> float:
+def ours(services: Services, count: int) -> float:
     watch = Stopwatch(count)
 
     def handle(event: Event, context: Context) -> None:
@@ -74,7 +74,7 @@ def ours(house: House, count: int) -> float:
             loop.stop()
 
     consumer = Consumer(name=uuid.uuid4().hex, topics=(TOPIC,), handle=handle)
-    loop = Loop(house, watched(consumer), member="benchmark")
+    loop = build_loop(services, consumer, "benchmark")
     loop.run()
     return watch.rate
 
@@ -83,10 +83,10 @@ Decode = Callable[[bytes], object]
 Commit = Callable[[Client, Message], object]
 
 
-def bare(commit: Commit, decode: Decode = json.loads, *, auto: bool = False) -> Callable[[House, int], float]:
-    def run(house: House, count: int) -> float:
+def bare(commit: Commit, decode: Decode = json.loads, *, auto: bool = False) -> Callable[[Services, int], float]:
+    def run(services: Services, count: int) -> float:
         watch = Stopwatch(count)
-        with client_of(house.settings.events_url, auto=auto) as client:
+        with client_of(services.settings.events_url, auto=auto) as client:
             message = received(client)
             decode(message.value() or b"")
             while not watch.last():
@@ -119,7 +119,7 @@ def now_and_then() -> Commit:
 
     def commit(client: Client, message: Message) -> None:
         nonlocal last
-        if perf_counter() - last >= LATE_SECONDS:
+        if perf_counter() - last >= BATCH_SECONDS:
             client.commit(asynchronous=False)
             last = perf_counter()
 
@@ -142,7 +142,7 @@ def client_of(url: str, *, auto: bool) -> Iterator[Client]:
         client.close()
 
 
-LOOPS: Mapping[str, Callable[[House, int], float]] = {
+LOOPS: Mapping[str, Callable[[Services, int], float]] = {
     "ours": ours,
     "bare, commits as ours (baseline)": bare(now_and_then()),
     "bare, checked by our schemas, commits as ours": bare(now_and_then(), codec.decode),
@@ -161,27 +161,34 @@ def main(count: int, rounds: int) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         stage.kafka(Path(name)) as fresh,
-        stage.house_in(Path(name) / "data", EVENTS_URL=fresh()) as house,
+        stage.services_in(Path(name) / "data", EVENTS_URL=fresh()) as services,
     ):
-        publish(house, count)
-        taken = [{name: run(house, count) for name, run in LOOPS.items()} for _ in range(rounds)]
+        publish(services, count)
+        taken = [{name: run(services, count) for name, run in LOOPS.items()} for _ in range(rounds)]
     rates = {name: [each[name] for each in taken] for name in LOOPS}
     report(rates)
     share = statistics.median(ratios(rates, BASELINE))
     sys.exit(0 if share >= PROMISED else f"ours is {share:.0%} of the baseline, less than {PROMISED:.0%}")
 
 
-def publish(house: House, count: int) -> None:
+def publish(services: Services, count: int) -> None:
     for start in range(0, count, AT_ONCE):
-        outbox.publish(house.events, [padded(start + number) for number in range(min(AT_ONCE, count - start))])
+        services.events.publish([padded(start + number) for number in range(min(AT_ONCE, count - start))])
 
 
-def padded(number: int) -> Event:
-    """`song.matched` with an addition that makes it 1 KB; what it may carry without being a new version."""
+def padded(number: int) -> Record:
+    """`song.matched`, with an optional field of a later version that makes it 1 KB."""
     song = f"{number:032x}"
-    data = {"song_id": song, "upload_id": song, "match": "file", "padding": ""}
-    event = Event(id=song, type="song.matched", subject=song, time=utc_now(), data=data)
-    return replace(event, data={**data, "padding": "x" * (SIZE - len(codec.encode(event)))})
+    data = SongMatched(song_id=song, upload_id=song, match="file")
+    record = publishing.record(Event(id=song, subject=song, time=utc_now(), data=data))
+    short = with_padding(record.value, "")
+    return record._replace(value=with_padding(record.value, "x" * (SIZE - len(short))))
+
+
+def with_padding(value: bytes, padding: str) -> bytes:
+    envelope = json.loads(value)
+    envelope["data"]["padding"] = padding
+    return json.dumps(envelope, separators=(",", ":")).encode()
 
 
 def ratios(rates: Rates, name: str) -> list[float]:

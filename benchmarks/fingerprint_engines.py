@@ -18,7 +18,7 @@ import numpy as np
 import pymongo
 from elasticsearch.helpers import bulk
 
-from benchmarks.prints import SEED, Synthetic, changed, originals, song_id, stored
+from benchmarks.fingerprints import SEED, Synthetic, changed, originals, song_id, stored
 from benchmarks.report import TIMES_HEADER, milliseconds, print_table, times
 from demixer.adapters.common.hit_counts import keys_of
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints

@@ -25,7 +25,7 @@ import click
 import numpy as np
 
 from benchmarks.fingerprint_baselines import PlainTable, SortedArray
-from benchmarks.prints import SEED, Synthetic, changed, originals, stored, transcodes
+from benchmarks.fingerprints import SEED, Synthetic, changed, originals, stored, transcodes
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
 from demixer.adapters.common.hit_counts import KeyHashes, key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints

@@ -30,7 +30,7 @@ from benchmarks import bare, stage
 from benchmarks.bare import CHANGE, GET, INSERT, LOOK, Calls
 from benchmarks.report import milliseconds, print_table
 from benchmarks.search import COMMON, Songs
-from demixer.adapters.mongo.database import PROMISED as CONCERNS
+from demixer.adapters.mongo.database import FIXED as CONCERNS
 from demixer.domain import Tags, Upload, UploadState, events
 from demixer.ports import Catalogue
 from demixer.wiring import open_catalogue, utc_now

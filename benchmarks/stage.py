@@ -1,4 +1,4 @@
-"""What benchmarks on servers stand on: those of the tests, a house, processes beside it, a log that goes nowhere."""
+"""What benchmarks on servers share: the servers of the tests, services, processes, and log lines that go nowhere."""
 
 import multiprocessing
 import os
@@ -8,13 +8,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from consumers.framework.consumer import Consumer
-from consumers.framework.instrumentation import watched
 from consumers.framework.loop import Loop
-from consumers.framework.member_lease import Seat
+from consumers.framework.member_lease import MemberLease
 from consumers.framework.process import Process
+from consumers.registry import build_loop
 from demixer.runtime import logs
 from demixer.runtime.settings import load
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, open_services
 from tests import servers
 from tests.contract.kafka_worlds import with_options
 from tests.engines import QUICK_GROUPS, Servers
@@ -29,13 +29,13 @@ def kafka(folder: Path) -> Iterator[Callable[[], str]]:
 
 
 @contextmanager
-def house_in(folder: Path, **environ: str) -> Iterator[House]:
+def services_in(folder: Path, **environ: str) -> Iterator[Services]:
     """On embedded engines below `folder`, but for what `environ` names."""
-    house = open_house(load({"DATA_DIR": str(folder), "MODEL": "spleeter-2stems", **environ}))
+    services = open_services(load({"DATA_DIR": str(folder), "MODEL": "spleeter-2stems", **environ}))
     try:
-        yield house
+        yield services
     finally:
-        house.close()
+        services.close()
 
 
 def quiet() -> None:
@@ -67,17 +67,16 @@ def beside(work: Callable[..., None], *arguments: Sequence[object]) -> Iterator[
             process.join()
 
 
-def consume(environ: Mapping[str, str], *consumers: Callable[[House], Consumer]) -> None:
+def consume(environ: Mapping[str, str], *consumers: Callable[[Services], Consumer]) -> None:
     """As `demixer consume` does it, until SIGTERM."""
     quiet()
-    with closing(open_house(load(environ))) as house, ExitStack() as held:
-        seats = house.settings.data_dir / "members"
-        running = Process([_loop(house, made(house), seats, held) for made in consumers])
+    with closing(open_services(load(environ))) as services, ExitStack() as held:
+        running = Process([_loop(services, made(services), held) for made in consumers])
         signal.signal(signal.SIGTERM, lambda number, frame: running.stop())
         running.run()
 
 
-def _loop(house: House, consumer: Consumer, seats: Path, held: ExitStack) -> Loop:
-    seat = Seat(seats, consumer.name)
-    held.callback(seat.leave)
-    return Loop(house, watched(consumer), member=seat.name)
+def _loop(services: Services, consumer: Consumer, held: ExitStack) -> Loop:
+    lease = MemberLease(services.settings.data_dir / "members", consumer.name)
+    held.callback(lease.release)
+    return build_loop(services, consumer, lease.name)

@@ -1,86 +1,36 @@
 """`fingerprint`: a received file is decoded once, and its tags and cover are read; or it is refused, with why."""
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-
 from consumers.framework.consumer import Consumer, Context, failure_of
-from consumers.framework.executors import Threads
-from demixer.audio import tags
-from demixer.domain import Analysis, Comparison, Event, Failure, Upload
+from demixer.domain import Event, Failure
 from demixer.domain.errors import NotFound, Refused
-from demixer.recognition import similarity
-from demixer.recognition.decoding import examine
 from demixer.runtime import tempdirs
-from demixer.services import analyses, comparisons
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House
+from demixer.services.analyses import UploadAnalyses
+from demixer.services.file_analyser import FileAnalyser
+from schemas.events import UploadReceived
 
 AT_ONCE = 2  # decoding is one core's work; more would starve a separation on the same machine
 
 
-def consumer(house: House) -> Consumer:
+def consumer(uploads: UploadAnalyses, analyser: FileAnalyser) -> Consumer:
     tempdirs.clear()
+
+    def handle(event: Event, context: Context) -> None:
+        if not isinstance(event.data, UploadReceived):
+            return
+        upload = uploads.begin(event.data.upload_id, event.data.attempt)
+        if upload is None:
+            return
+        try:
+            analysis = analyser.analyse(upload)
+        except Refused as error:
+            uploads.reject(upload, failure_of(error), keep_file=False)
+        except NotFound:
+            uploads.reject(upload, Failure("file-gone"), keep_file=False)
+        else:
+            uploads.finish(upload, analysis)
+
+    def give_up(event: Event, failure: Failure, context: Context) -> None:
+        if isinstance(event.data, UploadReceived):
+            uploads.give_up(event.data.upload_id, event.data.attempt, failure)
+
     return Consumer(name="fingerprint", topics=("uploads",), handle=handle, give_up=give_up, at_once=AT_ONCE)
-
-
-def handle(event: Event, context: Context) -> None:
-    if event.type != "upload.received":
-        return
-    house = context.house
-    upload = analyses.begin(house, event)
-    if upload is None:
-        return
-    reject = partial(analyses.reject, house, upload, keep_file=False)
-    try:
-        with house.files.local(upload.audio_key) as path:
-            heard = listen(house, upload, path)
-    except Refused as error:
-        reject(failure_of(error))
-    except NotFound:
-        reject(Failure("file-gone"))
-    else:
-        analyses.finish(house, upload, heard)
-
-
-def listen(house: House, upload: Upload, path: Path) -> Analysis:
-    """Raises `Refused` as `demixer.recognition.decoding.examine` does."""
-    reading = Threads(1, "tags").submit(lambda: tags.read(path, upload.filename))
-    try:
-        found = examine(path, max_minutes=house.settings.max_minutes)
-    finally:
-        said = reading.result()  # it has the file open
-    phases = [found.fingerprint.to_bytes(), found.shifted.to_bytes()]
-    return Analysis(
-        duration=found.duration_s,
-        fingerprint=phases[0],
-        shifted_fingerprint=phases[1],
-        sample_hash="" if similarity.tells(found.fingerprint) else found.sound_sha256,
-        comparisons=tuple(_compared(house, upload, phases, found.sound)),
-        tags=said.tags,
-        cover_key=_keep_cover(house, upload, said.cover),
-    )
-
-
-def _compared(house: House, upload: Upload, phases: Sequence[bytes], sound: NDArray[np.int16]) -> list[Comparison]:
-    """The same bytes need no comparison."""
-    if house.catalogue.songs.by_file(upload.sha256):
-        return []
-    return comparisons.compared(house, phases, sound)
-
-
-def give_up(event: Event, failure: Failure, context: Context) -> None:
-    if event.type == "upload.received":
-        analyses.give_up(context.house, event, failure)
-
-
-def _keep_cover(house: House, upload: Upload, jpeg: bytes | None) -> str:
-    """Under a key that follows from the upload, so that a second try overwrites the first."""
-    if jpeg is None:
-        return ""
-    key = f"covers/{upload.id}.jpg"
-    keep_bytes(house.files, key, jpeg)
-    return key

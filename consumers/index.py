@@ -9,18 +9,15 @@ a song that nobody finds. What the engine refuses for good still becomes one.
 
 from consumers.framework.consumer import Consumer, Context
 from demixer.domain import Event
-from demixer.ports import SongDocument
-from demixer.wiring import House
+from demixer.ports import SearchIndex, SongDocument, Songs
 
 
-def consumer(house: House) -> Consumer:
+def consumer(songs: Songs, search: SearchIndex) -> Consumer:
+    def handle(event: Event, context: Context) -> None:
+        song = songs.get(event.subject)
+        if song is None or not song.is_visible:
+            search.remove([event.subject])
+        else:
+            search.put([SongDocument.of(song)])
+
     return Consumer(name="index", topics=("songs",), handle=handle, retries=None)
-
-
-def handle(event: Event, context: Context) -> None:
-    house = context.house
-    song = house.catalogue.songs.get(event.subject)
-    if song is None or not song.is_visible:
-        house.search.remove([event.subject])
-    else:
-        house.search.put([SongDocument.of(song)])

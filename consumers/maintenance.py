@@ -1,26 +1,30 @@
-"""`sweep`: what keeps the promises after a process was killed at a bad moment. A timer, not a topic.
+"""`maintenance`: what keeps the promises after a process was killed at a bad moment. A timer, not a topic.
 
 Everything here may run in several processes at once, at any time, and again.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
 
-from consumers.framework.periodic import Chore, Timer
-from consumers.separation_leases import DEAD_SECONDS
-from consumers.staleness import Silence
-from demixer.domain import Separation, SeparationState, Upload, UploadState
-from demixer.ports import SongDocument
-from demixer.services import outbox, removals, separations, uploads
-from demixer.wiring import House
+from consumers.framework.periodic import PeriodicTask, Timer
+from consumers.separation_leases import EXPIRY_SECONDS
+from consumers.staleness import Staleness
+from demixer.domain import Separation, SeparationState, Song, Upload, UploadState, song_id_of
+from demixer.ports import Catalogue, EventLog, Files, SearchIndex, SongDocument, Songs
+from demixer.services.capabilities import Capabilities
+from demixer.services.matching import WAITING_FOR_WORKER
+from demixer.services.removals import Removals
+from demixer.services.separations import SeparationQueue
+from demixer.services.unit_of_work import OutboxRelay
+from demixer.services.uploads import Uploads
 from schemas.topics import all_topics
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SILENT = 60.0  # seconds without a change and without an event under way: the event was lost
-MUTE = 6 * 3600.0  # seconds without a change, whatever is under way
-EXPORTS_KEPT = 7 * DAY
+LOST_SECONDS = 60.0  # without a change and without an event under way: the event was lost
+STALE_SECONDS = 6 * 3600.0  # without a change, whatever is under way
+KEPT = 7 * DAY  # exports, and the samples of uploads that wait
 MOST_PLAYED = 200  # songs whose plays are brought into the index
 AWAITED = (  # uploads in this state wait for this group to go on, with an event of this topic
     (UploadState.RECEIVED, "fingerprint", "uploads"),
@@ -31,140 +35,177 @@ AWAITED = (  # uploads in this state wait for this group to go on, with an event
 log = logging.getLogger(__name__)
 
 
-def timer(house: House, clock: Callable[[], float] = time.monotonic) -> Timer:
-    lost, dead = Lost(house, clock), Dead(house, clock)
-    chores = [
-        Chore("outbox", 1, lambda: flush(house)),
-        Chore("dead runs", 2, dead.put_back),
-        Chore("lost events", 60, lost.announce),
-        Chore("topics", 600, lambda: trim(house)),
-        Chore("plays", 600, lambda: refresh_plays(house)),
-        Chore("files", 3600, lambda: remove_left_over(house)),
+def timer(
+    catalogue: Catalogue,
+    events: EventLog,
+    files: Files,
+    search: SearchIndex,
+    relay: OutboxRelay,
+    uploads: Uploads,
+    separations: SeparationQueue,
+    removals: Removals,
+    capabilities: Capabilities,
+    now: Callable[[], datetime],
+    clock: Callable[[], float] = time.monotonic,
+) -> Timer:
+    leases = StaleLeaseReaper(catalogue, separations, clock)
+    lost = LostEventRepublisher(catalogue, events, uploads, separations, capabilities, now, clock)
+    left_over = LeftOverFiles(catalogue, files, removals, now)
+    tasks = [
+        PeriodicTask("outbox", 1, lambda: publish_abandoned(relay)),
+        PeriodicTask("stale leases", 2, leases.reclaim),
+        PeriodicTask("lost events", 60, lost.republish),
+        PeriodicTask("topics", 600, lambda: trim(events, now)),
+        PeriodicTask("plays", 600, lambda: refresh_plays(catalogue.songs, search)),
+        PeriodicTask("files", 3600, left_over.remove),
     ]
-    return Timer("sweep", chores, clock)
+    return Timer("maintenance", tasks, clock)
 
 
-def flush(house: House) -> None:
-    if flushed := outbox.flush(house.catalogue.outbox, house.events):
-        log.info("published %d events that were left in the outbox", flushed)
+def publish_abandoned(relay: OutboxRelay) -> None:
+    if published := relay.publish_abandoned():
+        log.info("published %d events that were left in the outbox", published)
 
 
-def trim(house: House) -> None:
+def trim(events: EventLog, now: Callable[[], datetime]) -> None:
     for topic in all_topics().values():
         if topic.retention_hours is not None:
-            house.events.trim(topic.name, house.now() - topic.retention_hours * HOUR)
+            events.trim(topic.name, now() - topic.retention_hours * HOUR)
 
 
-def refresh_plays(house: House) -> None:
+def refresh_plays(songs: Songs, search: SearchIndex) -> None:
     """A play changes no song, so no event tells the index of it."""
-    most_played = house.catalogue.songs.list_visible(order="most-played", limit=MOST_PLAYED)
-    house.search.put([SongDocument.of(song) for song in most_played])
+    most_played = songs.list_visible(order="most-played", limit=MOST_PLAYED)
+    search.put([SongDocument.of(song) for song in most_played])
 
 
-def remove_left_over(house: House) -> None:
-    """Audio and covers that nothing refers to, a day after; exports after a week."""
-    for key in _older(house, "uploads", DAY):
-        if not _audio_is_needed(house, key):
-            _remove(house, key)
-    for key in _older(house, "covers", DAY):
-        if not _cover_is_needed(house, key):
-            _remove(house, key)
-    for key in _older(house, "exports", EXPORTS_KEPT):
-        _remove(house, key)
+class LeftOverFiles:
+    """Files that nothing refers to, a day after they were written; exports and samples after a week."""
+
+    def __init__(self, catalogue: Catalogue, files: Files, removals: Removals, now: Callable[[], datetime]) -> None:
+        self._uploads, self._songs = catalogue.uploads, catalogue.songs
+        self._files, self._removals, self._now = files, removals, now
+
+    def remove(self) -> None:
+        for key in self._older("uploads", DAY):
+            if not self._audio_is_needed(key):
+                self._remove(key)
+        waiting = self._uploads.in_state([state for state, _, _ in AWAITED], updated_before=self._now() + DAY)
+        hashes = {upload.sha256 for upload in waiting}
+        for key in self._older("covers", DAY):
+            if not self._cover_is_needed(key, hashes):
+                self._remove(key)
+        for folder in ("exports", "analyses"):
+            for key in self._older(folder, KEPT):
+                self._remove(key)
+
+    def _older(self, prefix: str, age: timedelta) -> Iterator[str]:
+        before = self._now() - age
+        return (key for key, written in self._files.keys(prefix) if written < before)
+
+    def _remove(self, key: str) -> None:
+        log.info("removed the left-over file %s", key)
+        self._files.delete(key)
+
+    def _audio_is_needed(self, key: str) -> bool:
+        """By its upload, or by the song that it made."""
+        upload = self._uploads.get(key.rpartition("/")[2])
+        if upload is None:
+            return False
+        song = self._removals.song_made_of(upload.sha256)
+        return upload.audio_key == key or bool(song and song.audio_key == key)
+
+    def _cover_is_needed(self, key: str, waiting: Collection[str]) -> bool:
+        """A key is named after the file (its SHA-256), after the song, or, until version 0.1, after the upload.
+        `waiting`: the SHA-256 of files that no song was made of yet."""
+        name = key.rpartition("/")[2].partition(".")[0].partition("-")[0]
+        upload = self._uploads.get(name)
+        if name in waiting or (upload is not None and upload.is_open):
+            return True
+        song = self._song_of_cover(name, upload)
+        return bool(song and song.cover_key == key)
+
+    def _song_of_cover(self, name: str, upload: Upload | None) -> Song | None:
+        if upload is not None:
+            return self._removals.song_of(upload)
+        return self._songs.get(name) or self._songs.get(song_id_of(name))
 
 
-class Dead:
+class StaleLeaseReaper:
     """Separations whose process was killed wait in the queue again, rather than seem to go on."""
 
-    def __init__(self, house: House, clock: Callable[[], float]) -> None:
-        self._house, self._silence = house, Silence(clock)
+    def __init__(self, catalogue: Catalogue, separations: SeparationQueue, clock: Callable[[], float]) -> None:
+        self._all, self._separations, self._staleness = catalogue.separations, separations, Staleness(clock)
 
-    def put_back(self) -> None:
-        running = self._house.catalogue.separations.in_state([SeparationState.RUNNING])
-        seconds = self._silence.of(running)
+    def reclaim(self) -> None:
+        running = self._all.in_state([SeparationState.RUNNING])
+        seconds = self._staleness.of(running)
         for separation in running:
-            if seconds[separation.id] >= DEAD_SECONDS:
-                separations.put_back_silent(self._house, separation)
+            if seconds[separation.id] >= EXPIRY_SECONDS:
+                self._separations.reclaim_expired(separation)
 
 
-class Lost:
-    """Uploads and separations that stay open though no event about them is under way are announced again.
+class LostEventRepublisher:
+    """Uploads and separations that stay open though no event about them is under way are published again.
 
     "Under way" is what their consumer has not committed yet. On a machine that is never idle that says nothing, so
-    whoever was silent for very long is announced too, once in that time.
+    whatever was unchanged for very long is published too, once in that time.
     """
 
-    def __init__(self, house: House, clock: Callable[[], float]) -> None:
-        self._house, self._clock = house, clock
-        self._uploads, self._separations = Silence(clock), Silence(clock)
-        self._announced: dict[tuple[str, int], float] = {}  # id and attempt, when
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        events: EventLog,
+        uploads: Uploads,
+        separations: SeparationQueue,
+        capabilities: Capabilities,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._catalogue, self._events, self._uploads, self._separations = catalogue, events, uploads, separations
+        self._capabilities, self._now, self._clock = capabilities, now, clock
+        self._stale_uploads, self._stale_separations = Staleness(clock), Staleness(clock)
+        self._republished: dict[tuple[str, int], float] = {}  # id and attempt, when
 
-    def announce(self) -> None:
-        self._announced = {key: when for key, when in self._announced.items() if self._clock() - when < MUTE}
-        self._announce_uploads()
-        self._announce_separations()
+    def republish(self) -> None:
+        recent = self._clock() - STALE_SECONDS
+        self._republished = {key: when for key, when in self._republished.items() if when > recent}
+        self._republish_uploads()
+        self._republish_separations()
 
-    def _announce_uploads(self) -> None:
-        catalogue, any_time = self._house.catalogue, self._house.now() + DAY
-        found = catalogue.uploads.in_state([state for state, _, _ in AWAITED], updated_before=any_time)
-        seconds = self._uploads.of(found)
+    def _republish_uploads(self) -> None:
+        any_time = self._now() + DAY
+        found = self._catalogue.uploads.in_state([state for state, _, _ in AWAITED], updated_before=any_time)
+        seconds = self._stale_uploads.of(found)
         limits = {state: self._limit(group, topic) for state, group, topic in AWAITED}
         for upload in found:
-            if not self._waits(upload) and self._overdue(upload, seconds[upload.id], limits[upload.state]):
-                uploads.announce_again(self._house, upload)
+            if not self._is_waiting(upload) and self._is_overdue(upload, seconds[upload.id], limits[upload.state]):
+                self._uploads.republish(upload)
 
-    def _waits(self, upload: Upload) -> bool:
-        """For the stems of a song that is on its way."""
-        song = self._house.catalogue.songs.get(upload.waiting_for or "")
-        separation = self._house.catalogue.separations.get(song.separation_id or "") if song else None
+    def _is_waiting(self, upload: Upload) -> bool:
+        """For a worker, or for the stems of a song that is on its way."""
+        if upload.waiting_for == WAITING_FOR_WORKER:
+            return self._capabilities.model_for_new_songs() is None
+        song = self._catalogue.songs.get(upload.waiting_for or "")
+        separation = self._catalogue.separations.get(song.separation_id or "") if song else None
         return separation is not None and separation.is_open
 
-    def _announce_separations(self) -> None:
-        found = self._house.catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
-        seconds, limit = self._separations.of(found), self._limit("separate", "separations")
+    def _republish_separations(self) -> None:
+        found = self._catalogue.separations.in_state([SeparationState.REQUESTED, SeparationState.RUNNING])
+        seconds, limit = self._stale_separations.of(found), self._limit("separate", "separations")
         for separation in found:
-            if self._overdue(separation, seconds[separation.id], limit):
-                separations.announce_again(self._house, separation)
+            if self._is_overdue(separation, seconds[separation.id], limit):
+                self._separations.republish(separation)
 
     def _limit(self, group: str, topic: str) -> float:
-        """Seconds of silence. A consumer that was never there has everything still before it."""
-        return SILENT if self._house.events.lag(group).get(topic) == 0 else MUTE
+        """Seconds without a change. A consumer that was never there has everything still before it."""
+        return LOST_SECONDS if self._events.lag(group).get(topic) == 0 else STALE_SECONDS
 
-    def _overdue(self, aggregate: Upload | Separation, seconds: float, limit: float) -> bool:
-        """For the first time within `MUTE`, if that is what made it overdue."""
+    def _is_overdue(self, aggregate: Upload | Separation, seconds: float, limit: float) -> bool:
+        """For the first time within `STALE_SECONDS`, if that is what made it overdue."""
         key = (aggregate.id, aggregate.attempt)
-        if seconds < limit or (limit == MUTE and key in self._announced):
+        if seconds < limit or (limit == STALE_SECONDS and key in self._republished):
             return False
-        self._announced[key] = self._clock()
-        log.warning("%s (attempt %d) is open, but no event says so: announced again", *key)
+        self._republished[key] = self._clock()
+        log.warning("%s (attempt %d) is open, but no event says so: published again", *key)
         return True
-
-
-def _older(house: House, prefix: str, age: timedelta) -> Iterator[str]:
-    before = house.now() - age
-    return (key for key, written in house.files.keys(prefix) if written < before)
-
-
-def _remove(house: House, key: str) -> None:
-    log.info("removed the left-over file %s", key)
-    house.files.delete(key)
-
-
-def _audio_is_needed(house: House, key: str) -> bool:
-    """By its upload, or by the song that it made."""
-    upload = house.catalogue.uploads.get(key.rpartition("/")[2])
-    if upload is None:
-        return False
-    song = removals.song_made_of(house, upload.sha256)
-    return upload.audio_key == key or bool(song and song.audio_key == key)
-
-
-def _cover_is_needed(house: House, key: str) -> bool:
-    """By the song of the upload, or the song itself, that the key is named after (see
-    `demixer.services.songs.cover_key`)."""
-    name = key.rpartition("/")[2].partition(".")[0].partition("-")[0]
-    upload = house.catalogue.uploads.get(name)
-    if upload is not None and upload.is_open:
-        return True
-    song = removals.song_of(house, upload) if upload else house.catalogue.songs.get(name)
-    return bool(song and song.cover_key == key)

@@ -1,28 +1,25 @@
-"""`names`: a song without tags is looked up at AcoustID, for whoever brought it to take what is found.
+"""`names`: a song without tags is looked up at AcoustID, for its owner to accept what is found.
 
 While the song is separated, in a group of its own and beside the polling: nobody waits for it, and whatever AcoustID
 does, the event is done. A song that got no answer is asked about again when its separation is requested again.
 """
 
 import logging
-from functools import partial
 
 from consumers.framework.consumer import Consumer, Context
-from demixer.adapters.acoustid import names
 from demixer.domain import Event
-from demixer.services import naming
-from demixer.wiring import House
+from demixer.services.naming import Naming
+from schemas.events import SeparationRequested
 
 log = logging.getLogger(__name__)
 
 
-def consumer(house: House) -> Consumer:
-    key = house.settings.acoustid_api_key
-    if not key:
+def consumer(naming: Naming) -> Consumer:
+    if not naming.is_configured:
         log.warning("ACOUSTID_API_KEY is not set: no names are looked up")
 
     def handle(event: Event, context: Context) -> None:
-        if key:
-            naming.propose(context.house, event.data["song_id"], partial(names.look_up, key))
+        if isinstance(event.data, SeparationRequested):
+            naming.propose(event.data.song_id)
 
     return Consumer(name="names", topics=("separations",), handle=handle, at_once=1)

@@ -4,17 +4,35 @@ One table a port goes from the scheme of a URL to the adapter behind it. An adap
 imported when it is chosen. An unknown scheme is an error at start.
 """
 
-import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
-from demixer.domain.errors import ConfigurationError, Transient
-from demixer.ports import Accounts, Catalogue, EventLog, Files, FingerprintIndex, SearchIndex
+from demixer.domain.errors import ConfigurationError
+from demixer.ports import Accounts, Catalogue, EventLog, Files, FingerprintIndex, NameLookup, SearchIndex
 from demixer.ports.table_export import TableExport
 from demixer.runtime.settings import Settings, without_password
-from demixer.services import outbox
+from demixer.services.analyses import UploadAnalyses
+from demixer.services.canonical_songs import CanonicalSongs
+from demixer.services.capabilities import Capabilities
+from demixer.services.comparisons import Comparisons
+from demixer.services.duplicates import Duplicates
+from demixer.services.file_analyser import FileAnalyser
+from demixer.services.health import Health, checks_of
+from demixer.services.lookups import FingerprintLookup
+from demixer.services.matching import Matching
+from demixer.services.merging import Merging
+from demixer.services.naming import Naming
+from demixer.services.relations import Relations
+from demixer.services.removals import Removals
+from demixer.services.separations import SeparationQueue
+from demixer.services.songs import SongCatalogue
+from demixer.services.takedowns import Takedowns
+from demixer.services.unit_of_work import OutboxRelay, UnitOfWork
+from demixer.services.uploads import Uploads
 
 Engine = TypeVar("Engine")
 
@@ -24,7 +42,9 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Adapters:
+    """The open engines that the settings name, and the clock."""
+
     settings: Settings
     events: EventLog
     catalogue: Catalogue
@@ -32,25 +52,101 @@ class House:
     files: Files
     search: SearchIndex
     fingerprints: FingerprintIndex
-    now: Callable[[], datetime] = utc_now
-
-    def flush(self) -> None:
-        """Publish what the change just saved has to tell. Called after every change.
-
-        Where the log is too busy the events stay in the outbox, and the sweeper publishes them a moment later: whoever
-        made the change need not know.
-        """
-        with contextlib.suppress(Transient):
-            outbox.flush(self.catalogue.outbox, self.events)
+    clock: Callable[[], datetime] = utc_now
 
     def close(self) -> None:
         for engine in (self.events, self.catalogue, self.accounts, self.search, self.fingerprints):
             engine.close()
 
 
-def open_house(settings: Settings) -> House:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Every use case, each with the ports it needs. Only entry points hold this; no use case is handed it."""
+
+    adapters: Adapters
+    work: UnitOfWork
+    relay: OutboxRelay
+    canonical: CanonicalSongs
+    uploads: Uploads
+    upload_analyses: UploadAnalyses
+    analyser: FileAnalyser
+    comparisons: Comparisons
+    relations: Relations
+    separations: SeparationQueue
+    removals: Removals
+    takedowns: Takedowns
+    matching: Matching
+    songs: SongCatalogue
+    naming: Naming
+    merging: Merging
+    lookup: FingerprintLookup
+    duplicates: Duplicates
+    capabilities: Capabilities
+
+    @property
+    def settings(self) -> Settings:
+        return self.adapters.settings
+
+    @property
+    def events(self) -> EventLog:
+        return self.adapters.events
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.adapters.catalogue
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.adapters.accounts
+
+    @property
+    def files(self) -> Files:
+        return self.adapters.files
+
+    @property
+    def search(self) -> SearchIndex:
+        return self.adapters.search
+
+    @property
+    def fingerprints(self) -> FingerprintIndex:
+        return self.adapters.fingerprints
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        return self.adapters.clock
+
+    def health(self, *, needed: Collection[str]) -> Health:
+        """`needed`: the engines that the process cannot work without."""
+        engines = self.adapters
+        checks = checks_of(engines.catalogue, engines.accounts, engines.files, engines.events, engines.search)
+        return Health(checks, needed=needed)
+
+    def flush(self) -> None:
+        """Publish what this process saved: after each request, after each message."""
+        self.work.flush()
+
+    def close(self) -> None:
+        self.adapters.close()
+
+
+def open_services(settings: Settings) -> Services:
     """Open every engine that the settings name. Raises `ConfigurationError` for a URL nobody knows."""
-    return House(
+    return build_services(open_adapters(settings))
+
+
+@contextmanager
+def services_of(settings: Settings) -> Iterator[Services]:
+    """Open services that are flushed and closed at the end: for a command."""
+    services = open_services(settings)
+    try:
+        yield services
+        services.flush()
+    finally:
+        services.close()
+
+
+def open_adapters(settings: Settings) -> Adapters:
+    return Adapters(
         settings=settings,
         events=open_events(settings.events_url),
         catalogue=open_catalogue(settings.catalogue_url),
@@ -59,6 +155,71 @@ def open_house(settings: Settings) -> House:
         search=open_search(settings.search_url),
         fingerprints=open_fingerprints(settings.catalogue_url),
     )
+
+
+def build_services(adapters: Adapters) -> Services:
+    catalogue, files, clock, settings = adapters.catalogue, adapters.files, adapters.clock, adapters.settings
+    work = UnitOfWork(catalogue.outbox, adapters.events)
+    canonical = CanonicalSongs(catalogue.songs)
+    comparisons = Comparisons(catalogue.songs, catalogue.separations, adapters.fingerprints, files)
+    relations = Relations(catalogue.songs, canonical, work, clock)
+    separations = SeparationQueue(catalogue, files, work, clock)
+    removals = Removals(catalogue, files, adapters.fingerprints, separations, work, clock)
+    capabilities = Capabilities(catalogue.workers, clock)
+    upload_analyses = UploadAnalyses(catalogue.uploads, catalogue.analyses, files, work, clock)
+    songs = SongCatalogue(catalogue, files, adapters.search, canonical, relations, work, clock)
+    return Services(
+        adapters=adapters,
+        work=work,
+        relay=OutboxRelay(catalogue.outbox, adapters.events),
+        canonical=canonical,
+        uploads=Uploads(catalogue, files, canonical, separations, work, clock, max_bytes=settings.max_upload_bytes),
+        upload_analyses=upload_analyses,
+        analyser=FileAnalyser(
+            catalogue.analyses, catalogue.songs, files, comparisons, max_minutes=settings.max_minutes
+        ),
+        comparisons=comparisons,
+        relations=relations,
+        separations=separations,
+        removals=removals,
+        takedowns=Takedowns(catalogue, files, adapters.fingerprints, separations, work, clock),
+        matching=Matching(
+            catalogue,
+            files,
+            adapters.fingerprints,
+            upload_analyses,
+            comparisons,
+            relations,
+            separations,
+            removals,
+            capabilities,
+            work,
+            clock,
+        ),
+        songs=songs,
+        naming=Naming(catalogue.songs, songs, open_names(settings.acoustid_api_key), work, clock),
+        merging=Merging(catalogue.songs, canonical, work, clock),
+        lookup=FingerprintLookup(comparisons, canonical),
+        duplicates=Duplicates(catalogue.songs, catalogue.separations, comparisons, canonical),
+        capabilities=capabilities,
+    )
+
+
+def open_names(api_key: str) -> NameLookup | None:
+    """None without a key: nobody is asked."""
+    if not api_key:
+        return None
+    from demixer.adapters.acoustid.names import look_up
+
+    return partial(look_up, api_key)
+
+
+def reindex(catalogue: Catalogue, search: SearchIndex) -> int:
+    """The search index made anew from the catalogue, while searches and changes go on. Returns how many songs it
+    holds."""
+    from search.documents import documents
+
+    return search.rebuild(documents(catalogue))
 
 
 def open_events(url: str) -> EventLog:

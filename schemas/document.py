@@ -22,7 +22,7 @@ of its type and version, and what does not is neither published nor handled. Rec
 ## How events evolve
 
 - **A new optional field may join a version.** Readers that are older leave it alone: unknown fields are no error.
-- **Anything else is a new version**, `schemas/events/TYPE/N.json`, beside the old one: a field that is required, gone,
+- **Anything else is a new version**, `schemas/json/TYPE/N.json`, beside the old one: a field that is required, gone,
   or of another type or meaning. Readers learn the new version first, everywhere; then writers use it.
 - **Nothing that was written once becomes unreadable.** `schemas/examples` keeps examples of every version, and a test
   decodes them all with today's code. So a group may be set back to the beginning of the log at any time.
@@ -34,7 +34,7 @@ of its type and version, and what does not is neither published nor handled. Rec
 
 Records with the same key keep their order. Readers are consumer groups, which share a topic's partitions among their
 members; the live pages of the web server follow every topic beside them. Every topic has a `TOPIC.dead` with one
-partition, kept for ever. What a killed process could not publish any more, `sweep` publishes for it.
+partition, kept for ever. What a killed process could not publish any more, `maintenance` publishes for it.
 """
 
 
@@ -63,7 +63,7 @@ def _topic(topic: Topic) -> Iterator[str]:
 
 def _versions(event_type: str) -> Iterator[Mapping[str, Any]]:
     """The schemas, the newest version first."""
-    found = [path for path in files("schemas").joinpath("events", event_type).iterdir() if path.name.endswith(".json")]
+    found = [path for path in files("schemas").joinpath("json", event_type).iterdir() if path.name.endswith(".json")]
     for path in sorted(found, key=lambda path: int(path.name.removesuffix(".json")), reverse=True):
         yield json.loads(path.read_text("utf-8"))
 

@@ -37,7 +37,7 @@ def result(*recordings: dict[str, Any], score: float = 0.97) -> dict[str, Any]:
 
 
 def recording(title: str = "Falcon 69", artist: str = "The Easton Ellises", **more: Any) -> dict[str, Any]:
-    """Of 120 s, as `tests.ways.heard` is."""
+    """Of 120 s, as `tests.steps.an_analysis` is."""
     return {
         "id": "cd2e7c47-16f5-46c6-a37c-a1eb7bf599ff",
         "title": title,

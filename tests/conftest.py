@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests import engines, servers
 from tests.browser.browsing import chromium
-from tests.houses import Clock, house_in
 from tests.servers import Engine
+from tests.wired import Clock, services_in
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,8 +48,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def house(tmp_path: Path, clock: Clock) -> Iterator[House]:
-    with house_in(tmp_path / "data", clock) as opened:
+def services(tmp_path: Path, clock: Clock) -> Iterator[Services]:
+    with services_in(tmp_path / "data", clock) as opened:
         yield opened
 
 

@@ -1,9 +1,8 @@
-"""When what is done is committed: several at once where they come quickly, each for itself where work is long.
+"""When offsets are committed: several messages together where handlers are quick, each at once where work is long.
 
-A commit holds for all before it in its partition, and costs a round trip to the engine: more than most handlers do.
-So it may come a moment late, while there is more to do, and so may the events that tell of what was done: they are
-published before it. What was not committed when a process is killed is done once more, as ever; it is that of a moment
-now.
+A commit covers all messages before it in its partition, and costs a round trip to the engine, which is more than most
+handlers take. So it may come up to `BATCH_SECONDS` late while there is more to do, and so may the events that the
+handlers saved: they are published before the commit. A process that is killed handles again what it did not commit.
 """
 
 import logging
@@ -12,60 +11,65 @@ from collections.abc import Callable
 from demixer.domain.errors import Transient
 from demixer.ports import Message, Subscription, TopicPartition
 
-LATE_SECONDS = 0.2  # at most, after the first that waits; what a killed process did in it is done again
-ENGINE_SECONDS = 1.0  # before asking again an engine that was busy
+BATCH_SECONDS = 0.2  # from the first message of a batch to its commit
+ENGINE_RETRY_SECONDS = 1.0  # before a busy engine is asked again
 
 log = logging.getLogger(__name__)
 
 
-class Commits:
-    """Of the messages of one loop. `publish` tells what they did; `clock` in seconds; `together`: late will do."""
+class CommitBatch:
+    """The messages of one loop that are done and not committed yet.
+
+    `flush` publishes the events that this process saved, and is called before every commit. `clock` in seconds.
+    `batched` False: every message is committed at once.
+    """
 
     def __init__(
         self,
         subscription: Subscription,
-        publish: Callable[[], object],
+        flush: Callable[[], object],
         clock: Callable[[], float],
         *,
-        together: bool,
+        batched: bool,
     ) -> None:
-        self._subscription, self._publish, self._clock, self._together = subscription, publish, clock, together
-        self._waiting: dict[TopicPartition, Message] = {}  # the last that is done
-        self._due = self._rest_until = 0.0
+        self._subscription, self._flush, self._clock, self._batched = subscription, flush, clock, batched
+        self._last_done: dict[TopicPartition, Message] = {}
+        self._due = self._retry_at = 0.0
 
     def __bool__(self) -> bool:
-        """Whether any waits."""
-        return bool(self._waiting)
+        """Whether any message waits for its commit."""
+        return bool(self._last_done)
 
     def holds(self, message: Message) -> bool:
-        """Whether one of its partition waits: what comes after the last commit would come again."""
-        return message.topic_partition in self._waiting
+        """Whether a message of the same partition waits: it would be handed out again if the partition were resumed."""
+        return message.topic_partition in self._last_done
 
-    def done(self, message: Message) -> None:
-        """Now or soon. Raises `Transient` where it is now."""
-        if not self._together:
-            self.now(message)
+    def add(self, message: Message) -> None:
+        """Commit the message with the batch. Raises `Transient` where it is committed at once."""
+        if not self._batched:
+            self.commit_now(message)
             return
-        self._due = self._due if self._waiting else self._clock() + LATE_SECONDS
-        self._waiting[message.topic_partition] = message
+        if not self._last_done:
+            self._due = self._clock() + BATCH_SECONDS
+        self._last_done[message.topic_partition] = message
 
-    def now(self, message: Message) -> None:
-        """With all before it. Raises `Transient`."""
-        self._publish()
+    def commit_now(self, message: Message) -> None:
+        """Commit the message and all before it in its partition. Raises `Transient`."""
+        self._flush()
         self._subscription.commit(message)
-        self._waiting.pop(message.topic_partition, None)
+        self._last_done.pop(message.topic_partition, None)
 
-    def make(self, *, early: bool = False) -> None:
-        """Those that are due, or `early` all that wait. An engine that is busy is asked again a little later."""
+    def commit_due(self, *, early: bool = False) -> None:
+        """Commit the batch if it is due, or `early`. Where the engine is busy the batch is kept for a later call."""
         now = self._clock()
-        if not self._waiting or not (early or now >= self._due):
+        if not self._last_done or not (early or now >= self._due):
             return
-        self._publish()
-        if now < self._rest_until:
+        self._flush()
+        if now < self._retry_at:
             return
         try:
-            self._subscription.commit(*self._waiting.values())
-            self._waiting.clear()
+            self._subscription.commit(*self._last_done.values())
+            self._last_done.clear()
         except Transient as error:
-            self._rest_until = now + ENGINE_SECONDS
-            log.warning("commits have to wait for %.1f s: %s", ENGINE_SECONDS, error)
+            self._retry_at = now + ENGINE_RETRY_SECONDS
+            log.warning("commits are tried again in %.1f s: %s", ENGINE_RETRY_SECONDS, error)

@@ -1,18 +1,17 @@
-"""What could not be handled, with why and from where: a record of `<topic>.dead` for each, with the original bytes.
+"""Messages that could not be handled: each a record of `<topic>.dead`, with its bytes, the error, and its origin.
 
-`replay` says so in the same topic with a note, an empty record that names the letter, so that nothing is ever deleted.
+Nothing is deleted: `replay` adds an empty record to the same topic that names the letter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumers.framework.outcomes import readable
+from consumers.framework.outcomes import decode_or_none
 from demixer.domain import Event
 from demixer.domain.errors import DemixerError, NotFound
 from demixer.ports import EventLog, Message, Record
-from demixer.services import separations, uploads
-from demixer.wiring import House
+from schemas.errors import BadEvent
 from schemas.topics import all_topics, dead_letter_topic
 
 REPLAYED = "dead-replayed"
@@ -21,8 +20,8 @@ REPLAYED = "dead-replayed"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     id: str  # partition and offset in the dead-letter topic: "uploads.dead/0/17"
-    topic: str  # that the message was in
-    place: str  # partition and offset there
+    topic: str  # of the message
+    place: str  # partition and offset of the message: "2/1017"
     group: str
     code: str
     why: str
@@ -31,16 +30,16 @@ class DeadLetter:
 
     @property
     def event(self) -> Event | None:
-        return readable(self.message.value)
+        return decode_or_none(self.message.value)
 
 
 def record(message: Message, *, group: str, error: Exception, now: datetime) -> Record:
-    """The dead letter of `message`, its original bytes and headers with ours beside them."""
+    """The dead letter of `message`: its bytes and headers, and ours beside them."""
     headers = {
         "dead-topic": message.topic,
         "dead-place": f"{message.partition}/{message.offset}",
         "dead-group": group,
-        "dead-code": error.code if isinstance(error, DemixerError) else "internal",
+        "dead-code": error.code if isinstance(error, DemixerError | BadEvent) else "internal",
         "dead-why": f"{type(error).__name__}: {error}"[:1000],
         "dead-time": now.isoformat(),
     }
@@ -68,26 +67,17 @@ def find(log: EventLog, letter_id: str) -> DeadLetter:
     raise NotFound("no-such-letter", id=letter_id)
 
 
-def replay(house: House, letter: DeadLetter) -> None:
-    """Try it once more: an upload or a separation that was given up is asked for again, all else is sent as it was."""
+def replay(log: EventLog, letter: DeadLetter, ask_again: Callable[[Event], bool]) -> None:
+    """Try the message of the letter once more, and mark the letter as replayed.
+
+    `ask_again` starts a new attempt of what the event asked for, if that was given up, and says whether it did.
+    Otherwise the message is published once more as it was.
+    """
     event = letter.event
-    if event is None or not _ask_again(house, event):
-        kept = {name: value for name, value in letter.message.headers.items() if not name.startswith("dead-")}
-        again = Record(topic=letter.topic, key=letter.message.key, value=letter.message.value, headers=kept)
-        house.events.publish([again])
-    note = {REPLAYED: letter.id}
-    house.events.publish([Record(topic=letter.message.topic, key=letter.message.key, value=b"", headers=note)])
-
-
-def _ask_again(house: House, event: Event) -> bool:
-    """Whether something was given up that this asked for anew."""
-    asked = False
-    if event.type in ("upload.received", "upload.fingerprinted"):
-        asked = uploads.revive(house, event.subject).attempt > event.data["attempt"]
-    elif event.type == "separation.requested":
-        asked = separations.request_again(house, event.data["separation_id"]).attempt > event.data["attempt"]
-    house.flush()
-    return asked
+    if event is None or not ask_again(event):
+        headers = {name: value for name, value in letter.message.headers.items() if not name.startswith("dead-")}
+        log.publish([Record(letter.topic, letter.message.key, letter.message.value, headers)])
+    log.publish([Record(letter.message.topic, letter.message.key, b"", {REPLAYED: letter.id})])
 
 
 def _messages(log: EventLog) -> Iterator[Message]:

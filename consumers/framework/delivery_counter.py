@@ -1,11 +1,11 @@
-"""How often a message was in hand when its process ended badly, remembered beyond that end.
+"""How often a message was in progress when its process crashed or was killed, counted beyond the end of the process.
 
-A message that takes its process down every time would be handed out for ever. One small file for each partition says
-which offset is in hand and how often those that may come again ended badly, so the next process knows. Commits come a
-moment late, so what was done before such a message may be handed out ahead of it once more: later offsets are kept.
+A message that takes its process down every time would be delivered for ever. One small file for each partition holds
+the offset that is in progress, and how often those that may come again ended badly, so that the next process knows.
+Commits come late, so messages before such a message may be delivered ahead of it once more: later offsets are kept.
 
-Written in place, which a kill cannot tear, and without fsync: it has to survive the process, not the machine. With
-several machines each counts for itself.
+A file is written in place, which a kill cannot tear, and without fsync: it has to survive the process, not the machine.
+Each of several machines counts for itself.
 """
 
 import contextlib
@@ -18,96 +18,100 @@ from typing import NamedTuple
 
 from demixer.ports import Message, TopicPartition
 
-CRASHES = 5  # by an error in our own code, which the next try will most likely meet again
-DEATHS = 20  # without a word: killed from outside, which may have nothing to do with the message
-LONGEST = 65536  # bytes of a file
-IN_HAND = Struct("<Q")  # a file begins with the offset in hand and one, or 0; then a line of JSON, of the records
+CRASH_LIMIT = 5  # ends by an error in our own code, which the next try will most likely meet again
+KILL_LIMIT = 20  # ends without any error: killed from outside, which may have nothing to do with the message
+MAX_BYTES = 65536  # of a file
+IN_PROGRESS = Struct("<Q")  # a file begins with the offset in progress plus one, or 0; then a line of JSON: `BadEnds`
 
 
-class Record(NamedTuple):
+class BadEnds(NamedTuple):
+    """How often the process of a message ended while the message was in progress."""
+
     crashes: int = 0
-    deaths: int = 0
+    kills: int = 0
 
     @property
-    def hopeless(self) -> bool:
-        return self.crashes >= CRASHES or self.deaths >= DEATHS
+    def too_many(self) -> bool:
+        return self.crashes >= CRASH_LIMIT or self.kills >= KILL_LIMIT
 
 
-NOTHING = Record()
-Records = Mapping[int, Record]  # by offset; in JSON {"7": [1, 0]}
+NONE = BadEnds()
+ByOffset = Mapping[int, BadEnds]  # in JSON {"7": [1, 0]}
 
 
-class Deliveries:
+class DeliveryCounter:
     """`folder` belongs to one consumer group. Each partition has one owner at a time, so each file has one writer."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[TopicPartition, int] = {}
-        self._clean: set[TopicPartition] = set()  # where something is in hand, and nothing ended badly
+        self._clean: set[TopicPartition] = set()  # something is in progress, and nothing ended badly before
         folder.mkdir(parents=True, exist_ok=True)
 
-    def began(self, message: Message) -> Record:
-        """Call before work starts, or goes on with the next of its partition. Returns what happened to this message
-        before; until then, or `ended`, it counts as a death."""
-        place, offset = message.topic_partition, message.offset
-        if place in self._clean:
-            self._write(place, IN_HAND.pack(offset + 1))
-            return NOTHING
-        left, records = self._read(place)
-        if left is not None:
-            records = _with(records, left, deaths=1)
-        if not records:
-            self._clean.add(place)
-        self._note(place, offset, records)
-        return records.get(offset, NOTHING)
+    def begin(self, message: Message) -> BadEnds:
+        """Call before a message is handled. Returns what happened to it before.
 
-    def ended(self, message: Message, *, crashed: bool = False) -> None:
-        """The work came to an end that we know of; `crashed` if that was an error nobody foresaw.
-
-        A partition that is not ours any more has another writer, who may have something else in hand.
+        It counts as killed until `end`, or until `begin` of the next message of its partition.
         """
-        place, offset = message.topic_partition, message.offset
-        self._clean.discard(place)
-        in_hand, records = self._read(place)
-        if in_hand == offset:
-            self._note(place, None, _with(records, offset, crashes=int(crashed)))
+        partition, offset = message.topic_partition, message.offset
+        if partition in self._clean:
+            self._write(partition, IN_PROGRESS.pack(offset + 1))
+            return NONE
+        interrupted, known = self._read(partition)
+        if interrupted is not None:
+            known = _counted(known, interrupted, kills=1)
+        if not known:
+            self._clean.add(partition)
+        self._store(partition, offset, known)
+        return known.get(offset, NONE)
+
+    def end(self, message: Message, *, crashed: bool = False) -> None:
+        """Call after a message was handled; `crashed` where an unforeseen error was raised.
+
+        Nothing is stored where another message is in progress: then the partition belongs to another member by now.
+        """
+        partition, offset = message.topic_partition, message.offset
+        self._clean.discard(partition)
+        in_progress, known = self._read(partition)
+        if in_progress == offset:
+            self._store(partition, None, _counted(known, offset, crashes=int(crashed)))
 
     def close(self) -> None:
         while self._files:
             os.close(self._files.popitem()[1])
 
-    def _read(self, place: TopicPartition) -> tuple[int | None, Records]:
-        """What is in hand, and the records; nothing, where it makes no sense."""
+    def _read(self, partition: TopicPartition) -> tuple[int | None, ByOffset]:
+        """The offset in progress and the counts; neither, where the file is damaged or cannot be read."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            found = os.pread(self._file(place), LONGEST, 0)
-            following = int.from_bytes(found[: IN_HAND.size], "little")
-            line, _, _ = found[IN_HAND.size :].partition(b"\n")
-            records = {int(offset): Record(*counts) for offset, counts in json.loads(line or b"{}").items()}
-            return following - 1 if following else None, records
+            found = os.pread(self._file(partition), MAX_BYTES, 0)
+            plus_one = int.from_bytes(found[: IN_PROGRESS.size], "little")
+            line, _, _ = found[IN_PROGRESS.size :].partition(b"\n")
+            known = {int(offset): BadEnds(*counts) for offset, counts in json.loads(line or b"{}").items()}
+            return plus_one - 1 if plus_one else None, known
         return None, {}
 
-    def _note(self, place: TopicPartition, in_hand: int | None, records: Records) -> None:
-        """Never shortened: a file system may flush one that was (ext4, `auto_da_alloc`). The first line counts."""
-        line = json.dumps(records).encode()
-        self._write(place, IN_HAND.pack(0 if in_hand is None else in_hand + 1) + line + b"\n")
+    def _store(self, partition: TopicPartition, in_progress: int | None, known: ByOffset) -> None:
+        """The file is never shortened: a file system may flush one that was (ext4, `auto_da_alloc`). Whatever follows
+        the first line is ignored."""
+        line = json.dumps(known).encode()
+        self._write(partition, IN_PROGRESS.pack(0 if in_progress is None else in_progress + 1) + line + b"\n")
 
-    def _write(self, place: TopicPartition, data: bytes) -> None:
+    def _write(self, partition: TopicPartition, data: bytes) -> None:
         try:  # noqa: SIM105 - once for every event, and this costs half
-            os.pwrite(self._files.get(place) or self._file(place), data, 0)
+            os.pwrite(self._files.get(partition) or self._file(partition), data, 0)
         except OSError:  # a full disk: counting is not worth stopping for
             pass
 
-    def _file(self, place: TopicPartition) -> int:
-        if place not in self._files:
-            topic, partition = place
-            path = self._folder / f"{topic}-{partition}"
-            self._files[place] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        return self._files[place]
+    def _file(self, partition: TopicPartition) -> int:
+        if partition not in self._files:
+            path = self._folder / f"{partition[0]}-{partition[1]}"
+            self._files[partition] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return self._files[partition]
 
 
-def _with(records: Records, offset: int, *, crashes: int = 0, deaths: int = 0) -> Records:
-    """What came before `offset` is done; what nothing happened to is not worth a note."""
-    known = records.get(offset, NOTHING)
-    record = Record(known.crashes + crashes, known.deaths + deaths)
-    later = {other: noted for other, noted in records.items() if other > offset}
-    return later if record == NOTHING else {offset: record, **later}
+def _counted(known: ByOffset, offset: int, *, crashes: int = 0, kills: int = 0) -> ByOffset:
+    """`known` and what happened to `offset`. Earlier offsets are done; one that nothing happened to is left out."""
+    before = known.get(offset, NONE)
+    now = BadEnds(before.crashes + crashes, before.kills + kills)
+    later = {other: ends for other, ends in known.items() if other > offset}
+    return later if now == NONE else {offset: now, **later}

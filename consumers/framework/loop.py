@@ -1,9 +1,9 @@
-"""The loop that all consumers share: poll, handle, commit after the effects; retry, dead letter, or stop.
+"""The loop that all consumers share: poll, handle, commit after the effects; retry, write a dead letter, or stop.
 
-Whatever a handler does, polling goes on. A partition whose message is in hand elsewhere, or waits for its next try, is
-paused; the others flow. A message is committed only when it is done, or dead and written down as such. Work in hand
-for a partition that went to another member is finished, not committed: the other one gets the message, and finds it
-done.
+Polling goes on whatever a handler does. A partition whose message runs in a slot, or waits for its next try, is paused;
+the others go on. A message is committed only when it is done, or when its dead letter is written. Work for a partition
+that went to another member meanwhile is finished and not committed: the other member gets the message, too, and finds
+it done.
 """
 
 import contextlib
@@ -11,71 +11,80 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import ParamSpec
+from pathlib import Path
 
 from consumers.framework import metrics
-from consumers.framework.backoff import Retries
-from consumers.framework.commits import ENGINE_SECONDS, Commits
+from consumers.framework.commits import ENGINE_RETRY_SECONDS, CommitBatch
 from consumers.framework.consumer import Consumer, Context
-from consumers.framework.delivery_counter import Deliveries
-from consumers.framework.executors import Executor, Threads
-from consumers.framework.outcome_handler import Endings, name_of, type_of
-from consumers.framework.outcomes import Done, Outcome, Rejected, attempt, readable
-from consumers.framework.task_slots import Desk
+from consumers.framework.delivery_counter import DeliveryCounter
+from consumers.framework.outcome_handler import Backoff, OutcomeHandler, name_of, type_of
+from consumers.framework.outcomes import Done, Outcome, Rejected, decode_and_handle, decode_or_none
+from consumers.framework.task_slots import Executor, TaskSlots, Threads
 from demixer.domain import Event
 from demixer.domain.errors import DemixerError, Transient
-from demixer.ports import Message, TopicPartition
-from demixer.wiring import House
+from demixer.ports import EventLog, Message, TopicPartition
 
-QUIET_SECONDS = 1.0  # of one poll when nothing is in hand
-BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of one while a retry is due
-RUN_SECONDS = 0.02  # of messages done one after the other without a look at the engine
-STUCK_SECONDS = 60.0  # without coming round: a turn takes one poll, and what a handler that is not long work takes
-STOP_SECONDS = 3.0  # for work in hand once a stop is asked for; the supervisor waits 3.6
-
-P = ParamSpec("P")
+IDLE_SECONDS = 1.0  # of a poll when nothing is in progress
+BUSY_SECONDS = 0.05  # between two polls while work goes on beside them, or of a poll while a retry is due
+RUN_SECONDS = 0.02  # of messages handled one after the other without a look at the engine
+STUCK_SECONDS = 60.0  # since the last poll; between two polls is what a handler takes that is not long work
+STOP_SECONDS = 3.0  # for work in progress once a stop is asked for; the supervisor waits 3.6
 
 log = logging.getLogger(__name__)
 
 
 class Loop:
-    """One member of the consumer's group. `run` it in one thread; `stop` may be called from any, at any time.
+    """One member of the consumer group. `run` it in one thread; `stop` may be called from any, at any time.
 
-    `clock` in seconds, `retries` and `patience` (seconds of one quiet poll) are for tests.
+    `flush` publishes the events that this process saved; the loop calls it after each message, at most
+    `commits.BATCH_SECONDS` later. `counts_dir` holds the delivery counts, in a folder for each group. `now` is the time
+    of dead letters. `executor`, `clock` (seconds), `idle_timeout` (seconds of a poll when nothing is in progress) and
+    `backoff` are for tests.
     """
 
     def __init__(
         self,
-        house: House,
         consumer: Consumer,
         *,
+        log: EventLog,
+        flush: Callable[[], object],
+        counts_dir: Path,
+        now: Callable[[], datetime],
         member: str,
         executor: Executor | None = None,
         clock: Callable[[], float] = time.monotonic,
-        patience: float = QUIET_SECONDS,
-        retries: Retries | None = None,
+        idle_timeout: float = IDLE_SECONDS,
+        backoff: Backoff | None = None,
     ) -> None:
-        self.name, self._consumer = consumer.name, consumer
+        self.name, self._consumer, self._flush, self._clock = consumer.name, consumer, flush, clock
         self._stopping = threading.Event()
-        context = Context(house, self._stopping.is_set, member)
-        self._handle: Callable[[Event], None] = lambda event: consumer.handle(event, context)
-        self._subscription = house.events.subscribe(consumer.topics, group=consumer.name, member=member)
-        self._deliveries = Deliveries(house.settings.data_dir / "deliveries" / consumer.name)
-        self._desk = _desk_of(consumer, context, executor, clock)
-        self._commits = Commits(self._subscription, house.flush, clock, together=self._desk is None)
-        self._endings = Endings(house, consumer, self._commits, retries or Retries(consumer.retries))
-        self._resting: dict[TopicPartition, tuple[float, Message]] = {}  # until their next try
-        self._clock, self._patience, self._soon = clock, patience, min(BUSY_SECONDS, patience)
-        self._came_round = clock()
-        self._doing: Message | None = None  # at once
-        metrics.in_hand(self.name, self._in_hand)
+        context = Context(self._stopping.is_set, member)
+        self._handler: Callable[[Event], None] = lambda event: consumer.handle(event, context)
+        self._slots: TaskSlots | None = None  # None: messages are handled one by one, between two polls
+        if executor is not None or consumer.at_once:
+            help_out = consumer.help_out and partial(consumer.help_out, context)
+            self._slots = TaskSlots(executor or Threads(consumer.at_once, consumer.name), help_out, clock)
+        self._subscription = log.subscribe(consumer.topics, group=consumer.name, member=member)
+        self._deliveries = DeliveryCounter(counts_dir / consumer.name)
+        self._commits = CommitBatch(self._subscription, flush, clock, batched=self._slots is None)
+        self._outcomes = OutcomeHandler(consumer, self._commits, backoff or Backoff(consumer.retries), log, now)
+        self._retries: dict[TopicPartition, tuple[float, Message]] = {}  # paused until then
+        self._idle_timeout, self._busy_timeout = idle_timeout, min(BUSY_SECONDS, idle_timeout)
+        self._last_poll_at = clock()
+        self._handling: Message | None = None  # between two polls
+        metrics.watch_in_progress(self.name, self._in_progress)
 
     def run(self) -> None:
-        """Until `stop`. Raises `BreakerOpen`, and whatever the handler raises that nobody foresaw."""
+        """Until `stop`. Raises `BreakerOpen`, and what the handler raises that is no outcome."""
         try:
             while not self._stopping.is_set():
-                self._run_patiently()
+                try:
+                    self._run_once()
+                except Transient as error:
+                    log.warning("%s: an engine is busy and asked again: %s", self.name, error)
+                    self._stopping.wait(ENGINE_RETRY_SECONDS)
             self._finish()
         finally:
             self._leave()
@@ -86,178 +95,171 @@ class Loop:
     @property
     def stuck(self) -> bool:
         """May be asked from any thread."""
-        return self._clock() - self._came_round > STUCK_SECONDS
+        return self._clock() - self._last_poll_at > STUCK_SECONDS
 
-    def _in_hand(self) -> int:
-        return bool(self._doing) + len(self._desk.running if self._desk else ())
-
-    def _run_patiently(self) -> None:
-        try:
-            self._run_once()
-        except Transient as error:
-            log.warning("%s: an engine is busy, asking again: %s", self.name, error)
-            self._stopping.wait(ENGINE_SECONDS)
+    def _in_progress(self) -> int:
+        return bool(self._handling) + len(self._slots.running if self._slots else ())
 
     def _run_once(self) -> None:
-        self._came_round = self._clock()
-        if self._resting:
-            self._wake()
-        if self._desk is None:
-            self._do_next()
-        else:
-            self._go_on_with(self._desk)
-
-    def _wake(self) -> None:
-        now = self._clock()
-        for place, (due, message) in list(self._resting.items()):
+        """One poll, and what follows from it."""
+        self._last_poll_at = now = self._clock()
+        for partition, (due, message) in list(self._retries.items()):
             if due <= now:
-                del self._resting[place]
+                del self._retries[partition]
                 self._subscription.resume(message)
+        if self._slots is None:
+            self._handle_next()
+        else:
+            self._fill(self._slots)
 
-    def _do_next(self) -> None:
-        """At once, which needs no pause of its partition; then what follows there, as long as all goes well."""
-        message, until = self._next(), self._clock() + RUN_SECONDS
-        last: Message | None = None
+    # Handlers that are quick: one message after the other
+
+    def _handle_next(self) -> None:
+        """Poll a message and handle it, then those fetched already that follow it in its partition, while all are done.
+
+        They are settled together by the last one that is done. An outcome other than done is settled after that.
+        """
+        message, until = self._poll(), self._clock() + RUN_SECONDS
+        last_done: Message | None = None
         types: list[str] = []
         try:
-            while message is not None and isinstance(outcome := self._do(message), Done):
-                last, message = message, self._subscription.next_buffered(message) if self._clock() < until else None
+            while message is not None:
+                outcome = self._handle(message)
+                if not isinstance(outcome, Done):
+                    break
+                last_done = message
                 types += outcome.types
+                message = self._subscription.next_buffered(message) if self._clock() < until else None
         finally:
-            self._doing = None
-            if last is not None:
-                self._settle(last, Done(*types))
+            self._handling = None
+            if last_done is not None:
+                self._settle(last_done, Done(*types))
         if message is not None:
             self._settle(message, outcome)
 
-    def _do(self, message: Message) -> Outcome:
-        self._doing = message
-        return self._refusal(message) or self._noted(message, attempt, message.value, self._handle)
-
-    def _next(self) -> Message | None:
-        """What is here already goes before a commit that is not due."""
-        self._commits.make()
+    def _poll(self) -> Message | None:
+        """Messages that are fetched already go before a commit that is not due."""
+        self._commits.commit_due()
         if self._commits and (message := self._subscription.poll(0)):
             return message
-        self._commits.make(early=True)
-        return self._subscription.poll(self._quiet)
+        self._commits.commit_due(early=True)
+        return self._subscription.poll(self._poll_timeout)
 
-    def _go_on_with(self, desk: Desk) -> None:
-        self._settle_all(desk)
-        message = self._next_beside(desk)
-        if message is not None:
-            self._subscription.pause(message)
-            desk.put(message)
-        self._start_waiting(desk)
-        if desk.idle and not self._resting:
-            desk.help_out()
-
-    def _next_beside(self, desk: Desk) -> Message | None:
-        """The end of a job is heard at once: others wait for what it publishes. What comes meanwhile waits `_soon`."""
-        self._commits.make(early=True)
-        if not desk.running:
-            return self._subscription.poll(self._quiet if desk.idle else self._soon)
-        message = self._subscription.poll(0)
-        if message is None:
-            desk.wait_for_one(self._soon)
-        return message
-
-    @property
-    def _quiet(self) -> float:
-        """Seconds of a poll when nothing is in hand."""
-        return self._soon if self._resting or self._commits else self._patience
-
-    def _start_waiting(self, desk: Desk) -> None:
-        while message := desk.next():
-            ours = self._subscription.owns(message)
-            desk.take(message)
-            if not ours:
-                self._subscription.resume(message)
-            elif refusal := self._refusal(message):
-                self._settle(message, refusal)
-            else:
-                desk.start(message, partial(attempt, message.value, self._handle))
-
-    def _settle_all(self, desk: Desk) -> None:
-        for message, result in desk.ended():
-            self._settle(message, self._noted(message, result))
-
-    def _refusal(self, message: Message) -> Rejected | None:
-        """Of a message that is not even tried any more."""
-        before = self._deliveries.began(message)
-        if not before.hopeless:
-            return None
-        return Rejected(DemixerError(deaths=before.deaths, crashes=before.crashes), readable(message.value))
-
-    def _noted(self, message: Message, work: Callable[P, Outcome], *known: P.args, **more: P.kwargs) -> Outcome:
-        """Raises what the handler raised."""
+    def _handle(self, message: Message) -> Outcome:
+        """Raises what the handler raises that is no outcome."""
+        self._handling = message
+        if refusal := self._begin(message):
+            return refusal
         try:
-            return work(*known, **more)
+            return decode_and_handle(message.value, self._handler)
         except BaseException:
-            self._deliveries.ended(message, crashed=True)
-            log.error("%s: %s was too much", self.name, name_of(message))
+            self._note_crash(message)
             raise
 
-    def _settle(self, message: Message, outcome: Outcome) -> None:
-        """Of the message, and where it is done of those right before it. What cannot be settled now comes again."""
-        self._deliveries.ended(message)
-        try:
-            ours = self._subscription.owns(message)
-        except Transient as error:
-            log.warning("%s: %s again in %.1f s: %s", self.name, name_of(message), ENGINE_SECONDS, error)
-            self._rest(message, ENGINE_SECONDS)
-        else:
-            if ours:
-                self._act_on(message, outcome)
+    # Long work: in slots, beside the polling
+
+    def _fill(self, slots: TaskSlots) -> None:
+        """Settle what ended in a slot, poll, and start what has a slot to start in."""
+        self._settle_finished(slots)
+        self._flush()
+        if polled := self._poll_beside(slots):
+            self._subscription.pause(polled)
+            slots.enqueue(polled)
+        while waiting := slots.next_ready():
+            is_ours = self._subscription.owns(waiting)
+            slots.dequeue(waiting)
+            if not is_ours:
+                self._subscription.resume(waiting)
+            elif refusal := self._begin(waiting):
+                self._settle(waiting, refusal)
             else:
-                self._leave_to_others(message, outcome)
+                slots.start(waiting, partial(decode_and_handle, waiting.value, self._handler))
+        if slots.is_idle and not self._retries:
+            slots.start_helping()
 
-    def _leave_to_others(self, message: Message, outcome: Outcome) -> None:
-        log.warning("%s: %s is somebody else's now", self.name, name_of(message))
-        types = outcome.types if isinstance(outcome, Done) else (type_of(message),)
-        metrics.ended(self.name, "elsewhere", *types)
-        self._subscription.resume(message)
+    def _settle_finished(self, slots: TaskSlots) -> None:
+        """Raises what a handler raised that is no outcome."""
+        for message, result in slots.finished():
+            try:
+                outcome = result()
+            except BaseException:
+                self._note_crash(message)
+                raise
+            self._settle(message, outcome)
 
-    def _act_on(self, message: Message, outcome: Outcome) -> None:
-        seconds = self._endings.of(message, outcome)
-        if seconds is None:
-            self._go_on(message)
-        else:
-            self._commits.make(early=True)  # what is done before it need not come again with it
-            self._rest(message, seconds)
+    def _poll_beside(self, slots: TaskSlots) -> Message | None:
+        """While work runs its end is noticed at once, since others wait for what it publishes; a message that arrives
+        meanwhile waits up to `BUSY_SECONDS`."""
+        self._commits.commit_due(early=True)
+        if not slots.running:
+            return self._subscription.poll(self._poll_timeout if slots.is_idle else self._busy_timeout)
+        message = self._subscription.poll(0)
+        if message is None:
+            slots.wait_for_any(self._busy_timeout)
+        return message
 
-    def _rest(self, message: Message, seconds: float) -> None:
-        self._subscription.pause(message)
-        self._resting[message.topic_partition] = self._clock() + seconds, message
+    # Both
 
-    def _go_on(self, message: Message) -> None:
-        if not self._commits.holds(message):  # never paused, then
+    @property
+    def _poll_timeout(self) -> float:
+        """Seconds of a poll when nothing is in progress."""
+        return self._busy_timeout if self._retries or self._commits else self._idle_timeout
+
+    def _begin(self, message: Message) -> Rejected | None:
+        """Count the delivery. A message that ended too many processes is rejected, and not handled again."""
+        ends = self._deliveries.begin(message)
+        if not ends.too_many:
+            return None
+        return Rejected(DemixerError(kills=ends.kills, crashes=ends.crashes), decode_or_none(message.value))
+
+    def _note_crash(self, message: Message) -> None:
+        self._deliveries.end(message, crashed=True)
+        log.error("%s: handling %s crashed", self.name, name_of(message))
+
+    def _settle(self, message: Message, outcome: Outcome) -> None:
+        """Act on the outcome, and let the partition go on: now, or after a pause where the message is to come again."""
+        self._deliveries.end(message)
+        try:
+            is_ours = self._subscription.owns(message)
+            if not (is_ours and isinstance(outcome, Done)):
+                self._flush()  # perhaps no commit follows, and the handler may have saved events all the same
+        except Transient as error:
+            log.warning("%s: %s comes again in %.1f s: %s", self.name, name_of(message), ENGINE_RETRY_SECONDS, error)
+            self._retry_in(ENGINE_RETRY_SECONDS, message)
+            return
+        if not is_ours:
+            log.warning("%s: %s went to another member", self.name, name_of(message))
+            types = outcome.types if isinstance(outcome, Done) else (type_of(message),)
+            metrics.count_outcome(self.name, "elsewhere", *types)
+            self._subscription.resume(message)
+            return
+        seconds = self._outcomes.handle(message, outcome)
+        if seconds is not None:
+            self._commits.commit_due(early=True)  # what is done before it need not come again with it
+            self._retry_in(seconds, message)
+        elif not self._commits.holds(message):  # else it was never paused
             self._subscription.resume(message)
 
+    def _retry_in(self, seconds: float, message: Message) -> None:
+        self._subscription.pause(message)
+        self._retries[message.topic_partition] = self._clock() + seconds, message
+
     def _finish(self) -> None:
-        """What ends in time counts; the rest is done again by the next process."""
-        if self._desk is not None:
-            self._desk.wait_for_all(STOP_SECONDS)
-            with contextlib.suppress(Transient):  # an engine is busy: then that is done again, too
-                self._settle_all(self._desk)
+        """Settle the work that ends in time. The rest is done again by the next process."""
+        if self._slots is None:
+            return
+        self._slots.wait_for_all(STOP_SECONDS)
+        with contextlib.suppress(Transient):  # an engine is busy: that is done again, too
+            self._settle_finished(self._slots)
 
     def _leave(self) -> None:
         self._stopping.set()
-        for message in self._desk.running if self._desk is not None else ():
-            self._deliveries.ended(message)
+        for message in self._slots.running if self._slots is not None else ():
+            self._deliveries.end(message)
         self._deliveries.close()
         try:
-            self._commits.make(early=True)
+            self._commits.commit_due(early=True)
+            self._flush()
         finally:
             self._subscription.close()
             self._consumer.close()
-
-
-def _desk_of(
-    consumer: Consumer, context: Context, executor: Executor | None, clock: Callable[[], float]
-) -> Desk | None:
-    """None for a consumer whose work is done at once."""
-    if executor is None and not consumer.at_once:
-        return None
-    help_out = consumer.help_out and partial(consumer.help_out, context)
-    return Desk(executor or Threads(consumer.at_once, consumer.name), help_out, clock)

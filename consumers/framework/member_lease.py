@@ -1,7 +1,7 @@
-"""The name a process goes by in a consumer group: the same after a restart, never that of another living process.
+"""The name of a process in a consumer group: the same after a restart, never that of another living process.
 
-A member that comes back under its old name takes its own partitions back without waiting. So each process takes the
-lowest number that nobody holds the lock of; the lock goes with the process, however it ends.
+A member that comes back under its old name gets its own partitions back without waiting. So each process takes the
+lowest number whose lock file nobody holds. The lock ends with the process, however that ends.
 """
 
 import fcntl
@@ -11,25 +11,20 @@ import socket
 from pathlib import Path
 
 
-class Seat:
-    """Hold on to it as long as the name is used."""
+class MemberLease:
+    """Holds `name` until `release`, or until the process ends. `folder` is shared by the processes of a machine."""
 
     def __init__(self, folder: Path, group: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(1):
             self._lock = os.open(folder / f"{group}-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            if _taken(self._lock):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._lock)
+            else:
                 self.name = f"{socket.gethostname()}-{number}"
                 return
-            os.close(self._lock)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         os.close(self._lock)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

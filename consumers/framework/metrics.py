@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 from demixer.domain import Event
 from demixer.domain.messages import MESSAGES
 from demixer.services.metrics import CONTENT_TYPE, exposition
+from schemas.events import SongFailed, UploadRejected
 from schemas.topics import all_topics
 
 TYPES = frozenset(name for topic in all_topics().values() for name in topic.events)
-OTHER = "other"  # what is none of ours: labels are a bounded number
+OTHER = "other"  # any type or code that is none of ours: the number of labels is bounded
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 SPEEDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -23,24 +24,24 @@ PlatformCollector(registry=REGISTRY)
 
 _messages = Counter(
     "demixer_messages",
-    "Ends of messages: done, retry, dead, interrupted by a stop, or elsewhere, since the partition went there.",
+    "Outcomes of messages: done, retry, dead, interrupted by a stop, or elsewhere (another member has the partition).",
     ["consumer", "type", "outcome"],
     registry=REGISTRY,
 )
 _seconds = Histogram(
-    "demixer_handling_seconds", "Of each handling.", ["consumer", "type"], buckets=SECONDS, registry=REGISTRY
+    "demixer_handling_seconds", "How long handling took.", ["consumer", "type"], buckets=SECONDS, registry=REGISTRY
 )
 _age = Histogram(
     "demixer_message_age_seconds",
-    "From what happened until the handling of its event began.",
+    "Between what happened and the start of handling its event.",
     ["consumer", "type"],
     buckets=SECONDS,
     registry=REGISTRY,
 )
-_in_hand = Gauge("demixer_messages_in_hand", "Being handled now.", ["consumer"], registry=REGISTRY)
+_in_progress = Gauge("demixer_messages_in_hand", "Being handled now.", ["consumer"], registry=REGISTRY)
 _failures = Counter(
     "demixer_failures",
-    "Uploads and separations that ended without a song or stems, as their events told.",
+    "Uploads and separations that ended without a song or stems, by their events.",
     ["type", "code"],
     registry=REGISTRY,
 )
@@ -54,7 +55,7 @@ _speed = Histogram(
 
 
 class Handling(NamedTuple):
-    """What is counted of handling the events of one type: seconds each took, and how old each was, in seconds, then."""
+    """The histograms of handling events of one type: seconds each took, and seconds since each happened."""
 
     seconds: Histogram
     age: Histogram
@@ -62,27 +63,27 @@ class Handling(NamedTuple):
 
 @cache
 def handling(consumer: str, event_type: str) -> Handling:
-    """Of a bounded number of types; looking one up takes longer than counting."""
-    kind = _known(event_type)
-    return Handling(_seconds.labels(consumer, kind), _age.labels(consumer, kind))
+    """Cached for a bounded number of types: finding the labels takes longer than counting."""
+    label = _label(event_type)
+    return Handling(_seconds.labels(consumer, label), _age.labels(consumer, label))
 
 
-def handled(event: Event) -> None:
-    """Counts the failure that the event tells of, if it does."""
-    if "code" in event.data:
-        code = event.data["code"]
-        _failures.labels(_known(event.type), code if code in MESSAGES else OTHER).inc()
+def count_failure(event: Event) -> None:
+    """Count the failure that the event tells of, if it tells of one."""
+    data = event.data
+    if isinstance(data, UploadRejected | SongFailed):
+        _failures.labels(_label(event.type), data.code if data.code in MESSAGES else OTHER).inc()
 
 
-def in_hand(consumer: str, count: Callable[[], int]) -> None:
-    """`count` is asked whenever Prometheus asks."""
-    _in_hand.labels(consumer).set_function(count)
+def count_outcome(consumer: str, outcome: str, *types: str) -> None:
+    """Count messages, by the types of their events."""
+    for event_type, count in Counts(types).items():
+        _messages.labels(consumer, _label(event_type), outcome).inc(count)
 
 
-def ended(consumer: str, outcome: str, *types: str) -> None:
-    """Messages, by the types of their events."""
-    for kind, count in Counts(types).items():
-        _messages.labels(consumer, _known(kind), outcome).inc(count)
+def watch_in_progress(consumer: str, count: Callable[[], int]) -> None:
+    """`count` is called whenever Prometheus asks."""
+    _in_progress.labels(consumer).set_function(count)
 
 
 def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
@@ -90,10 +91,10 @@ def separated(model: str, device: str, *, seconds: float, audio: float) -> None:
     _speed.labels(model, device).observe(seconds / audio)
 
 
-def told() -> tuple[str, bytes]:
+def rendered() -> tuple[str, bytes]:
     """The media type, and what Prometheus reads."""
     return CONTENT_TYPE, exposition(REGISTRY)
 
 
-def _known(kind: str) -> str:
-    return kind if kind in TYPES else OTHER
+def _label(event_type: str) -> str:
+    return event_type if event_type in TYPES else OTHER

@@ -1,6 +1,9 @@
-"""The four ends of a message, as `demixer.domain.errors` defines them, and a fifth: stopped in the middle."""
+"""How the handling of a message can end: done, retry, rejected, or interrupted by a stop.
 
-import logging
+Which error leads to which outcome is said in `demixer.domain.errors`. Any other error is no outcome: it is raised, and
+ends the process without a commit.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +16,9 @@ from schemas.errors import BadEvent
 
 REJECTED = (Refused, NotFound, Forbidden, BadEvent)
 
-log = logging.getLogger(__name__)
-
 
 class Done:
-    """Its effects are stored; with it those of the messages right before it. `types` of their events."""
+    """The effects are stored. `types`: of the events of this message and of those handled right before it."""
 
     __slots__ = ("types",)
 
@@ -27,28 +28,30 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Asked to stop, it stopped. To be done again, from the start, by whoever gets the message next."""
+    """The handler was asked to stop, and did. Whoever gets the message next handles it from the start."""
 
 
 @dataclass(frozen=True, slots=True)
-class TryAgain:
+class Retry:
     error: Transient
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`event` is None where the message is no event of ours."""
+    """No retry will help. `event` is None where the message is no event of ours."""
 
     error: Exception
     event: Event | None
 
 
-Outcome = Done | Interrupted | TryAgain | Rejected
+Outcome = Done | Interrupted | Retry | Rejected
+
+_done = cache(Done)  # one for each event type: there is one outcome for every message
 
 
-def attempt(value: bytes, handle: Callable[[Event], None]) -> Outcome:
-    """Decode and handle. What is raised from here is the fourth end: the process must not go on."""
+def decode_and_handle(value: bytes, handle: Callable[[Event], None]) -> Outcome:
+    """Raises what `handle` raises, except for the errors that are an outcome."""
     event: Event | None = None
     try:
         event = codec.decode(value)
@@ -56,28 +59,15 @@ def attempt(value: bytes, handle: Callable[[Event], None]) -> Outcome:
     except Stopped:
         return Interrupted()
     except Transient as error:
-        assert event is not None, "decoding waits for nothing"
-        return TryAgain(error, event)
+        assert event is not None, "decoding raises no Transient"
+        return Retry(error, event)
     except REJECTED as error:
         return Rejected(error, event)
     return _done(event.type)
 
 
-_done = cache(Done)
-
-
-def unasked(work: Callable[[], None]) -> None:
-    """Do what no message asked for: what can be foreseen is only logged, since the next look comes soon enough."""
-    try:
-        work()
-    except Stopped:
-        return
-    except Transient as error:
-        log.warning("what no message asked for has to wait: %s", error)
-
-
-def readable(value: bytes) -> Event | None:
-    """The event, where it is one."""
+def decode_or_none(value: bytes) -> Event | None:
+    """None where the message is no event of ours."""
     try:
         return codec.decode(value)
     except BadEvent:

@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz` of a consumer process, on a port of its own that is for the machines around."""
+"""`/metrics`, `/healthz` and `/readyz` of a consumer process, on a port of its own, for other machines to read."""
 
 import json
 import logging
@@ -15,49 +15,44 @@ from consumers.framework import metrics
 from demixer.domain.errors import ConfigurationError
 from demixer.runtime.settings import Settings
 from demixer.services.health import Health
-from demixer.wiring import House
 
-NEEDED = ("catalogue", "files", "events")
-SEARCHING = "index"  # the consumer that can do nothing without the search engine
-SILENCE_SECONDS = 10.0  # of a client in the middle of its request
+TIMEOUT_SECONDS = 10.0  # for a client that stops in the middle of its request
 
-Answer = tuple[int, str, bytes]  # status, media type, body
+Response = tuple[int, str, bytes]  # status, media type, body
 
 log = logging.getLogger(__name__)
 
 
 class Status:
-    """`stuck` names the consumers of this process that have not come round for too long."""
+    """`stuck` names the consumers of this process that are stuck."""
 
     def __init__(self, health: Health, stuck: Callable[[], Sequence[str]]) -> None:
         self._health, self._stuck = health, stuck
-        self._paths = {"/healthz": self._alive, "/readyz": self._ready, "/metrics": self._numbers}
 
-    def answer(self, path: str) -> Answer:
-        found = self._paths.get(path.partition("?")[0])
-        return found() if found else (HTTPStatus.NOT_FOUND, "text/plain", b"there is /metrics, /healthz and /readyz\n")
+    def respond(self, path: str) -> Response:
+        match path.partition("?")[0]:
+            case "/healthz":
+                return HTTPStatus.OK, "text/plain", b"ok\n"
+            case "/readyz":
+                return self._readiness()
+            case "/metrics":
+                return HTTPStatus.OK, *metrics.rendered()
+            case _:
+                return HTTPStatus.NOT_FOUND, "text/plain", b"there is /metrics, /healthz and /readyz\n"
 
-    def _alive(self) -> Answer:
-        return HTTPStatus.OK, "text/plain", b"ok\n"
-
-    def _ready(self) -> Answer:
+    def _readiness(self) -> Response:
         report, stuck = self._health.report(), self._stuck()
         ready = report.ready and not stuck
         body = {**report.body(), "ready": ready, "stuck": list(stuck)}
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return status, "application/json", json.dumps(body).encode() + b"\n"
 
-    def _numbers(self) -> Answer:
-        return HTTPStatus.OK, *metrics.told()
 
-
-def serve(house: House, names: Sequence[str], stuck: Callable[[], Sequence[str]], held: ExitStack) -> None:
+def serve(settings: Settings, health: Health, stuck: Callable[[], Sequence[str]], held: ExitStack) -> None:
     """In threads, until `held` closes; nothing without METRICS_PORT. Raises `ConfigurationError` where it is taken."""
-    settings = house.settings
     if not settings.metrics_port:
         return
-    needed = (*NEEDED, "search") if SEARCHING in names else NEEDED
-    server = _open(settings, Status(Health(house, needed=needed), stuck))
+    server = _open(settings, Status(health, stuck))
     held.callback(server.server_close)
     held.callback(server.shutdown)
     threading.Thread(target=server.serve_forever, name="status", daemon=True).start()
@@ -70,18 +65,18 @@ class _Server(ThreadingTCPServer):
 
 def _open(settings: Settings, status: Status) -> _Server:
     class Handler(BaseHTTPRequestHandler):
-        timeout = SILENCE_SECONDS
+        timeout = TIMEOUT_SECONDS
 
         def do_GET(self) -> None:
-            code, kind, body = status.answer(self.path)
+            code, media_type, body = status.respond(self.path)
             self.send_response(code)
-            self.send_header("Content-Type", kind)
+            self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *told: Any) -> None:
-            """Asked every few seconds: not worth a line."""
+        def log_message(self, *args: Any) -> None:
+            """Nothing: every few seconds there is a request."""
 
     class Server(_Server):
         address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

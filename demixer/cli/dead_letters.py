@@ -1,19 +1,21 @@
 """`demixer dead-letters`."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from functools import partial
 
 import click
 
 from consumers.framework import dead_letters
 from consumers.framework.dead_letters import DeadLetter
+from demixer.domain import Event
 from demixer.runtime.settings import load
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, services_of
+from schemas.events import SeparationRequested, UploadFingerprinted, UploadReceived
 
 
 def list_all() -> None:
-    with closing(open_house(load())) as house:
-        letters = dead_letters.waiting(house.events)
+    with services_of(load()) as services:
+        letters = dead_letters.waiting(services.events)
     for letter in letters:
         kind = letter.event.type if letter.event else "unreadable"
         click.echo(f"{letter.id}\t{letter.time:%Y-%m-%d %H:%M:%S}\t{letter.group}\t{kind}\t{letter.why}")
@@ -23,8 +25,8 @@ def list_all() -> None:
 
 def show(letter_id: str) -> None:
     """Raises `NotFound("no-such-letter")`."""
-    with closing(open_house(load())) as house:
-        letter = dead_letters.find(house.events, letter_id)
+    with services_of(load()) as services:
+        letter = dead_letters.find(services.events, letter_id)
     for name, value in {**letter.message.headers, "key": letter.message.key}.items():
         click.echo(f"{name}: {value}")
     click.echo()
@@ -33,15 +35,27 @@ def show(letter_id: str) -> None:
 
 def replay(letter_ids: Sequence[str], every: bool) -> None:
     """Raises `NotFound("no-such-letter")` for the first that is unknown, or was replayed before."""
-    with closing(open_house(load())) as house:
-        for letter in _asked_for(house, letter_ids, every):
-            dead_letters.replay(house, letter)
+    with services_of(load()) as services:
+        for letter in _asked_for(services, letter_ids, every):
+            dead_letters.replay(services.events, letter, partial(ask_again, services))
             click.echo(f"Sent again: {letter.id}")
 
 
-def _asked_for(house: House, letter_ids: Sequence[str], every: bool) -> list[DeadLetter]:
+def ask_again(services: Services, event: Event) -> bool:
+    """Whether an upload or a separation was given up, and is tried once more now."""
+    asked = False
+    match event.data:
+        case UploadReceived(attempt=attempt) | UploadFingerprinted(attempt=attempt):
+            asked = services.uploads.revive(event.subject).attempt > attempt
+        case SeparationRequested(separation_id=separation_id, attempt=attempt):
+            asked = services.separations.request_again(separation_id).attempt > attempt
+    services.flush()
+    return asked
+
+
+def _asked_for(services: Services, letter_ids: Sequence[str], every: bool) -> list[DeadLetter]:
     if every == bool(letter_ids):
         raise click.UsageError("Name the letters to replay, or say --all.")
     if every:
-        return dead_letters.waiting(house.events)
-    return [dead_letters.find(house.events, letter_id) for letter_id in letter_ids]
+        return dead_letters.waiting(services.events)
+    return [dead_letters.find(services.events, letter_id) for letter_id in letter_ids]

@@ -15,6 +15,7 @@ _parent = click.option("--parent", type=int, hidden=True, help="End with this pr
 
 
 @click.group()
+@click.version_option(package_name="isolaatti-demixer", prog_name="demixer", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show where an unexpected error came from.")
 def cli(debug: bool) -> None:
     """Send a song, get its stems. Settings come from the environment: see docs/configuration.md."""
@@ -53,7 +54,7 @@ def web(parent: int | None) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_parent
 def consume(names: Sequence[str], parent: int | None) -> None:
-    """Start consumers in this process: fingerprint, match, separate, index, sweep."""
+    """Start consumers in this process: fingerprint, match, separate, index, maintenance."""
     from demixer.cli import service
 
     sys.exit(service.consume(names, parent))

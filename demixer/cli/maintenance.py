@@ -6,14 +6,13 @@ from contextlib import closing
 import click
 
 from demixer import wiring
-from demixer.domain.errors import DemixerError, Refused
+from demixer.domain.errors import DemixerError, ModelUnavailable, Refused
 from demixer.domain.messages import sentence
 from demixer.ports import table_export
 from demixer.runtime.settings import load
 from demixer.separation import models
-from demixer.services import separations, songs
 from demixer.services.listing import every_song
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, services_of
 from schemas.topics import all_topics, dead_letter_topic
 
 
@@ -31,15 +30,13 @@ def check() -> int:
 
 
 def reindex(fingerprints: bool) -> None:
-    from search import reindex
-
     settings = load()
-    with closing(open_house(settings)) as house:
-        count = reindex.reindex(house.catalogue, house.search)
+    with services_of(settings) as services:
+        count = wiring.reindex(services.catalogue, services.search)
         click.echo(f"The search index holds {count} songs.")
         if fingerprints:
             with closing(wiring.open_catalogue_dump(settings.catalogue_url)) as dump:
-                count = house.fingerprints.rebuild(table_export.fingerprints(dump.rows("songs")))
+                count = services.fingerprints.rebuild(table_export.fingerprints(dump.rows("songs")))
             click.echo(f"The fingerprint index holds {count} songs.")
 
 
@@ -48,9 +45,11 @@ def separate_again(song_ids: Sequence[str], every: bool) -> int:
     if every == bool(song_ids):
         raise click.UsageError("Name the songs, or say --all.")
     settings = load()
-    model = models.resolve(settings).name
-    with closing(open_house(settings)) as house:
-        return _all_again(house, model) if every else _named_again(house, model, song_ids)
+    with services_of(settings) as services:
+        model = services.capabilities.model_for_new_songs()
+        if model is None:
+            raise ModelUnavailable(model=settings.model, reason="no separation worker has said yet what it can do")
+        return _all_again(services, model) if every else _named_again(services, model, song_ids)
 
 
 def create_topics() -> None:
@@ -63,11 +62,11 @@ def create_topics() -> None:
     click.echo(f"Made, or given more partitions: {', '.join(changed) or 'none, all were there'}.", err=True)
 
 
-def _all_again(house: House, model: str) -> int:
+def _all_again(services: Services, model: str) -> int:
     asked = 0
-    for song in every_song(house.catalogue):
+    for song in every_song(services.catalogue):
         try:
-            separations.separate_again(house, song, model, models.better_than)
+            services.separations.separate_again(song, model, models.better_than)
             asked += 1
         except Refused:
             continue  # it has the best already, or nothing to make it from
@@ -75,11 +74,11 @@ def _all_again(house: House, model: str) -> int:
     return 0
 
 
-def _named_again(house: House, model: str, song_ids: Sequence[str]) -> int:
+def _named_again(services: Services, model: str, song_ids: Sequence[str]) -> int:
     failed = 0
     for song_id in song_ids:
         try:
-            separations.separate_again(house, songs.get(house, song_id), model, models.better_than)
+            services.separations.separate_again(services.songs.get(song_id), model, models.better_than)
             click.echo(f"{song_id}: asked {model} to separate it again.")
         except DemixerError as error:
             failed = 1

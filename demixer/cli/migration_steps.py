@@ -21,16 +21,15 @@ from demixer.runtime.settings import Settings
 from demixer.services.migration import events, rows
 from demixer.services.migration import files as migration_files
 from demixer.services.migration.comparing import Comparison, compared, place
-from demixer.wiring import House, open_house
-from search.reindex import reindex
+from demixer.wiring import Adapters, open_adapters
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    source: House
-    target: House
+    source: Adapters
+    target: Adapters
     accounts: tuple[TableExport, TableExport] | None  # None: at the same place
     catalogue: tuple[TableExport, TableExport] | None
 
@@ -78,7 +77,7 @@ class Move:
             songs = _shown("Indexing fingerprints", self.catalogue[0].rows("songs"))
             self.target.fingerprints.rebuild(table_export.fingerprints(songs))
         if self.catalogue or _elsewhere(self.source.settings.search_url, self.target.settings.search_url):
-            _say(f"The search index holds {reindex(self.target.catalogue, self.target.search)} songs")
+            _say(f"The search index holds {wiring.reindex(self.target.catalogue, self.target.search)} songs")
 
     def announce(self) -> None:
         """What was not handled yet, and what could not be. Last, so that whoever reads it finds all it speaks of."""
@@ -101,8 +100,8 @@ class Move:
 def opened(ours: Settings, theirs: Settings) -> Iterator[Move]:
     with ExitStack() as held:
         yield Move(
-            source=held.enter_context(closing(open_house(ours))),
-            target=held.enter_context(closing(open_house(theirs))),
+            source=held.enter_context(closing(open_adapters(ours))),
+            target=held.enter_context(closing(open_adapters(theirs))),
             accounts=_dumps(wiring.open_accounts_dump, ours.accounts_url, theirs.accounts_url, held),
             catalogue=_dumps(wiring.open_catalogue_dump, ours.catalogue_url, theirs.catalogue_url, held),
         )

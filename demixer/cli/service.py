@@ -5,7 +5,7 @@ import signal
 import threading
 import types
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import click
 
@@ -13,7 +13,7 @@ from demixer.cli import supervisor
 from demixer.runtime import instance_lock, logs, parent_watchdog
 from demixer.runtime.settings import Settings, load
 from demixer.separation import preflight
-from demixer.wiring import open_house
+from demixer.wiring import open_adapters, services_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -45,15 +45,14 @@ def consume(names: Sequence[str], started_by: int | None) -> int:
     """Returns the exit code."""
     settings = _begin(started_by)
     from consumers import registry
-    from consumers.framework import process
 
     for name in names:
         if name not in registry.NAMES:
             raise click.BadParameter(f"{name!r} is no consumer; there are {', '.join(registry.NAMES)}")
     if started_by is None:
         _check_what_separates(settings, names)
-    with closing(open_house(settings)) as house, ExitStack() as held:
-        running = process.consumers_of(house, names, held)
+    with services_of(settings) as services, ExitStack() as held:
+        running = registry.consumers_of(services, names, held)
         _on_signals(running.stop)
         return running.run()
 
@@ -68,7 +67,7 @@ def _begin(started_by: int | None) -> Settings:
 
 def _look_over(settings: Settings) -> None:
     """Engines, device and the model's name, once, so that five processes need not fail one after the other."""
-    open_house(settings).close()
+    open_adapters(settings).close()
     instance_lock.check_metrics_ports(settings, len(supervisor.PROGRAMS))
     preflight.check_installed(settings)
     preflight.check_model(settings)

@@ -25,7 +25,7 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
     "fingerprint": ("consume", "fingerprint"),
     "match": ("consume", "match"),
     "separate": ("consume", "separate"),
-    "index": ("consume", "index", "sweep"),
+    "index": ("consume", "index", "maintenance"),
 }
 NAMES = "names"  # a consumer that runs beside `index`, where there is somebody to ask
 STEADY_SECONDS = 5.0  # who lived that long is started again at once

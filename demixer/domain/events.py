@@ -7,7 +7,6 @@ encoded would hold up all behind it. So each function raises `BadEvent` for valu
 from datetime import datetime
 from typing import cast
 
-from demixer.domain.analyses import Analysis
 from demixer.domain.ids import derived_id
 from demixer.domain.separations import Separation
 from demixer.domain.songs import Song
@@ -39,8 +38,9 @@ def upload_received(upload: Upload) -> Event:
     return _event(data, upload.id, upload.updated_at, upload.attempt)
 
 
-def upload_fingerprinted(upload: Upload, analysis: Analysis, now: datetime) -> Event:
-    data = UploadFingerprinted(upload_id=upload.id, attempt=upload.attempt, analysis_id=analysis.id)
+def upload_fingerprinted(upload: Upload, now: datetime) -> Event:
+    """The analysis has the id of the file: its SHA-256."""
+    data = UploadFingerprinted(upload_id=upload.id, attempt=upload.attempt, analysis_id=upload.sha256)
     return _event(data, upload.id, now, upload.attempt)
 
 

@@ -12,6 +12,7 @@ from demixer.ports.catalogue import Analyses, Catalogue, Libraries, Outbox, Sepa
 from demixer.ports.events import EventLog, Message, Record, Subscription, TopicPartition
 from demixer.ports.files import Files, FileWriter, Links
 from demixer.ports.fingerprints import FingerprintIndex
+from demixer.ports.names import NameLookup
 from demixer.ports.search import Highlights, SearchIndex, SearchPage, SongDocument
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Libraries",
     "Links",
     "Message",
+    "NameLookup",
     "Outbox",
     "Record",
     "SearchIndex",

@@ -48,6 +48,9 @@ class Songs(Protocol):
     def link_file(self, sha256: str, song_id: str) -> None:
         """From now on these bytes are this song. Linking again replaces."""
 
+    def linked_song(self, sha256: str) -> Song | None:
+        """The song that these bytes were linked to last, also a removed one."""
+
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         """Those that are `Song.is_visible`. `order`: `newest`, `most-played`, or `id` (stable, for reading all).
 

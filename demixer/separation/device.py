@@ -1,7 +1,6 @@
 """Which device separates: CPU, CUDA or Apple GPU."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from demixer.domain.errors import ConfigurationError, SeparationFailed
-from demixer.separation.engine import Device
+from demixer.separation.engine import Device, cpu_name
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ def choose(setting: str) -> Device:
 def name_of(kind: str) -> str:
     if kind == "cuda":
         return str(torch.cuda.get_device_name())
-    return "Apple GPU" if kind == "mps" else f"CPU ({_cores()})"
+    return "Apple GPU" if kind == "mps" else cpu_name()
 
 
 def free_bytes(device: Device) -> int | None:
@@ -76,15 +75,10 @@ def _works(kind: str) -> bool:
         return False
 
 
-def _cores() -> str:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return "1 core" if count == 1 else f"{count} cores"
-
-
 def main(setting: str) -> int:
-    """For `beforehand.check_device`: says on standard output why there is no such device. Returns the exit code."""
+    """Prints the name of the device, or why it is not there. Returns the exit code."""
     try:
-        choose(setting)
+        sys.stdout.write(choose(setting).name)
     except ConfigurationError as error:
         sys.stdout.write(str(error.params["hint"]))
         return 1

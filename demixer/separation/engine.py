@@ -1,5 +1,6 @@
 """What both separation engines are to the rest."""
 
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,3 +33,9 @@ class Engine(Protocol):
         Whatever `tick` raises comes through: that is how a separation is cancelled. Same mixture, same stems. Raises
         `SeparationFailed("out-of-memory")`.
         """
+
+
+def cpu_name() -> str:
+    """As shown to a person: "CPU (2 cores)"."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return "CPU (1 core)" if count == 1 else f"CPU ({count} cores)"

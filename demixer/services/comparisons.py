@@ -1,117 +1,100 @@
-"""What a file is beside the songs of the catalogue: by its fingerprint, and where that says "the same", by its sound.
+"""How files compare with the songs of the catalogue, and songs with each other: `demixer.recognition.pipeline`, with
+what it needs read from the catalogue and the file store.
 
-The `fingerprint` consumer does this, several at once, for as long as it takes. `match` acts on it, in milliseconds.
+The `fingerprint` consumer compares several files at once, for as long as it takes. `match` acts on it in milliseconds.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from demixer.domain import Comparison, MatchVerdict, Separation, SeparationState, Song
+from demixer.domain import Comparison, Separation, SeparationState, Song, SongState
 from demixer.domain.errors import NotFound, Refused
-from demixer.recognition import mixes, reference, similarity
+from demixer.ports import Files, FingerprintIndex, Separations, Songs
+from demixer.recognition import pipeline, reference
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.recognition.reference import RATE, Reference
-from demixer.recognition.similarity import Kind, Likeness
+from demixer.recognition.reference import Pcm, Reference
+from demixer.recognition.similarity import FingerprintSimilarity
 from demixer.runtime import tempdirs
-from demixer.services.storage import keep_file
-from demixer.wiring import House
+from demixer.services.storage import store_file
 
-LISTENED = 3  # songs whose sound is compared, at most
-KEPT = 10  # comparisons, at most
-
-Alike = tuple[Song, Likeness]
+Candidate = tuple[Song, FingerprintSimilarity]
 
 
-def alike(house: House, phases: Sequence[bytes]) -> list[Alike]:
-    """The songs that a file is like by its fingerprint, printed in one phase or two; the likest first."""
-    prints = [Fingerprint.from_bytes(phase) for phase in phases]
-    songs = (house.catalogue.songs.get(song_id) for song_id in house.fingerprints.candidates(phases))
-    found = [
-        (song, similarity.compare(Fingerprint.from_bytes(song.fingerprint), prints))
-        for song in songs
-        if song is not None and not song.is_removed
-    ]
-    related = [one for one in found if one[1].kind is not Kind.DIFFERENT]
-    return sorted(related, key=lambda one: (not one[1].same, one[1].bit_error_rate))
+class Comparisons:
+    """Reads the catalogue, and changes nothing in it."""
 
+    def __init__(self, songs: Songs, separations: Separations, fingerprints: FingerprintIndex, files: Files) -> None:
+        self._songs, self._separations, self._fingerprints, self._files = songs, separations, fingerprints, files
 
-def compared(house: House, phases: Sequence[bytes], sound: NDArray[np.int16]) -> list[Comparison]:
-    """`sound` as `demixer.recognition.reference.samples` has it. Stops at the first song that is the same in its
-    mix."""
-    found: list[Comparison] = []
-    listened = 0
-    for song, like in alike(house, phases)[:KEPT]:
-        if like.same and listened < LISTENED:
-            listened += 1
-            found.append(_by_sound(house, song, like, sound))
-            if found[-1].verdict is MatchVerdict.SAME:
-                return [found[-1]]
-        else:
-            found.append(Comparison(song_id=song.id, verdict=_BY_PRINT[like.kind], offset=like.offset))
-    return found
+    def candidates(self, variants: Sequence[bytes]) -> list[Candidate]:
+        """The songs that a recording is similar to by its fingerprint, the best match first. Songs that were taken down
+        are among them.
 
+        `variants`: its fingerprint in both alignments, or one of them; empty ones are left out.
+        """
+        known = [variant for variant in variants if variant]
+        ids = self._fingerprints.candidates(known)
+        found = self._songs.get_many(ids)
+        songs = {song_id: found[song_id] for song_id in ids if song_id in found}
+        prints = [
+            (song.id, Fingerprint.from_bytes(song.fingerprint))
+            for song in songs.values()
+            if song.state is not SongState.WITHDRAWN
+        ]
+        ranked = pipeline.rank_candidates([Fingerprint.from_bytes(variant) for variant in known], prints)
+        return [(songs[one.song_id], one.similarity) for one in ranked]
 
-_BY_PRINT = {Kind.SAME: MatchVerdict.UNSURE, Kind.EDIT: MatchVerdict.EDIT, Kind.VERSION: MatchVerdict.VERSION}
-
-
-def _by_sound(house: House, song: Song, like: Likeness, sound: NDArray[np.int16]) -> Comparison:
-    known = reference_of(house, song)
-    if known is None:
-        return Comparison(song_id=song.id, verdict=MatchVerdict.UNSURE, offset=like.offset)
-    heard = mixes.compare(reference.as_float(sound), known, round(like.offset * RATE))
-    if heard.alignment is None:
-        return Comparison(
-            song_id=song.id, verdict=MatchVerdict.EDIT if like.sure else MatchVerdict.VERSION, offset=like.offset
+    def compare(self, variants: Sequence[bytes], samples: Pcm) -> list[Comparison]:
+        """`samples` as `demixer.recognition.reference.decode_file` gives them. Stops at the first song that is the same
+        mix."""
+        alive = {
+            song.id: one for one in self.candidates(variants) if (song := one[0]).state is not SongState.TAKEN_DOWN
+        }
+        candidates = [pipeline.Candidate(song_id=key, similarity=one[1]) for key, one in alive.items()]
+        return pipeline.compare_with_catalogue(
+            samples, candidates, lambda song_id: self.reference_of(alive[song_id][0])
         )
-    return Comparison(
-        song_id=song.id, verdict=_finding(heard), offset=heard.alignment.lag / RATE, missing_stems=heard.without
-    )
 
+    def are_same(self, song: Song, other: Song) -> bool:
+        """Whether two songs are the same recording in the same mix. About a second where their fingerprints are
+        similar."""
+        first, second = (Fingerprint.from_bytes(one.fingerprint) for one in (song, other))
+        return pipeline.is_same_mix_both_ways(
+            first, second, lambda: (self.reference_of(song), self.reference_of(other))
+        )
 
-def _finding(heard: mixes.Mix) -> MatchVerdict:
-    if heard.same:
-        return MatchVerdict.SAME
-    return MatchVerdict.MIX if heard.sure else MatchVerdict.UNSURE
+    def reference_of(self, song: Song) -> Reference | None:
+        """With stems once there are some, without them while the song is being separated; None without any file."""
+        separation = self._separations.get(song.separation_id or "")
+        try:
+            if separation is not None and separation.state is SeparationState.READY:
+                return self._with_stems(song, separation)
+            with self._files.local(song.audio_key) as path:
+                return Reference.without_stems(reference.decode_file(path))
+        except (NotFound, Refused):
+            return None
 
+    def _with_stems(self, song: Song, separation: Separation) -> Reference | None:
+        """Made now where it was damaged, or the separation is older than this program: that takes seconds, once."""
+        key = f"{separation.folder}/{reference.FILE}"
+        names = [stem.name for stem in separation.stems]
+        known = self._read(key, names)
+        if known is None:
+            self._make(song, separation, key, names)
+            known = self._read(key, names)
+        return known
 
-def reference_of(house: House, song: Song) -> Reference | None:
-    """With stems once there are some; without them while the song is being separated; None where no file is left."""
-    separation = house.catalogue.separations.get(song.separation_id or "")
-    try:
-        if separation is not None and separation.state is SeparationState.READY:
-            return _with_stems(house, song, separation)
-        with house.files.local(song.audio_key) as path:
-            return Reference((), reference.as_float(reference.samples(path))[None])
-    except (NotFound, Refused):
-        return None
+    def _read(self, key: str, names: Sequence[str]) -> Reference | None:
+        if self._files.size(key) is None:
+            return None
+        with self._files.local(key) as path:
+            return reference.read(path, names)
 
-
-def _with_stems(house: House, song: Song, separation: Separation) -> Reference | None:
-    """Made now where it was damaged, or the separation is older than this program: that takes seconds, once."""
-    key = f"{separation.folder}/{reference.FILE}"
-    names = [stem.name for stem in separation.stems]
-    known = _read(house, key, names)
-    if known is None:
-        _make(house, song, separation, key, names)
-        known = _read(house, key, names)
-    return known
-
-
-def _read(house: House, key: str, names: Sequence[str]) -> Reference | None:
-    if house.files.size(key) is None:
-        return None
-    with house.files.local(key) as path:
-        return reference.read(path, names)
-
-
-def _make(house: House, song: Song, separation: Separation, key: str, names: Sequence[str]) -> None:
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempdirs.folder())
-        source = stack.enter_context(house.files.local(song.audio_key))
-        for name in names:
-            stem = stack.enter_context(house.files.local(f"{separation.folder}/{name}.flac"))
-            (folder / f"{name}.flac").symlink_to(stem.absolute())
-        keep_file(house.files, key, reference.write(source, folder, names))
+    def _make(self, song: Song, separation: Separation, key: str, names: Sequence[str]) -> None:
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempdirs.folder())
+            source = stack.enter_context(self._files.local(song.audio_key))
+            for name in names:
+                stem = stack.enter_context(self._files.local(f"{separation.folder}/{name}.flac"))
+                (folder / f"{name}.flac").symlink_to(stem.absolute())
+            store_file(self._files, key, reference.write(source, folder, names))

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from demixer.domain.errors import DemixerError
-from demixer.wiring import House
+from demixer.ports import Accounts, Catalogue, EventLog, Files, SearchIndex
 
 PATIENCE = 2.0  # seconds that all engines together get to answer
 FRESH = 1.0  # seconds that an answer counts: whoever asks all the time costs the engines nothing
 NOBODY = "health-check"  # an id that nothing has
 
-QUESTIONS: Mapping[str, Callable[[House], object]] = {
-    "catalogue": lambda house: house.catalogue.songs.get(NOBODY),
-    "accounts": lambda house: house.accounts.get(NOBODY),
-    "files": lambda house: house.files.size(NOBODY),
-    "events": lambda house: house.events.lag(NOBODY),
-    "search": lambda house: house.search.search(NOBODY, limit=1),
-}
+Checks = Mapping[str, Callable[[], object]]  # by engine: something that only one that works can do
+
+
+def checks_of(catalogue: Catalogue, accounts: Accounts, files: Files, events: EventLog, search: SearchIndex) -> Checks:
+    return {
+        "catalogue": lambda: catalogue.songs.get(NOBODY),
+        "accounts": lambda: accounts.get(NOBODY),
+        "files": lambda: files.size(NOBODY),
+        "events": lambda: events.lag(NOBODY),
+        "search": lambda: search.search(NOBODY, limit=1),
+    }
+
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +53,9 @@ class Health:
     before it answers. May be called from any thread, and only after a fork."""
 
     def __init__(
-        self, house: House, *, needed: Collection[str], patience: float = PATIENCE, fresh: float = FRESH
+        self, checks: Checks, *, needed: Collection[str], patience: float = PATIENCE, fresh: float = FRESH
     ) -> None:
-        self._house, self._needed, self._patience, self._fresh = house, needed, patience, fresh
+        self._checks, self._needed, self._patience, self._fresh = checks, needed, patience, fresh
         self._one_at_a_time = threading.Lock()
         self._asked: dict[str, _Question] = {}
         self._last: tuple[float, Report] | None = None
@@ -65,9 +70,9 @@ class Health:
             return self._last[1]
 
     def _answers(self) -> Iterator[tuple[str, bool]]:
-        for name, ask in QUESTIONS.items():
+        for name, check in self._checks.items():
             if name not in self._asked or self._asked[name].answered.is_set():
-                self._asked[name] = _Question(name, self._house, ask)
+                self._asked[name] = _Question(name, check)
         deadline = time.monotonic() + self._patience
         for name, question in self._asked.items():
             yield name, question.answered.wait(max(0.0, deadline - time.monotonic())) and question.well
@@ -84,14 +89,14 @@ class Health:
 class _Question:
     """`well` once `answered`; `why` it is not."""
 
-    def __init__(self, name: str, house: House, ask: Callable[[House], object]) -> None:
+    def __init__(self, name: str, check: Callable[[], object]) -> None:
         self.answered, self.well, self.why = threading.Event(), False, "it takes too long"
-        self._house, self._ask = house, ask
+        self._check = check
         threading.Thread(target=self._run, name=f"health-{name}", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._ask(self._house)
+            self._check()
             self.well = True
         except DemixerError as error:
             self.why = str(error)

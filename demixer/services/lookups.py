@@ -8,12 +8,16 @@ from collections.abc import Sequence
 
 from demixer.domain import Song
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.services import comparisons, merging
-from demixer.wiring import House
+from demixer.services.canonical_songs import CanonicalSongs
+from demixer.services.comparisons import Comparisons
 
 
-def known(house: House, fingerprints: Sequence[Fingerprint]) -> Song | None:
-    """The listed song that `fingerprints`, phases of one recording, are a recording of."""
-    alike = comparisons.alike(house, [each.to_bytes() for each in fingerprints])
-    sure = (merging.standing(house, song) for song, like in alike if like.sure)
-    return next((song for song in sure if song.is_visible), None)
+class FingerprintLookup:
+    def __init__(self, comparisons: Comparisons, canonical: CanonicalSongs) -> None:
+        self._comparisons, self._canonical = comparisons, canonical
+
+    def find(self, fingerprints: Sequence[Fingerprint]) -> Song | None:
+        """The visible song that `fingerprints`, alignment variants of one recording, are a recording of."""
+        candidates = self._comparisons.candidates([each.to_bytes() for each in fingerprints])
+        sure = (self._canonical.of(song) for song, alike in candidates if alike.is_near_identical)
+        return next((song for song in sure if song.is_visible), None)

@@ -1,6 +1,7 @@
 """What waits where, read from the engines when Prometheus asks: the same from whichever process is asked."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,8 +10,8 @@ from prometheus_client.registry import Collector
 
 from demixer.domain import SeparationState
 from demixer.domain.errors import DemixerError
+from demixer.ports import Catalogue, EventLog
 from demixer.services.health import Health
-from demixer.wiring import House
 from schemas.topics import readers
 
 OUTBOX_LIMIT = 1000  # events counted at most: more than a few is wrong already
@@ -22,8 +23,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series be
 class Inventory(Collector):
     """An engine that does not answer leaves its gauges out, and is told by `demixer_engine_up`."""
 
-    def __init__(self, house: House, health: Health) -> None:
-        self._house, self._health = house, health
+    def __init__(self, catalogue: Catalogue, events: EventLog, health: Health, clock: Callable[[], datetime]) -> None:
+        self._catalogue, self._events, self._health, self._clock = catalogue, events, health, clock
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: by default a registry would collect once to find out the names."""
@@ -45,12 +46,12 @@ class Inventory(Collector):
             "demixer_consumer_lag", "Records that the group has not committed yet.", labels=["group", "topic"]
         )
         for group in readers():
-            for topic, count in self._house.events.lag(group).items():
+            for topic, count in self._events.lag(group).items():
                 lag.add_metric([group, topic], count)
         yield lag
 
     def _queue(self) -> Iterator[Metric]:
-        catalogue, now = self._house.catalogue, self._house.now()
+        catalogue, now = self._catalogue, self._clock()
         count, since = catalogue.separations.queue_length()
         running = catalogue.separations.in_state([SeparationState.RUNNING])
         oldest = (now - since).total_seconds() if since else 0.0

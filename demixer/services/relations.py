@@ -1,81 +1,53 @@
-"""Which song a file is a recording of, by what the comparison found; and how songs that are relatives are linked."""
+"""How songs that are related are linked: other mixes, edits and versions of one recording."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
-from demixer.domain import Analysis, Comparison, MatchMethod, MatchVerdict, Relation, RelationType, Separation, Song
-from demixer.services import comparisons, merging
-from demixer.services.optimistic import Decision, change
-from demixer.wiring import House
+from demixer.domain import Comparison, MatchVerdict, Relation, RelationType, Song
+from demixer.ports import Songs
+from demixer.services.canonical_songs import CanonicalSongs
+from demixer.services.unit_of_work import Decision, UnitOfWork
 
-MOST_LINKS = 50  # of one song
+MAX_RELATIONS = 50  # of one song
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """At most one of `song`, `look_again` and `wait_for` says something; otherwise it is a new song with `links`."""
-
-    song: Song | None = None  # the same recording in the same mix
-    match: MatchMethod = MatchMethod.RECORDING  # how it was found
-    look_again: bool = False  # a song like it has appeared since it was compared
-    wait_for: Song | None = None  # its stems will tell
-    links: tuple[Relation, ...] = ()
+_TYPES = {MatchVerdict.MIX: RelationType.MIX, MatchVerdict.EDIT: RelationType.EDIT}
 
 
-def find(house: House, heard: Analysis) -> Found:
-    """Takes milliseconds. By `heard.compared`, checked against the songs that are alike now."""
-    phases = [phase for phase in (heard.fingerprint, heard.shifted_fingerprint) if phase]
-    alike = comparisons.alike(house, phases)[: comparisons.KEPT]
-    compared = {one.song_id: one for one in heard.comparisons}
-    known = [(song, compared[song.id]) for song, _ in alike if song.id in compared]
-    for song, one in known:
-        if one.verdict is MatchVerdict.SAME:
-            return Found(song=song)
-    if any(like.same and song.id not in compared for song, like in alike[: comparisons.LISTENED]):
-        return Found(look_again=True)
-    for song, one in known:
-        if one.verdict is MatchVerdict.UNSURE and _on_its_way(house, song):
-            return Found(wait_for=song)
-    return Found(links=tuple(_link(one) for _, one in known))
+def relation(comparison: Comparison) -> Relation:
+    """From a file to the song it was compared with. What could not be told is a version."""
+    missing = comparison.missing_stems
+    type_ = _TYPES.get(comparison.verdict, RelationType.VERSION)
+    return Relation(song_id=comparison.song_id, type=type_, missing_stems=missing, lacks_stems=bool(missing))
 
 
-def link_back(house: House, song: Song) -> None:
-    """The relatives of a new song know of it, too. Safe to repeat."""
-    for link in song.relations:
-        back = replace(link, song_id=song.id, lacks_stems=False)
-        change(house.catalogue.songs, link.song_id, partial(_with_link, house, back))
+class Relations:
+    def __init__(
+        self, songs: Songs, canonical: CanonicalSongs, work: UnitOfWork, clock: Callable[[], datetime]
+    ) -> None:
+        self._songs, self._canonical, self._work, self._clock = songs, canonical, work, clock
 
+    def link_back(self, song: Song) -> None:
+        """The songs that a new song is related to get a relation to it, too. Safe to repeat."""
+        for one in song.relations:
+            back = replace(one, song_id=song.id, lacks_stems=False)
+            self._work.update(self._songs, one.song_id, partial(self._with, back))
 
-def relatives(house: House, song: Song) -> list[tuple[Relation, Song]]:
-    """Those that people can see, each once, with those of the songs merged into it."""
-    links = [link for one in merging.merged_with(house, song) for link in one.relations]
-    others = ((link, house.catalogue.songs.get(link.song_id)) for link in links)
-    found: dict[str, tuple[Relation, Song]] = {}
-    for link, other in others:
-        standing = merging.standing(house, other) if other else None
-        if standing and standing.is_visible and standing.id != song.id:
-            found.setdefault(standing.id, (link, standing))
-    return list(found.values())
+    def of(self, song: Song) -> Sequence[tuple[Relation, Song]]:
+        """Those that people can see, each once, with those of the songs merged into it."""
+        relations = [one for merged in self._canonical.merged_with(song) for one in merged.relations]
+        others = self._songs.get_many({one.song_id for one in relations})
+        canonical = self._canonical.of_many(others.values())
+        found: dict[str, tuple[Relation, Song]] = {}
+        for one in relations:
+            other = canonical.get(one.song_id)
+            if other is not None and other.is_visible and other.id != song.id:
+                found.setdefault(other.id, (one, other))
+        return list(found.values())
 
-
-_KINSHIP = {MatchVerdict.MIX: RelationType.MIX, MatchVerdict.EDIT: RelationType.EDIT}
-
-
-def _link(one: Comparison) -> Relation:
-    """What could not be told is a version."""
-    kinship = _KINSHIP.get(one.verdict, RelationType.VERSION)
-    return Relation(
-        song_id=one.song_id, type=kinship, missing_stems=one.missing_stems, lacks_stems=bool(one.missing_stems)
-    )
-
-
-def _with_link(house: House, link: Relation, song: Song) -> Decision[Song]:
-    if link in song.relations or len(song.relations) >= MOST_LINKS:
-        return None
-    others = tuple(other for other in song.relations if other.song_id != link.song_id)
-    return replace(song, relations=(*others, link), updated_at=house.now()), []
-
-
-def _on_its_way(house: House, song: Song) -> bool:
-    separation: Separation | None = house.catalogue.separations.get(song.separation_id or "")
-    return separation is not None and separation.is_open
+    def _with(self, relation: Relation, song: Song) -> Decision[Song]:
+        if relation in song.relations or len(song.relations) >= MAX_RELATIONS:
+            return None
+        others = tuple(other for other in song.relations if other.song_id != relation.song_id)
+        return replace(song, relations=(*others, relation), updated_at=self._clock()), []

@@ -1,4 +1,4 @@
-"""Into the file store: all of it, or nothing."""
+"""Into the file store: all of a file, or nothing."""
 
 import io
 from pathlib import Path
@@ -9,16 +9,16 @@ from demixer.ports import Files
 BLOCK = 1024 * 1024  # bytes at a time
 
 
-def keep_bytes(files: Files, key: str, data: bytes) -> None:
-    _keep(files, key, io.BytesIO(data))
+def store_bytes(files: Files, key: str, data: bytes) -> None:
+    _store(files, key, io.BytesIO(data))
 
 
-def keep_file(files: Files, key: str, path: Path) -> None:
+def store_file(files: Files, key: str, path: Path) -> None:
     with path.open("rb") as source:
-        _keep(files, key, source)
+        _store(files, key, source)
 
 
-def _keep(files: Files, key: str, source: IO[bytes]) -> None:
+def _store(files: Files, key: str, source: IO[bytes]) -> None:
     writer = files.writer(key)
     try:
         while block := source.read(BLOCK):

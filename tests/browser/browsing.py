@@ -1,4 +1,4 @@
-"""What browser tests share: a real server on a house of its own, songs with real stems, and Chromium."""
+"""What browser tests share: a real server on a services of its own, songs with real stems, and Chromium."""
 
 import json
 import os
@@ -21,10 +21,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from demixer.audio.encode import StemWriter
 from demixer.audio.peaks import Peaks
 from demixer.domain import Person, Separation, Song, Stem
-from demixer.domain.events import separation_requested
 from demixer.ports import SongDocument
-from demixer.services import separations, songs
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.web.visiting import FOUR, PASSWORD, a_song
 
 PATIENCE = 20_000  # ms: a page looks for a file for 10 s before it sends it, and a machine may be busy
@@ -104,32 +102,32 @@ def sign_in(page: Page, email: str) -> None:
     page.wait_for_url(re.compile(r"/$"))
 
 
-def a_playable_song(house: House, person: Person, title: str = "Amanecer", *, seconds: float = 20.0) -> Song:
+def a_playable_song(services: Services, person: Person, title: str = "Amanecer", *, seconds: float = 20.0) -> Song:
     """A song with stems as the separation writes them: FLAC, MP3, peaks."""
-    song = replace(a_song(house, person, title), duration=seconds)
-    house.catalogue.songs.save(song)
-    return with_stems(house, song.id)
+    song = replace(a_song(services, person, title), duration=seconds)
+    services.catalogue.songs.save(song)
+    return with_stems(services, song.id)
 
 
-def with_stems(house: House, song_id: str) -> Song:
+def with_stems(services: Services, song_id: str) -> Song:
     """Separates the song as the consumer does, only quicker; tells whoever waits, and makes it findable."""
-    begun = begin(house, song_id)
+    begun = begin(services, song_id)
     with tempfile.TemporaryDirectory() as folder:
         for name in FOUR:
-            write_stem(Path(folder), name, a_stem(name, songs.get(house, song_id).duration))
+            write_stem(Path(folder), name, a_stem(name, services.songs.get(song_id).duration))
         stems = [Stem(name=name, peak=0.2) for name in FOUR]
-        separations.finish(house, begun, Path(folder), stems, gain=1.0)
-    house.flush()
-    song = songs.get(house, song_id)
-    house.search.put([SongDocument.of(song)])
+        services.separations.finish(begun, Path(folder), stems, gain=1.0)
+    services.flush()
+    song = services.songs.get(song_id)
+    services.search.put([SongDocument.of(song)])
     return song
 
 
-def begin(house: House, song_id: str) -> Separation:
+def begin(services: Services, song_id: str) -> Separation:
     """The song's separation, running."""
-    separation = house.catalogue.separations.get(songs.get(house, song_id).separation_id or "")
+    separation = services.catalogue.separations.get(services.songs.get(song_id).separation_id or "")
     assert separation
-    begun = separations.begin(house, separation_requested(separation), "CPU (2 cores)")
+    begun = services.separations.begin(separation.id, separation.attempt, "CPU (2 cores)")
     assert begun
     return begun[0]
 

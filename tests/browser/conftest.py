@@ -6,35 +6,35 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from demixer.domain import Person, Song
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, open_services
 from tests.browser.browsing import DESKTOP, a_playable_song, served, sign_in, watched
-from tests.houses import a_person, settings_in
+from tests.wired import a_person, settings_in
 from web.app import close, create_app
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    opened = open_house(settings_in(tmp_path_factory.mktemp("browser"), model="spleeter-2stems", max_upload_mb=1))
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    opened = open_services(settings_in(tmp_path_factory.mktemp("browser"), model="spleeter-2stems", max_upload_mb=1))
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="session")
-def site(house: House) -> Iterator[str]:
-    app = create_app(house)
+def site(services: Services) -> Iterator[str]:
+    app = create_app(services)
     with served(app) as address:
         yield address
         close(app)
 
 
 @pytest.fixture(scope="session")
-def ana(house: House) -> Person:
-    return a_person(house)
+def ana(services: Services) -> Person:
+    return a_person(services)
 
 
 @pytest.fixture(scope="session")
-def song(house: House, ana: Person) -> Song:
-    return a_playable_song(house, ana)
+def song(services: Services, ana: Person) -> Song:
+    return a_playable_song(services, ana)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from demixer.domain import Person, Song
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.recognition.similarity import Likeness, compare
-from demixer.wiring import House
+from demixer.recognition.similarity import FingerprintSimilarity, compare_fingerprints
+from demixer.wiring import Services
 from tests.browser.browsing import a_playable_song
 from web.http import assets
 
@@ -31,16 +31,16 @@ def need_chromaprint() -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromaprint: `make install` brings it where npm is")
 
 
-def a_recorded_song(house: House, person: Person, title: str, file: Path) -> Song:
+def a_recorded_song(services: Services, person: Person, title: str, file: Path) -> Song:
     """A song that is listed, and known by the fingerprint that the server makes of `file`."""
     print_ = served_print(file)
-    song = a_playable_song(house, person, title, seconds=print_.duration)
-    house.fingerprints.add(song.id, print_.to_bytes())
-    return house.catalogue.songs.save(replace(song, fingerprint=print_.to_bytes()))
+    song = a_playable_song(services, person, title, seconds=print_.duration)
+    services.fingerprints.add(song.id, print_.to_bytes())
+    return services.catalogue.songs.save(replace(song, fingerprint=print_.to_bytes()))
 
 
 def served_print(file: Path) -> Fingerprint:
-    return examine(file, max_minutes=20).fingerprint
+    return decode_and_fingerprint(file, max_minutes=20).fingerprint
 
 
 class Asked(list[dict[str, Any]]):
@@ -57,8 +57,8 @@ class Asked(list[dict[str, Any]]):
         route.fulfill(json={"song": song})
 
 
-def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> Likeness:
-    return compare(print_of(asked, phase), [other])
+def similar(asked: dict[str, Any], other: Fingerprint, phase: str = "fingerprint") -> FingerprintSimilarity:
+    return compare_fingerprints(print_of(asked, phase), [other])
 
 
 def print_of(asked: dict[str, Any], phase: str) -> Fingerprint:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from demixer.domain import Person, Song, Tags
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, a_playable_song, sign_in, watched
 from tests.browser.test_pages import check
 
@@ -17,9 +17,9 @@ KNOWN = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 
 
 @pytest.fixture
-def nameless(house: House, ana: Person, request: pytest.FixtureRequest) -> Song:
-    song = a_playable_song(house, ana, request.node.name, seconds=2)
-    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=KNOWN))
+def nameless(services: Services, ana: Person, request: pytest.FixtureRequest) -> Song:
+    song = a_playable_song(services, ana, request.node.name, seconds=2)
+    return services.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=KNOWN))
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def plain_page(browser: Browser, site: str, ana: Person) -> Iterator[Page]:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_notice_fits(
-    browser: Browser, site: str, house: House, ana: Person, nameless: Song, size: tuple[int, int]
+    browser: Browser, site: str, services: Services, ana: Person, nameless: Song, size: tuple[int, int]
 ) -> None:
     long = replace(KNOWN, album="Lopadotemachoselachogaleokranioleipsanodrim" * 3)
-    house.catalogue.songs.save(replace(nameless, proposed_tags=long))
+    services.catalogue.songs.save(replace(nameless, proposed_tags=long))
     context = browser.new_context(base_url=site, viewport={"width": size[0], "height": size[1]}, locale="en")
     page = context.new_page()
     complaints = watched(page)

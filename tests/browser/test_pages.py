@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from demixer.domain import Person, Song
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, sign_in, watched
 from tests.web.visiting import a_song
 
@@ -53,14 +53,14 @@ def test_every_page_fits_and_is_named(
     site: str,
     ana: Person,
     song: Song,
-    house: House,
+    services: Services,
     size: tuple[int, int],
     scheme: str,
     language: str,
 ) -> None:
     assert context.browser
     waiting = a_song(
-        house, ana, f"Espera {size} {scheme} {language}", artist="Un nombre de artista que no se acaba nunca"
+        services, ana, f"Espera {size} {scheme} {language}", artist="Un nombre de artista que no se acaba nunca"
     )
     own = context.browser.new_context(base_url=site, viewport={"width": size[0], "height": size[1]}, locale=language)
     page = own.new_page()
@@ -197,8 +197,8 @@ def test_a_song_is_kept_and_let_go(anas_page: Page, song: Song) -> None:
     expect(anas_page.get_by_text("Nothing kept yet")).to_be_visible()
 
 
-def test_who_brought_a_song_edits_it(anas_page: Page, house: House, ana: Person) -> None:
-    song = a_song(house, ana, "Tipo")
+def test_who_brought_a_song_edits_it(anas_page: Page, services: Services, ana: Person) -> None:
+    song = a_song(services, ana, "Tipo")
     anas_page.goto(f"/songs/{song.id}")
     anas_page.get_by_role("link", name="Edit").click()
     anas_page.get_by_label("Title", exact=True).fill("Título")

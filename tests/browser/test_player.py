@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Song
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser import listening
 from tests.browser.browsing import TONES, watched
 
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.slow
 
 WHOLE_AND_CHUNKS = """
 async ([module, url]) => {
-  const { StemSource } = await import(module.replace("song.js", "player/source.js"));
-  const { chunkCount, samplesOf } = await import(module.replace("song.js", "player/frames.js"));
+  const { StemSource } = await import(module.replace("song.js", "player/stem-source.js"));
+  const { chunkCount, chunkSampleRange } = await import(module.replace("song.js", "player/mp3-chunks.js"));
   const decoder = new OfflineAudioContext(2, 1, 44100);
   const whole = (await decoder.decodeAudioData(await (await fetch(url)).arrayBuffer())).getChannelData(0);
   const source = new StemSource(url, decoder);
   const layout = await source.layout();
   let [at, worst] = [0, 0];
   for (let index = 0; index < chunkCount(layout); index++) {
-    const { start, length } = samplesOf(layout, index);
+    const { start, length } = chunkSampleRange(layout, index);
     if (start !== at) return `chunk ${index} starts at ${start}, not ${at}`;
     const samples = (await source.chunk(index)).getChannelData(0);
     for (let i = 0; i < length; i++) worst = Math.max(worst, Math.abs(samples[i] - whole[start + i]));
@@ -32,6 +32,18 @@ async ([module, url]) => {
   return { worst, samples: at, whole: whole.length, chunks: chunkCount(layout) };
 }
 """
+
+# The times at which buffers are scheduled to start: a chunk of each stem at the same time.
+COUNT_STARTS = """
+const start = AudioBufferSourceNode.prototype.start;
+window.starts = [];
+AudioBufferSourceNode.prototype.start = function (when, ...more) {
+  window.starts.push(when);
+  return start.call(this, when, ...more);
+};
+"""
+CHUNK_BYTES = 200 * 144 * 192_000 / 44_100
+LONGER_THAN_A_CHECK = 800  # ms; the player looks every 200 ms whether it has to load the next chunk
 
 
 def open_song(page: Page, song: Song) -> None:
@@ -205,6 +217,55 @@ def test_the_mix_is_remembered_for_the_song(page: Page, song: Song) -> None:
     listening.wait_until_heard(page, {"drums", "bass", "other"})
 
 
+def test_a_stored_mix_that_cannot_be_used_is_ignored(page: Page, song: Song) -> None:
+    stored = {
+        "vocals": {"volume": "loud", "muted": 1, "solo": None},
+        "drums": None,
+        "bass": {"volume": 99, "muted": True},
+    }
+    page.add_init_script(f"localStorage.setItem('demixer:mix:{song.id}', JSON.stringify({json.dumps(stored)}))")
+    open_song(page, song)
+    expect(page.get_by_role("slider", name="Volume of Vocals")).to_have_value("1")
+    expect(page.get_by_role("slider", name="Volume of Bass")).to_have_value("1")
+    expect(page.get_by_role("button", name="Mute Bass")).to_have_attribute("aria-pressed", "true")
+    play(page)
+    listening.wait_until_heard(page, {"vocals", "drums", "other"})
+
+
+def test_a_chunk_that_comes_after_a_seek_is_not_played_twice(context: BrowserContext, song: Song) -> None:
+    """The chunk that was loading before the seek comes first, then the one that the player loads after the seek."""
+    page = context.new_page()
+    page.add_init_script(COUNT_STARTS)
+    held: dict[int, list[Route]] = {1: [], 3: []}
+
+    def hold_two_chunks(route: Route) -> None:
+        start = int(route.request.headers["range"].removeprefix("bytes=").partition("-")[0])
+        chunk = round(start / CHUNK_BYTES)
+        if chunk in held:
+            held[chunk].append(route)
+        else:
+            route.continue_()
+
+    page.route("**/stems/other.mp3", hold_two_chunks)
+    open_song(page, song)
+    play(page)
+    wait_for_requests(page, held[1])
+    page.locator("[data-seek]").fill("11")
+    wait_for_requests(page, held[3])
+    for routes in held.values():
+        for route in routes:
+            route.continue_()
+        page.wait_for_timeout(LONGER_THAN_A_CHECK)
+    page.wait_for_function(f"() => window.starts.length >= {3 * len(TONES)}")
+    starts = page.evaluate("() => window.starts")
+    assert max(starts.count(start) for start in starts) == len(TONES)
+
+
+def wait_for_requests(page: Page, held: list[Route]) -> None:
+    while not held:
+        page.wait_for_timeout(50)
+
+
 def test_a_stem_that_does_not_load_says_so_and_can_be_tried_again(context: BrowserContext, song: Song) -> None:
     page = context.new_page()  # its console rightly complains about the failed requests
     refuse = "**/stems/drums.mp3"
@@ -245,7 +306,7 @@ def test_a_slow_network_stops_the_clock_until_all_stems_are_there(context: Brows
 
 
 def test_without_javascript_every_stem_has_a_player_and_downloads(
-    context: BrowserContext, site: str, song: Song, house: House
+    context: BrowserContext, site: str, song: Song, services: Services
 ) -> None:
     assert context.browser
     bare = context.browser.new_context(base_url=site, java_script_enabled=False)

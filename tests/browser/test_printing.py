@@ -10,15 +10,15 @@ from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.recognition.similarity import Likeness
-from demixer.wiring import House
+from demixer.recognition.similarity import FingerprintSimilarity
+from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
 from tests.browser.printing import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
 from tests.music import clip, converted, tracks
 
 pytestmark = pytest.mark.slow
 NUMBERS = iter(range(1000))
-LOOKING, HERE = "Looking whether it is here already…", "It is already here: open it"
+LOOKING, HERE = "Checking whether it is already here…", "It is already here: open it"
 
 # Bits that differ between the browser's print and the server's, of one and the same file: 0.0043 at most was measured,
 # and 0.0125 at 96 kHz, by Chromium's resampler. Recordings that sound different begin at 0.12.
@@ -47,9 +47,9 @@ def other(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known(house: House, ana: Person) -> Song:
+def known(services: Services, ana: Person) -> Song:
     """The same music, brought by Ana in another format."""
-    return a_recorded_song(house, ana, "Conocida", tracks()[3])
+    return a_recorded_song(services, ana, "Conocida", tracks()[3])
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def at_uploads(page: Page) -> Page:
 def choose(page: Page, *files: Path) -> Locator:
     """The rows of what was chosen and is not received yet."""
     page.locator("input[type=file]").set_input_files([str(each) for each in files])
-    return page.locator("[data-sending] > li")
+    return page.locator("[data-pending] > li")
 
 
 def hold(page: Page, url: str) -> list[Route]:
@@ -116,7 +116,7 @@ def test_what_was_found_has_room(sender: Page, file: Path, known: Song, size: tu
     expect(link).to_be_visible(timeout=WAIT)
     assert sender.evaluate("() => document.scrollingElement.scrollWidth") <= size[0]
     assert link.evaluate("each => each.offsetWidth") > 280
-    assert sender.locator("[data-anyway]").evaluate("each => each.offsetHeight") < 45
+    assert sender.locator("[data-upload-anyway]").evaluate("each => each.offsetHeight") < 45
     expect(sender.get_by_text("Without vocals, or mixed differently?")).to_be_visible()
     expect(sender.get_by_text("Nothing sent yet")).to_be_hidden()
 
@@ -181,9 +181,11 @@ def test_each_of_several_files_is_looked_for(
     expect(rows).to_contain_text("Conocida")
 
 
-def test_a_song_that_not_everybody_may_see_is_not_shown(sender: Page, house: House, ana: Person, folder: Path) -> None:
-    song = a_recorded_song(house, ana, "Oculta", tracks()[6])
-    house.catalogue.songs.save(replace(song, state=SongState.PENDING))
+def test_a_song_that_not_everybody_may_see_is_not_shown(
+    sender: Page, services: Services, ana: Person, folder: Path
+) -> None:
+    song = a_recorded_song(services, ana, "Oculta", tracks()[6])
+    services.catalogue.songs.save(replace(song, state=SongState.PENDING))
     choose(sender, converted(tracks()[6], folder / "hidden.mp3", "-b:a", "96k"))
     expect(sender.locator("[data-upload]")).to_contain_text("hidden.mp3", timeout=WAIT)
 
@@ -241,11 +243,11 @@ def test_the_browser_prints_as_the_server_does(sender: Page, folder: Path) -> No
         expect(held).to_have_count(count + 1, timeout=WAIT)
         servers, likeness = agreement(asked[-1], file)
         assert likeness.bit_error_rate <= MAX_ERROR_RATE, file.name
-        assert (likeness.offset, likeness.sure) == (0, True), file.name
+        assert (likeness.offset, likeness.is_near_identical) == (0, True), file.name
         assert asked[-1]["duration"] == pytest.approx(servers.duration, abs=0.1), file.name
 
 
-def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, Likeness]:
+def agreement(asked: dict[str, Any], file: Path) -> tuple[Fingerprint, FingerprintSimilarity]:
     servers = served_print(file)
     return servers, similar(asked, servers)
 

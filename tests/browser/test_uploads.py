@@ -3,19 +3,26 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Failure, MatchMethod, Person, Separation, Song, Tags, Upload
 from demixer.domain.events import song_matched
-from demixer.services import analyses, outbox, separations
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.browser.browsing import begin, sign_up, with_stems
 from tests.web.visiting import a_song, join
 
 pytestmark = pytest.mark.slow
 NUMBERS = iter(range(1000))
+
+# Keeps what is announced even if the page is left.
+RECORD_ANNOUNCEMENTS = """() => {
+  const region = document.querySelector("[data-announcer]");
+  const record = () => { if (region.textContent) sessionStorage.announced = region.textContent; };
+  new MutationObserver(record).observe(region, { childList: true });
+}"""
 
 
 @pytest.fixture
@@ -37,67 +44,69 @@ def send(page: Page, *files: Path) -> None:
     page.locator("input[type=file]").set_input_files([str(each) for each in files])
 
 
-def sent(house: House, page: Page) -> Upload:
+def sent(services: Services, page: Page) -> Upload:
     """The one upload whose row is on the page."""
     row = page.locator("[data-upload]")
     expect(row).to_have_count(1)
-    upload = house.catalogue.uploads.get(row.get_attribute("data-upload") or "")
+    upload = services.catalogue.uploads.get(row.get_attribute("data-upload") or "")
     assert upload
     return upload
 
 
-def joined(house: House, upload: Upload, title: str, match: MatchMethod | None = None) -> Song:
+def joined(services: Services, upload: Upload, title: str, match: MatchMethod | None = None) -> Song:
     """The upload found its song, and everybody is told."""
-    person = house.accounts.get(upload.person_id)
+    person = services.accounts.get(upload.person_id)
     assert person
-    song = a_song(house, person, title)
-    join(house, upload.id, song, match)
-    house.flush()
+    song = a_song(services, person, title)
+    join(services, upload.id, song, match)
+    services.flush()
     return song
 
 
-def progress(house: House, work: Separation, fraction: float) -> None:
-    separations.progressed(house, work.id, work.attempt, progress=fraction, seconds_left=61.0, device="CPU (2 cores)")
+def progress(services: Services, work: Separation, fraction: float) -> None:
+    services.separations.report_progress(
+        work.id, work.attempt, progress=fraction, seconds_left=61.0, device="CPU (2 cores)"
+    )
 
 
-def test_a_file_is_sent_and_watched_until_its_song_is_ready(sender: Page, house: House, file: Path) -> None:
+def test_a_file_is_sent_and_watched_until_its_song_is_ready(sender: Page, services: Services, file: Path) -> None:
     send(sender, file)
     row = sender.locator("[data-upload]")
     expect(row).to_contain_text(file.name)
     expect(row.locator("[aria-current=step]")).to_have_text("Received")
-    song = joined(house, sent(house, sender), "Vigilada")
+    song = joined(services, sent(services, sender), "Vigilada")
     expect(row.locator("[aria-current=step]")).to_contain_text(re.compile(r"Waiting, place \d+ in the queue"))
-    work = begin(house, song.id)
-    progress(house, work, 0.25)
+    work = begin(services, song.id)
+    progress(services, work, 0.25)
     expect(row.locator("[aria-current=step]")).to_have_text("Separating, 25 %")
     expect(row).to_contain_text("about 1:01 left")
     expect(row).to_contain_text("CPU (2 cores)")
-    progress(house, work, 0.5)
+    progress(services, work, 0.5)
     expect(row.locator("progress")).to_have_js_property("value", 0.5)
-    with_stems(house, song.id)
+    with_stems(services, song.id)
     expect(row).to_contain_text("Ready: 4 stems")
     expect(sender.locator("[data-announcer]")).to_have_text("Vigilada: Ready")
     row.get_by_role("link", name="Play: Vigilada").click()
     expect(sender.locator("[data-player]")).to_be_visible()
 
 
-def test_a_recording_that_was_here_says_so(sender: Page, house: House, file: Path, song: Song) -> None:
+def test_a_recording_that_was_here_says_so(sender: Page, services: Services, file: Path, song: Song) -> None:
     send(sender, file)
-    join(house, sent(house, sender).id, song, MatchMethod.RECORDING)
-    tell(house, sender)
+    join(services, sent(services, sender).id, song, MatchMethod.RECORDING)
+    tell(services, sender)
     expect(sender.locator("[data-upload]")).to_contain_text("This recording was already here")
 
 
-def tell(house: House, page: Page) -> None:
+def tell(services: Services, page: Page) -> None:
     """What the match consumer publishes after a join."""
-    upload = sent(house, page)
-    outbox.publish(house.events, [song_matched(upload, house.now())])
+    upload = sent(services, page)
+    services.work.publish([song_matched(upload, services.clock())])
 
 
-def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: House, file: Path) -> None:
+def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, services: Services, file: Path) -> None:
     send(sender, file)
-    analyses.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
-    house.flush()
+    services.upload_analyses.reject(sent(services, sender), Failure("not-audio"), keep_file=False)
+    services.flush()
     row = sender.locator("[data-upload]")
     expect(row).to_contain_text("This is not an audio file we can read")
     row.get_by_role("button", name=re.compile("Delete")).click()
@@ -111,11 +120,11 @@ def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, house: Ho
 
 
 def test_a_row_that_changes_while_the_question_stands_is_deleted_all_the_same(
-    sender: Page, house: House, file: Path
+    sender: Page, services: Services, file: Path
 ) -> None:
     send(sender, file)
-    analyses.reject(house, sent(house, sender), Failure("not-audio"), keep_file=False)
-    house.flush()
+    services.upload_analyses.reject(sent(services, sender), Failure("not-audio"), keep_file=False)
+    services.flush()
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Delete")).click()
     row.evaluate("row => row.replaceWith(row.cloneNode(true))")  # as news of it does
@@ -123,13 +132,58 @@ def test_a_row_that_changes_while_the_question_stands_is_deleted_all_the_same(
     expect(row).to_have_count(0)
 
 
-def test_what_failed_by_accident_can_be_tried_again(sender: Page, house: House, file: Path) -> None:
+def test_what_failed_by_accident_can_be_tried_again(sender: Page, services: Services, file: Path) -> None:
     send(sender, file)
-    analyses.reject(house, sent(house, sender), Failure("took-too-long"), keep_file=True)
-    house.flush()
+    services.upload_analyses.reject(sent(services, sender), Failure("took-too-long"), keep_file=True)
+    services.flush()
     row = sender.locator("[data-upload]")
     row.get_by_role("button", name=re.compile("Try again")).click()
     expect(row.locator("[aria-current=step]")).to_have_text("Received")
+
+
+def test_the_focus_stays_in_a_row_that_is_replaced_while_its_link_has_it(
+    sender: Page, services: Services, file: Path
+) -> None:
+    send(sender, file)
+    song = joined(services, sent(services, sender), "Enfocada")
+    link = sender.locator("[data-upload]").get_by_role("link", name="Enfocada", exact=True)
+    link.focus()
+    begin(services, song.id)
+    services.flush()
+    expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Separating")
+    expect(link).to_be_focused()
+
+
+def test_an_action_that_is_answered_with_a_page_announces_no_internal_error(sender: Page, file: Path) -> None:
+    """A proxy or a sign-in page may answer instead of the server's JSON: then the uploads are loaded anew."""
+    send(sender, file)
+    row = sender.locator("[data-upload]")
+    expect(row).to_be_visible()
+    sender.evaluate(RECORD_ANNOUNCEMENTS)
+    sender.route("**/cancel", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Hello</p>"))
+    sender.route("**/uploads", continue_after_the_announcement)
+    with sender.expect_navigation():
+        row.get_by_role("button", name=re.compile("Cancel")).click()
+    assert sender.evaluate("() => sessionStorage.announced") is None
+
+
+def continue_after_the_announcement(route: Route) -> None:
+    """Announcements come one frame later."""
+    sleep(0.3)
+    route.continue_()
+
+
+def test_an_upload_that_is_answered_without_its_row_fails_and_the_next_one_is_sent(
+    sender: Page, file: Path, tmp_path: Path
+) -> None:
+    names = ["a.mp3", "b.mp3", "c.mp3"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"sound" * 1000)
+    sender.route("**/uploads", lambda route: route.fulfill(status=201, content_type="text/html", body="<p>Hello</p>"))
+    send(sender, *(tmp_path / name for name in names))
+    problems = sender.locator("[data-pending] .is-failed")
+    expect(problems).to_have_count(3)
+    expect(problems.first).to_contain_text("The connection broke off")
 
 
 def test_an_upload_is_cancelled_without_leaving_the_page(sender: Page, file: Path) -> None:
@@ -150,7 +204,7 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
     second.write_bytes(b"more sound" * 500)
     send(sender, file, empty, large, second)
     expect(sender.locator("[data-upload]")).to_have_count(2)
-    problems = sender.locator("[data-sending] .is-failed")
+    problems = sender.locator("[data-pending] .is-failed")
     expect(problems).to_have_count(2)
     expect(problems.nth(0)).to_contain_text("The file is empty")
     expect(problems.nth(1)).to_contain_text("larger than 1 MB")
@@ -158,12 +212,12 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
     expect(problems).to_have_count(1)
 
 
-def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, house: House, file: Path) -> None:
-    sender.get_by_text("Say who and what it is").click()
+def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, services: Services, file: Path) -> None:
+    sender.get_by_text("Add artist, album and title").click()
     sender.get_by_label("Artist", exact=True).fill("Ana")
     sender.get_by_label("Title", exact=True).fill("Mío")
     send(sender, file)
-    assert sent(house, sender).given_tags == Tags(artist="Ana", title="Mío")
+    assert sent(services, sender).given_tags == Tags(artist="Ana", title="Mío")
 
 
 def test_files_can_be_dropped_on_the_page(sender: Page) -> None:
@@ -180,13 +234,13 @@ def test_files_can_be_dropped_on_the_page(sender: Page) -> None:
     expect(sender.locator("[data-upload]")).to_contain_text("dropped.mp3")
 
 
-def test_a_full_live_stream_falls_back_to_asking(context: BrowserContext, house: House, file: Path) -> None:
+def test_a_full_live_stream_falls_back_to_asking(context: BrowserContext, services: Services, file: Path) -> None:
     page = context.new_page()  # its console tells of the refused stream
     page.route("**/live", lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}))
     sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
     page.goto("/uploads")
     send(page, file)
-    joined(house, sent(house, page), "Preguntada")
+    joined(services, sent(services, page), "Preguntada")
     expect(page.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
 
 
@@ -203,7 +257,7 @@ def test_a_lost_connection_says_that_nothing_was_kept(context: BrowserContext, f
     page.goto("/uploads")
     page.route("**/uploads", lose)
     send(page, file)
-    expect(page.locator("[data-sending]")).to_contain_text("The connection broke off")
+    expect(page.locator("[data-pending]")).to_contain_text("The connection broke off")
 
 
 def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path) -> None:
@@ -214,7 +268,7 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
     sender.get_by_role("heading", level=1).click()  # a browser asks for nobody who has not touched the page
     with sender.expect_request(lambda request: request.method == "POST"):
         send(sender, file)
-    expect(sender.locator("[data-sending]")).to_contain_text(file.name)
+    expect(sender.locator("[data-pending]")).to_contain_text(file.name)
     with sender.expect_event("dialog") as asked:
         sender.close(run_before_unload=True)
     assert asked.value.type == "beforeunload"
@@ -230,7 +284,7 @@ def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context:
     page.goto("/uploads")
     context.clear_cookies()
     send(page, file)
-    row = page.locator("[data-sending] .is-failed")
+    row = page.locator("[data-pending] .is-failed")
     expect(row).to_contain_text("this file was not kept")
     row.get_by_role("link", name="Sign in").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -248,36 +302,59 @@ def test_the_age_of_an_upload_does_not_stand_still(sender: Page, file: Path, lan
     expect(sender.locator("[data-upload] time")).to_have_text(text)
 
 
-def test_the_page_of_a_song_in_the_making_becomes_its_player(sender: Page, house: House, file: Path) -> None:
+def test_the_page_of_a_song_in_the_making_becomes_its_player(sender: Page, services: Services, file: Path) -> None:
     send(sender, file)
-    song = joined(house, sent(house, sender), "Naciente")
+    song = joined(services, sent(services, sender), "Naciente")
     sender.goto(f"/songs/{song.id}")
-    work = begin(house, song.id)
-    progress(house, work, 0.4)
+    work = begin(services, song.id)
+    progress(services, work, 0.4)
     expect(sender.locator("[data-waiting]")).to_contain_text("40 %")
-    with_stems(house, song.id)
+    with_stems(services, song.id)
     expect(sender.locator("[data-player]")).to_be_visible()
 
 
-def test_a_better_separation_that_fails_says_so_and_the_stems_stay(anas_page: Page, house: House, ana: Person) -> None:
-    song = with_stems(house, a_song(house, ana, "Mejorable").id)
-    better = separations.request(house, song.id, "htdemucs_ft")
-    house.catalogue.songs.save(replace(song, next_separation_id=better.id))
+def test_a_better_separation_that_fails_says_so_and_the_stems_stay(
+    anas_page: Page, services: Services, ana: Person
+) -> None:
+    song = with_stems(services, a_song(services, ana, "Mejorable").id)
+    better = services.separations.request(song.id, "htdemucs_ft")
+    services.catalogue.songs.save(replace(song, next_separation_id=better.id))
     anas_page.goto(f"/songs/{song.id}")
     expect(anas_page.locator("[data-waiting]")).to_be_visible()
-    separations.fail(house, better, Failure("separation-failed"))
-    house.flush()
+    services.separations.fail(better, Failure("separation-failed"))
+    services.flush()
     expect(anas_page.locator("[data-better-failed]")).to_be_visible()
     expect(anas_page.locator("[data-better-ready]")).to_be_hidden()
     expect(anas_page.locator("[data-player]")).to_be_visible()
 
 
-def test_a_stream_that_comes_back_catches_up_on_what_it_missed(sender: Page, house: House, file: Path) -> None:
+def test_a_separation_that_has_ended_is_not_looked_for_again(anas_page: Page, services: Services, ana: Person) -> None:
+    """Two events come at once; the first already tells that it has ended."""
+    song = with_stems(services, a_song(services, ana, "Terminada").id)
+    better = services.separations.request(song.id, "htdemucs_ft")
+    services.catalogue.songs.save(replace(song, next_separation_id=better.id))
+    streams: list[Route] = []
+    anas_page.route("**/live?*", lambda route: streams.append(route))
+    anas_page.goto(f"/songs/{song.id}")
+    while not streams:
+        anas_page.wait_for_timeout(50)
+    services.separations.fail(better, Failure("separation-failed"))
+    services.flush()
+    fetched: list[str] = []
+    anas_page.on("request", lambda request: fetched.append(request.url) if request.resource_type == "fetch" else None)
+    events = "retry: 60000\n\n" + "event: song\ndata: {}\n\n" * 2
+    streams[0].fulfill(status=200, content_type="text/event-stream", body=events)
+    expect(anas_page.locator("[data-better-failed]")).to_be_visible()
+    anas_page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if url.endswith(song.id)] == [anas_page.url]
+
+
+def test_a_stream_that_comes_back_catches_up_on_what_it_missed(sender: Page, services: Services, file: Path) -> None:
     """The server was started again, or the laptop slept: this stream breaks off each time and tells nothing."""
     broken = {"status": 200, "content_type": "text/event-stream", "body": "retry: 100\n\n"}
     sender.route("**/live", lambda route: route.fulfill(**broken))
     send(sender, file)
-    joined(house, sent(house, sender), "Recuperada")
+    joined(services, sent(services, sender), "Recuperada")
     expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
 
 
@@ -295,12 +372,14 @@ def test_a_file_can_be_sent_without_javascript(context: BrowserContext, site: st
     bare.close()
 
 
-def test_the_tab_tells_of_a_song_that_got_ready_while_nobody_looked(sender: Page, house: House, file: Path) -> None:
+def test_the_tab_tells_of_a_song_that_got_ready_while_nobody_looked(
+    sender: Page, services: Services, file: Path
+) -> None:
     sender.evaluate("() => Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     send(sender, file)
-    song = joined(house, sent(house, sender), "Callada")
+    song = joined(services, sent(services, sender), "Callada")
     expect(sender.locator("[data-upload] [aria-current=step]")).to_contain_text("Waiting")
-    with_stems(house, song.id)
+    with_stems(services, song.id)
     expect(sender).to_have_title("● Callada: Ready")
     sender.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }")
     expect(sender).to_have_title("Uploads · Isolaatti Demixer")

@@ -6,19 +6,19 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from consumers.framework.backoff import Retries
 from consumers.framework.consumer import Consumer
-from consumers.framework.executors import Executor
 from consumers.framework.loop import Loop
+from consumers.framework.outcome_handler import Backoff
+from consumers.framework.task_slots import Executor
 from demixer.adapters.kafka.offsets import Offsets
 from demixer.adapters.kafka.subscriptions import Membership
 from demixer.domain import Event, Upload
 from demixer.ports import Message, Record, Subscription
-from demixer.services import outbox
-from demixer.wiring import House
+from demixer.services import publishing
+from demixer.wiring import Services
 from tests import engines
-from tests.houses import Clock
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import Clock
 
 T = TypeVar("T")
 JOINED_WITHIN = 6.0  # seconds
@@ -27,8 +27,8 @@ JOINED_WITHIN = 6.0  # seconds
 class ByHand:
     """Jobs wait until the test runs them."""
 
-    def __init__(self, places: int = 1) -> None:
-        self.places = places
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
         self.jobs: list[Callable[[], None]] = []
 
     def submit(self, job: Callable[[], T]) -> "Future[T]":
@@ -48,23 +48,31 @@ class ByHand:
 
 
 def loop_of(
-    house: House, consumer: Consumer, clock: Clock, *, executor: Executor | None = None, member: str = "one"
+    services: Services,
+    consumer: Consumer,
+    clock: Clock,
+    *,
+    executor: Executor | None = None,
+    member: str = "one",
+    flush: Callable[[], object] | None = None,
 ) -> Loop:
-    """Without an `executor` whatever it does is done at once."""
-    retries = Retries(consumer.retries, chance=lambda: 1.0)
+    """Without an `executor` messages are handled one by one, in the thread of the loop. Backoff has no jitter."""
     return Loop(
-        house,
         consumer if executor else replace(consumer, at_once=0),
+        log=services.events,
+        flush=flush or services.flush,
+        counts_dir=services.settings.data_dir / "deliveries",
+        now=clock,
         member=member,
         executor=executor,
         clock=clock.monotonic,
-        patience=0.02 if engines.in_use else 0,
-        retries=retries,
+        idle_timeout=0.02 if engines.in_use else 0,
+        backoff=Backoff(consumer.retries, chance=lambda: 1.0),
     )
 
 
 def steps(loop: Loop, count: int = 20) -> None:
-    """On servers a member must have joined its group first, and what is not there yet may be on the way."""
+    """On servers a member has to join its group first, and messages may still be on the way."""
     if engines.in_use:
         steps_on_servers(loop, count)
     else:
@@ -73,24 +81,24 @@ def steps(loop: Loop, count: int = 20) -> None:
 
 
 def steps_on_servers(loop: Loop, count: int) -> None:
-    """Steps of an idle loop do not count while something is on the way. The last one finds nothing."""
-    messages = watched(loop)
+    """A step without a message does not count while messages are on the way. The last step receives none."""
+    messages = counting(loop)
     while count > 0:
-        taken, awaited = messages.count, messages.more_to_come()
+        received, more_to_come = messages.count, messages.more_to_come()
         loop._run_once()
-        if messages.count > taken:
+        if messages.count > received:
             count -= 1
-        elif not awaited:
+        elif not more_to_come:
             return
 
 
-def watched(loop: Loop) -> "Watched":
-    if not isinstance(loop._subscription, Watched):
-        loop._subscription = Watched(loop._subscription)
+def counting(loop: Loop) -> "CountingSubscription":
+    if not isinstance(loop._subscription, CountingSubscription):
+        loop._subscription = CountingSubscription(loop._subscription)
     return loop._subscription
 
 
-class Watched:
+class CountingSubscription:
     """A subscription that has joined its group, and counts what it hands out."""
 
     def __init__(self, subscription: Subscription) -> None:
@@ -104,7 +112,7 @@ class Watched:
         return message
 
     def more_to_come(self) -> bool:
-        """Whether a record of a partition that is ours, and not paused, was not handed out yet: the brokers know."""
+        """Whether the brokers have a record that was not handed out yet, of a partition that is ours and not paused."""
         membership = self._subscription
         if not isinstance(membership, Membership):
             return False
@@ -120,35 +128,35 @@ class Watched:
 
 
 def joined(membership: Membership) -> None:
-    """Not all members of a group hold something; who holds nothing after a while will not."""
+    """Waits for partitions. A member that has none after `JOINED_WITHIN` gets none: there may be more members."""
     deadline = time.monotonic() + JOINED_WITHIN
     while not membership._queues and time.monotonic() < deadline:
         membership._receive(0.02)
 
 
-def drained(house: House, clock: Clock, *consumers: Consumer) -> None:
+def drained(services: Services, clock: Clock, *consumers: Consumer) -> None:
     """Every consumer in turn, each as a process of its own, until nothing is left to do."""
     for consumer in consumers:
-        loop = loop_of(house, consumer, clock)
+        loop = loop_of(services, consumer, clock)
         steps(loop)
         loop._leave()
 
 
-def publish(house: House, *events: Event) -> None:
-    outbox.publish(house.events, events)
+def publish(services: Services, *events: Event) -> None:
+    publishing.publish(services.events, events)
 
 
-def publish_bytes(house: House, topic: str, value: bytes, key: str = "key", **headers: str) -> None:
-    house.events.publish([Record(topic=topic, key=key, value=value, headers=headers)])
+def publish_bytes(services: Services, topic: str, value: bytes, key: str = "key", **headers: str) -> None:
+    services.events.publish([Record(topic=topic, key=key, value=value, headers=headers)])
 
 
-def some_uploads(house: House, count: int) -> list[Upload]:
+def some_uploads(services: Services, count: int) -> list[Upload]:
     """Each published as `upload.received`."""
-    return [sent(house, data=f"song {number}".encode()) for number in range(count)]
+    return [sent(services, data=f"song {number}".encode()) for number in range(count)]
 
 
-def letters(house: House, topic: str) -> list[Message]:
-    subscription = house.events.browse([f"{topic}.dead"], from_start=True)
+def letters(services: Services, topic: str) -> list[Message]:
+    subscription = services.events.browse([f"{topic}.dead"], from_start=True)
     found = list(iter(lambda: subscription.poll(0), None))
     subscription.close()
     return found

@@ -1,17 +1,15 @@
-"""A process that is killed in the middle of a handler: right after any of the calls that it makes of its engines."""
+"""A process that is killed in the middle of a message: right after any of the calls that it makes of its engines."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consumers.framework.consumer import Consumer, Context
-from demixer.domain import Event
-from demixer.wiring import House
+from consumers.framework.consumer import Consumer
+from demixer.wiring import Services, build_services
 from tests.consumers.driving import loop_of, steps
-from tests.houses import Clock
+from tests.wired import Clock
 
 ENGINES = ("events", "catalogue", "files", "search", "fingerprints")
-PARTS = ("uploads", "songs", "separations", "libraries", "outbox")  # of a catalogue
 
 
 class Killed(BaseException):
@@ -19,14 +17,14 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """An engine; the process dies when `calls` of them all are made."""
+    """An engine, or a part of one, such as `catalogue.songs`. `count` is called after every call, and may kill."""
 
     def __init__(self, engine: Any, count: Callable[[], None]) -> None:
         self._engine, self._count = engine, count
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._engine, name)
-        return Mortal(found, self._count) if name in PARTS else self._counted(found)
+        return self._counted(found) if callable(found) else Mortal(found, self._count)
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **options: Any) -> Any:
@@ -37,18 +35,19 @@ class Mortal:
         return counted
 
 
-def killed(house: House, consumer: Consumer, clock: Clock, *, after: int) -> bool:
-    """Whether a process was, after so many calls; one that was not had fewer to make."""
+def killed(services: Services, make: Callable[[Services], Consumer], clock: Clock, *, after: int) -> bool:
+    """Whether a process of the consumer was killed `after` so many calls. If not, it had fewer to make.
+
+    The calls of its handler count, and those of the loop that publish what the handler saved.
+    """
     left = iter(range(after - 1))
 
     def count() -> None:
         if next(left, None) is None:
             raise Killed
 
-    def handle(event: Event, context: Context) -> None:
-        consumer.handle(event, replace(context, house=mortal(context.house, count)))
-
-    loop = loop_of(house, replace(consumer, handle=handle), clock)
+    mortal = build_services(replace(services.adapters, **_mortal_engines(services, count)))
+    loop = loop_of(services, make(mortal), clock, flush=mortal.flush)
     try:
         steps(loop)
     except Killed:
@@ -58,6 +57,5 @@ def killed(house: House, consumer: Consumer, clock: Clock, *, after: int) -> boo
     return False
 
 
-def mortal(house: House, count: Callable[[], None]) -> House:
-    engines: dict[str, Any] = {name: Mortal(getattr(house, name), count) for name in ENGINES}
-    return replace(house, **engines)
+def _mortal_engines(services: Services, count: Callable[[], None]) -> dict[str, Any]:
+    return {name: Mortal(getattr(services.adapters, name), count) for name in ENGINES}

@@ -1,4 +1,4 @@
-"""What an operator's tools do to a consumer group that no member is in."""
+"""A consumer group without members is reset, as an operator does it."""
 
 import time
 
@@ -11,18 +11,18 @@ from demixer.adapters.kafka.client import ErrorReporter
 from demixer.adapters.kafka.event_log import KafkaEvents
 from demixer.adapters.kafka.offsets import Offsets
 from demixer.adapters.sqlite.event_log import SqliteEvents
-from demixer.wiring import House
+from demixer.wiring import Services
 
 EMPTY_WITHIN = 10.0  # seconds: brokers that know members by their name wait for one that left
 
 
-def to_the_beginning(house: House, consumer: Consumer) -> None:
-    """Everything in its topics is before the group again."""
-    if isinstance(house.events, KafkaEvents):
-        _on_kafka(house.events, consumer)
+def to_the_beginning(services: Services, consumer: Consumer) -> None:
+    """The group reads all of its topics again."""
+    if isinstance(services.events, KafkaEvents):
+        _on_kafka(services.events, consumer)
     else:
-        assert isinstance(house.events, SqliteEvents)
-        with house.events._database.write() as connection:
+        assert isinstance(services.events, SqliteEvents)
+        with services.events._database.write() as connection:
             connection.execute("UPDATE offsets SET next = 0 WHERE in_group = ?", (consumer.name,))
 
 

@@ -1,4 +1,4 @@
-"""What is no song, or not quite: it ends in a stated way and joins nothing that it is not, though its like is here."""
+"""What is no song, or not quite: it ends in a stated way, and does not join a song that is only like it."""
 
 import struct
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ import pytest
 
 from demixer.domain import RelationType
 from demixer.recognition.reference import RATE
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.audio_samples import Samples
-from tests.consumers.bringing import SIXTEEN, Catalogue, song
-from tests.houses import Clock, house_in
+from tests.consumers.song_pipeline import SIXTEEN, SongPipeline, song
+from tests.wired import Clock, services_in
 
 pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture
-def catalogue(house: House, clock: Clock, tmp_path: Path) -> Catalogue:
-    return Catalogue(house, clock, tmp_path)
+def pipeline(services: Services, clock: Clock, tmp_path: Path) -> SongPipeline:
+    return SongPipeline(services, clock, tmp_path)
 
 
 def white(seconds: float, seed: int, deviation: float = 0.1) -> Samples:
@@ -61,18 +61,18 @@ REFUSED: Mapping[str, tuple[Samples, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_with_why(name: str, catalogue: Catalogue) -> None:
+def test_it_is_refused_with_why(name: str, pipeline: SongPipeline) -> None:
     sound, code = REFUSED[name]
-    ended = catalogue.bring(name, sound)
+    ended = pipeline.process(name, sound)
     assert ended.failure
     assert (ended.failure.code, ended.song_id) == (code, None)
 
 
 def test_two_hours_are_refused(clock: Clock, tmp_path: Path) -> None:
-    """As soon as the limit is passed: tests/unit/audio/test_examine.py."""
+    """As soon as the limit is passed: tests/unit/audio/test_decoding.py."""
     path = two_hours(tmp_path / "mix.wav")
-    with house_in(tmp_path / "data", clock, max_minutes=1) as house:
-        failure = Catalogue(house, clock, tmp_path).bring_file("two hours", path).failure
+    with services_in(tmp_path / "data", clock, max_minutes=1) as services:
+        failure = SongPipeline(services, clock, tmp_path).process_file("two hours", path).failure
     assert failure
     assert failure.code == "too-long"
 
@@ -87,12 +87,12 @@ def two_hours(path: Path, rate: int = 2_000) -> Path:
     return path
 
 
-def test_a_jingle_is_known_by_its_samples_alone(catalogue: Catalogue) -> None:
+def test_a_jingle_is_known_by_its_samples_alone(pipeline: SongPipeline) -> None:
     jingle = song(20)
-    catalogue.bring("jingle", jingle)
-    assert catalogue.joined(catalogue.bring("flac", jingle, *SIXTEEN, suffix="flac")) == "jingle"
-    other = catalogue.bring("mp3", jingle, "-b:a", "192k", suffix="mp3")
-    assert (catalogue.joined(other), catalogue.relatives(other)) == ("mp3", {"jingle": RelationType.EDIT})
+    pipeline.process("jingle", jingle)
+    assert pipeline.joined(pipeline.process("flac", jingle, *SIXTEEN, suffix="flac")) == "jingle"
+    other = pipeline.process("mp3", jingle, "-b:a", "192k", suffix="mp3")
+    assert (pipeline.joined(other), pipeline.relations(other)) == ("mp3", {"jingle": RelationType.EDIT})
 
 
 ALONE: Mapping[str, tuple[Samples, ...]] = {
@@ -105,40 +105,40 @@ ALONE: Mapping[str, tuple[Samples, ...]] = {
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_each_is_a_song_of_its_own_and_no_relative_of_any(name: str, catalogue: Catalogue) -> None:
+def test_each_is_a_song_of_its_own_related_to_none(name: str, pipeline: SongPipeline) -> None:
     for number, sound in enumerate(ALONE[name]):
-        ended = catalogue.bring(str(number), sound)
-        assert (catalogue.joined(ended), catalogue.relatives(ended)) == (str(number), {})
+        ended = pipeline.process(str(number), sound)
+        assert (pipeline.joined(ended), pipeline.relations(ended)) == (str(number), {})
 
 
 @pytest.mark.parametrize("noise", [white(40, 1), NOISES[0]], ids=["short", "long"])
-def test_a_copy_of_noise_without_loss_is_that_noise(noise: Samples, catalogue: Catalogue) -> None:
-    catalogue.bring("noise", noise)
-    assert catalogue.joined(catalogue.bring("copy", noise, *SIXTEEN, suffix="flac")) == "noise"
+def test_a_copy_of_noise_without_loss_is_that_noise(noise: Samples, pipeline: SongPipeline) -> None:
+    pipeline.process("noise", noise)
+    assert pipeline.joined(pipeline.process("copy", noise, *SIXTEEN, suffix="flac")) == "noise"
 
 
-def test_halves_of_two_songs_are_an_edit_of_each(catalogue: Catalogue) -> None:
+def test_halves_of_two_songs_are_an_edit_of_each(pipeline: SongPipeline) -> None:
     for number, whole in enumerate(SONGS):
-        catalogue.bring(str(number), whole)
-    halves = catalogue.bring("halves", np.concatenate([first(whole, 30) for whole in SONGS], axis=1))
-    assert catalogue.joined(halves) == "halves"
-    assert catalogue.relatives(halves) == {"0": RelationType.EDIT, "1": RelationType.EDIT}
+        pipeline.process(str(number), whole)
+    halves = pipeline.process("halves", np.concatenate([first(whole, 30) for whole in SONGS], axis=1))
+    assert pipeline.joined(halves) == "halves"
+    assert pipeline.relations(halves) == {"0": RelationType.EDIT, "1": RelationType.EDIT}
 
 
-def test_a_loop_is_an_edit_of_the_song_it_was_cut_from_and_of_longer_ones(catalogue: Catalogue) -> None:
+def test_a_loop_is_an_edit_of_the_song_it_was_cut_from_and_of_longer_ones(pipeline: SongPipeline) -> None:
     loop = first(SONGS[0], 15)
-    catalogue.bring("song", SONGS[0])
-    catalogue.bring("other loop", looped(first(SONGS[1], 15), 60))
-    short = catalogue.bring("short", looped(loop, 60))
-    assert (catalogue.joined(short), catalogue.relatives(short)) == ("short", {"song": RelationType.EDIT})
-    long = catalogue.bring("long", looped(loop, 75))
-    assert (catalogue.joined(long), catalogue.relatives(long)["short"]) == ("long", RelationType.EDIT)
+    pipeline.process("song", SONGS[0])
+    pipeline.process("other loop", looped(first(SONGS[1], 15), 60))
+    short = pipeline.process("short", looped(loop, 60))
+    assert (pipeline.joined(short), pipeline.relations(short)) == ("short", {"song": RelationType.EDIT})
+    long = pipeline.process("long", looped(loop, 75))
+    assert (pipeline.joined(long), pipeline.relations(long)["short"]) == ("long", RelationType.EDIT)
 
 
 @pytest.mark.slow
-def test_loops_of_ten_minutes_are_not_each_other(catalogue: Catalogue) -> None:
+def test_loops_of_ten_minutes_are_not_each_other(pipeline: SongPipeline) -> None:
     loops = [looped(first(whole, 15), 600) for whole in SONGS]
     for number, loop in enumerate(loops):
-        ended = catalogue.bring(str(number), loop)
-        assert (catalogue.joined(ended), catalogue.relatives(ended)) == (str(number), {})
-    assert catalogue.joined(catalogue.bring("copy", loops[0], *SIXTEEN, suffix="flac")) == "0"
+        ended = pipeline.process(str(number), loop)
+        assert (pipeline.joined(ended), pipeline.relations(ended)) == (str(number), {})
+    assert pipeline.joined(pipeline.process("copy", loops[0], *SIXTEEN, suffix="flac")) == "0"

@@ -1,14 +1,14 @@
-"""When what is done is committed, and what is remembered of a message that others come before once more."""
+"""When messages are committed, and what the delivery counter knows of a message that others are delivered before."""
 
 from pathlib import Path
 
 import pytest
 
-from consumers.framework.commits import ENGINE_SECONDS, LATE_SECONDS, Commits
-from consumers.framework.delivery_counter import Deliveries
+from consumers.framework.commits import BATCH_SECONDS, ENGINE_RETRY_SECONDS, CommitBatch
+from consumers.framework.delivery_counter import DeliveryCounter
 from demixer.domain.errors import Transient
 from demixer.ports import Message
-from tests.houses import START
+from tests.wired import START
 
 
 class Log:
@@ -16,7 +16,7 @@ class Log:
 
     def __init__(self) -> None:
         self.committed: list[tuple[int, int]] = []  # partition, offset
-        self.published_before: list[int] = []  # how many commits had been made when the effects were told
+        self.flushed_after: list[int] = []  # how many commits had been made at each flush
         self.busy = False
 
     def commit(self, *messages: Message) -> None:
@@ -24,8 +24,8 @@ class Log:
             raise Transient
         self.committed += [(message.partition, message.offset) for message in messages]
 
-    def publish(self) -> None:
-        self.published_before.append(len(self.committed))
+    def flush(self) -> None:
+        self.flushed_after.append(len(self.committed))
 
 
 class Seconds:
@@ -40,98 +40,98 @@ def message(partition: int, offset: int) -> Message:
     return Message(topic="t", key="k", value=b"", partition=partition, offset=offset, time=START)
 
 
-def commits(*, together: bool = True) -> tuple[Commits, Log, Seconds]:
+def commits(*, batched: bool = True) -> tuple[CommitBatch, Log, Seconds]:
     log, clock = Log(), Seconds()
-    return Commits(log, log.publish, clock, together=together), log, clock  # type: ignore[arg-type]
+    return CommitBatch(log, log.flush, clock, batched=batched), log, clock  # type: ignore[arg-type]
 
 
 def test_long_work_is_committed_at_once() -> None:
-    made, log, _ = commits(together=False)
-    made.done(message(0, 1))
+    batch, log, _ = commits(batched=False)
+    batch.add(message(0, 1))
     assert log.committed == [(0, 1)]
     log.busy = True
     with pytest.raises(Transient):
-        made.done(message(0, 2))
+        batch.add(message(0, 2))
 
 
-def test_what_is_quick_is_committed_together_a_moment_late() -> None:
-    made, log, clock = commits()
+def test_quick_work_is_committed_in_batches() -> None:
+    batch, log, clock = commits()
     for offset in range(3):
-        made.done(message(0, offset))
-        made.done(message(1, offset))
-    made.make()
-    assert (log.committed, made.holds(message(0, 9)), made.holds(message(2, 0))) == ([], True, False)
-    clock.now += LATE_SECONDS
-    made.make()
+        batch.add(message(0, offset))
+        batch.add(message(1, offset))
+    batch.commit_due()
+    assert (log.committed, batch.holds(message(0, 9)), batch.holds(message(2, 0))) == ([], True, False)
+    clock.now += BATCH_SECONDS
+    batch.commit_due()
     assert log.committed == [(0, 2), (1, 2)]
-    assert not made
+    assert not batch
 
 
-def test_what_was_done_is_told_before_it_is_committed_once_for_all_that_wait() -> None:
-    made, log, clock = commits()
+def test_events_are_published_before_the_commit_once_for_the_whole_batch() -> None:
+    batch, log, clock = commits()
     for offset in range(3):
-        made.done(message(0, offset))
-        made.done(message(1, offset))
-    made.make()
-    assert log.published_before == []
-    clock.now += LATE_SECONDS
-    made.make()
-    made.now(message(0, 3))
-    assert log.published_before == [0, 2]
+        batch.add(message(0, offset))
+        batch.add(message(1, offset))
+    batch.commit_due()
+    assert log.flushed_after == []
+    clock.now += BATCH_SECONDS
+    batch.commit_due()
+    batch.commit_now(message(0, 3))
+    assert log.flushed_after == [0, 2]
 
 
-def test_nothing_waits_while_there_is_nothing_to_do() -> None:
-    made, log, _ = commits()
-    made.done(message(0, 1))
-    made.make(early=True)
+def test_a_batch_can_be_committed_before_it_is_due() -> None:
+    batch, log, _ = commits()
+    batch.add(message(0, 1))
+    batch.commit_due(early=True)
     assert log.committed == [(0, 1)]
 
 
 def test_a_busy_engine_is_asked_again_later_and_loses_nothing() -> None:
-    made, log, clock = commits()
-    made.done(message(0, 1))
+    batch, log, clock = commits()
+    batch.add(message(0, 1))
     log.busy = True
-    made.make(early=True)
+    batch.commit_due(early=True)
     log.busy = False
-    made.make(early=True)
-    assert (log.committed, bool(made)) == ([], True)
-    clock.now += ENGINE_SECONDS
-    made.make(early=True)
+    batch.commit_due(early=True)
+    assert (log.committed, bool(batch)) == ([], True)
+    clock.now += ENGINE_RETRY_SECONDS
+    batch.commit_due(early=True)
     assert log.committed == [(0, 1)]
 
 
-def test_what_was_done_is_told_although_commits_have_to_wait() -> None:
-    made, log, clock = commits()
-    made.done(message(0, 1))
+def test_events_are_published_although_the_commit_has_to_wait() -> None:
+    batch, log, clock = commits()
+    batch.add(message(0, 1))
     log.busy = True
-    made.make(early=True)
-    made.done(message(0, 2))
-    clock.now += LATE_SECONDS
-    made.make()
-    assert log.published_before == [0, 0]
+    batch.commit_due(early=True)
+    batch.add(message(0, 2))
+    clock.now += BATCH_SECONDS
+    batch.commit_due()
+    assert log.flushed_after == [0, 0]
     assert log.committed == []
 
 
-def test_who_ends_work_of_a_partition_that_went_elsewhere_leaves_what_its_new_owner_noted(tmp_path: Path) -> None:
-    before, now = Deliveries(tmp_path), Deliveries(tmp_path)
-    before.began(message(0, 5))
-    now.began(message(0, 9))
-    before.ended(message(0, 5))
+def test_the_end_of_work_for_a_lost_partition_keeps_what_its_new_owner_has_counted(tmp_path: Path) -> None:
+    before, now = DeliveryCounter(tmp_path), DeliveryCounter(tmp_path)
+    before.begin(message(0, 5))
+    now.begin(message(0, 9))
+    before.end(message(0, 5))
     now.close()
-    assert Deliveries(tmp_path).began(message(0, 9)).deaths == 1
+    assert DeliveryCounter(tmp_path).begin(message(0, 9)).kills == 1
     before.close()
 
 
-def test_what_ended_badly_is_remembered_though_others_come_before_it_again(tmp_path: Path) -> None:
-    killed = Deliveries(tmp_path)
-    killed.began(message(0, 7))
+def test_a_bad_end_is_counted_though_earlier_messages_are_delivered_again(tmp_path: Path) -> None:
+    killed = DeliveryCounter(tmp_path)
+    killed.begin(message(0, 7))
     killed.close()
-    again = Deliveries(tmp_path)
+    again = DeliveryCounter(tmp_path)
     for offset in (5, 6):
-        assert again.began(message(0, offset)).deaths == 0
-        again.ended(message(0, offset))
-    assert again.began(message(0, 7)).deaths == 1
-    again.ended(message(0, 7))
-    assert again.began(message(0, 8)).deaths == 0
-    assert again.began(message(0, 7)).deaths == 0
+        assert again.begin(message(0, offset)).kills == 0
+        again.end(message(0, offset))
+    assert again.begin(message(0, 7)).kills == 1
+    again.end(message(0, 7))
+    assert again.begin(message(0, 8)).kills == 0
+    assert again.begin(message(0, 7)).kills == 0
     again.close()

@@ -9,17 +9,18 @@ from typing import Any, cast
 import pytest
 
 from consumers.framework.consumer import Context, Stopped
-from consumers.framework.delivery_counter import CRASHES, DEATHS, Deliveries
+from consumers.framework.delivery_counter import CRASH_LIMIT, KILL_LIMIT, DeliveryCounter
 from consumers.framework.loop import Loop
-from consumers.framework.outcome_handler import DEAD_IN_A_ROW, BreakerOpen
+from consumers.framework.outcome_handler import DEAD_LETTER_LIMIT, BreakerOpen
+from consumers.framework.task_slots import HELP_SECONDS
 from demixer.domain import Event, events
 from demixer.domain.errors import Forbidden, NotFound, Refused, StorageFull, Transient
 from demixer.ports import Message, Subscription
-from demixer.wiring import House
+from demixer.wiring import Services
 from schemas.errors import BadEvent
 from tests.consumers.driving import ByHand, Recorder, letters, loop_of, publish_bytes, some_uploads, steps
-from tests.houses import START, Clock, published
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import START, Clock, published
 
 
 class Crash(Exception):
@@ -39,50 +40,88 @@ def an_event(**changes: object) -> bytes:
     return json.dumps({**json.loads(example), **changes}).encode()
 
 
-def committed(house: House, group: str = "test", topic: str = "uploads") -> bool:
-    return house.events.lag(group)[topic] == 0
+def committed(services: Services, group: str = "test", topic: str = "uploads") -> bool:
+    return services.events.lag(group)[topic] == 0
 
 
-def test_what_is_done_is_committed(house: House, clock: Clock) -> None:
-    sent_ = some_uploads(house, 5)
+def test_what_is_done_is_committed(services: Services, clock: Clock) -> None:
+    sent_ = some_uploads(services, 5)
     recorder = Recorder()
-    steps(loop_of(house, recorder.consumer(), clock))
+    steps(loop_of(services, recorder.consumer(), clock))
     assert sorted(recorder.seen) == sorted(upload.id for upload in sent_)
-    assert committed(house)
+    assert committed(services)
 
 
-def test_what_was_not_committed_is_delivered_again_to_the_next_process(house: House, clock: Clock) -> None:
-    (upload,) = some_uploads(house, 1)
+def test_what_was_not_committed_is_delivered_again_to_the_next_process(services: Services, clock: Clock) -> None:
+    (upload,) = some_uploads(services, 1)
     first, second = Recorder(raising(Crash())), Recorder()
-    loop = loop_of(house, first.consumer(), clock)
+    loop = loop_of(services, first.consumer(), clock)
     with pytest.raises(Crash):
         steps(loop)
     loop._leave()
-    assert not committed(house)
-    steps(loop_of(house, second.consumer(), clock))
+    assert not committed(services)
+    steps(loop_of(services, second.consumer(), clock))
     assert first.seen == second.seen == [upload.id]
-    assert letters(house, "uploads") == []
+    assert letters(services, "uploads") == []
 
 
-def test_the_effects_are_published_before_the_commit(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_the_effects_are_published_before_the_commit(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
     seen: list[bool] = []
 
     def change(event: Event, context: Context) -> None:
-        upload = context.house.catalogue.uploads.get(event.subject)
-        assert upload is not None
-        context.house.catalogue.uploads.save(upload, [events.upload_withdrawn(upload, clock())])
-        seen.append(committed(house))
+        withdraw(services, event.subject, clock)
+        seen.append(committed(services))
 
-    steps(loop_of(house, Recorder(change).consumer(), clock))
+    steps(loop_of(services, Recorder(change).consumer(), clock))
     assert seen == [False]
-    assert [event.type for event in published(house, "matching")] == ["upload.withdrawn"]
+    assert [event.type for event in published(services, "matching")] == ["upload.withdrawn"]
 
 
-def test_a_transient_failure_is_tried_again_later_and_later(house: House, clock: Clock) -> None:
-    (upload,) = some_uploads(house, 1)
+@pytest.mark.parametrize("error", [Transient(), Stopped(), Refused()])
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_a_handler_saved_before_it_failed_is_published(
+    services: Services, clock: Clock, error: Exception, *, beside: bool
+) -> None:
+    some_uploads(services, 1)
+
+    def change(event: Event, context: Context) -> None:
+        withdraw(services, event.subject, clock)
+        raise error
+
+    by_hand = ByHand()
+    loop = loop_of(services, Recorder(change).consumer(), clock, executor=by_hand if beside else None)
+    steps(loop, 3)
+    while by_hand.jobs:
+        by_hand.run_next()
+    steps(loop, 3)
+    assert {event.type for event in published(services, "matching")} == {"upload.withdrawn"}
+
+
+def test_what_helping_out_saved_is_published(services: Services, clock: Clock) -> None:
+    upload = sent(services)
+    by_hand = ByHand()
+    consumer = Recorder().consumer(topics=("matching",), help_out=lambda context: withdraw(services, upload.id, clock))
+    loop = loop_of(services, consumer, clock, executor=by_hand)
+    clock.advance(HELP_SECONDS)
+    loop._run_once()
+    assert published(services, "matching") == []
+    by_hand.run_next()
+    loop._run_once()
+    assert [event.type for event in published(services, "matching")] == ["upload.withdrawn"]
+
+
+def withdraw(services: Services, upload_id: str, clock: Clock) -> None:
+    """Save a change with an event, and leave publishing it to the loop."""
+    upload = services.catalogue.uploads.get(upload_id)
+    assert upload is not None
+    services.work.save(services.catalogue.uploads, upload, [events.upload_withdrawn(upload, clock())])
+
+
+def test_a_transient_failure_is_tried_again_later_and_later(services: Services, clock: Clock) -> None:
+    (upload,) = some_uploads(services, 1)
     recorder = Recorder(raising(StorageFull()))
-    loop = loop_of(house, recorder.consumer(retries=3), clock)
+    loop = loop_of(services, recorder.consumer(retries=3), clock)
     steps(loop)
     assert len(recorder.seen) == 1
     for tries, seconds in enumerate((0.5, 1.0, 2.0), start=2):
@@ -93,25 +132,25 @@ def test_a_transient_failure_is_tried_again_later_and_later(house: House, clock:
         steps(loop)
         assert len(recorder.seen) == tries
     assert recorder.given_up == [(upload.id, "storage-full")]
-    assert committed(house)
-    (letter,) = letters(house, "uploads")
+    assert committed(services)
+    (letter,) = letters(services, "uploads")
     assert letter.headers["dead-code"] == "storage-full"
 
 
-def test_a_failure_that_goes_away_leaves_no_trace(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_a_failure_that_goes_away_leaves_no_trace(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
     recorder = Recorder(raising(Transient()))
-    loop = loop_of(house, recorder.consumer(), clock)
+    loop = loop_of(services, recorder.consumer(), clock)
     steps(loop)
     recorder.then = lambda event, context: None
     clock.advance(1)
     steps(loop)
-    assert committed(house)
-    assert (letters(house, "uploads"), recorder.given_up) == ([], [])
+    assert committed(services)
+    assert (letters(services, "uploads"), recorder.given_up) == ([], [])
 
 
-def test_other_partitions_flow_while_one_waits(house: House, clock: Clock) -> None:
-    uploads = some_uploads(house, 12)
+def test_other_partitions_flow_while_one_waits(services: Services, clock: Clock) -> None:
+    uploads = some_uploads(services, 12)
     stuck = uploads[0].id
 
     def then(event: Event, context: Context) -> None:
@@ -119,29 +158,29 @@ def test_other_partitions_flow_while_one_waits(house: House, clock: Clock) -> No
             raise Transient
 
     recorder = Recorder(then)
-    steps(loop_of(house, recorder.consumer(), clock), 40)
+    steps(loop_of(services, recorder.consumer(), clock), 40)
     assert recorder.seen.count(stuck) == 1
     assert len(recorder.seen) > 4
-    assert 0 < house.events.lag("test")["uploads"] < 12
+    assert 0 < services.events.lag("test")["uploads"] < 12
 
 
-@pytest.mark.parametrize("error", [Refused("not-audio"), NotFound(), Forbidden(), BadEvent(reason="x")])
-def test_what_no_retry_can_help_is_a_dead_letter_at_once(house: House, clock: Clock, error: Exception) -> None:
-    (upload,) = some_uploads(house, 1)
-    original = house.events.browse(["uploads"], from_start=True).poll(0)
+@pytest.mark.parametrize("error", [Refused("not-audio"), NotFound(), Forbidden(), BadEvent("x")])
+def test_what_no_retry_can_help_is_a_dead_letter_at_once(services: Services, clock: Clock, error: Exception) -> None:
+    (upload,) = some_uploads(services, 1)
+    original = services.events.browse(["uploads"], from_start=True).poll(0)
     assert original is not None
     recorder = Recorder(raising(error))
-    steps(loop_of(house, recorder.consumer(), clock))
+    steps(loop_of(services, recorder.consumer(), clock))
     assert recorder.seen == [upload.id]
     assert [subject for subject, _ in recorder.given_up] == [upload.id]
-    (letter,) = letters(house, "uploads")
+    (letter,) = letters(services, "uploads")
     assert (letter.value, letter.key) == (original.value, original.key)
     assert letter.headers["type"] == "upload.received"
     assert letter.headers["dead-topic"] == "uploads"
     assert letter.headers["dead-place"] == f"{original.partition}/{original.offset}"
     assert letter.headers["dead-group"] == "test"
     assert type(error).__name__ in letter.headers["dead-why"]
-    assert committed(house)
+    assert committed(services)
 
 
 @pytest.mark.parametrize(
@@ -152,41 +191,41 @@ def test_what_no_retry_can_help_is_a_dead_letter_at_once(house: House, clock: Cl
         an_event(data={"upload_id": "u"}),
         an_event(type="upload.eaten"),
     ],
-    ids=["no event", "a version of tomorrow", "a broken schema", "an unknown type"],
+    ids=["no event", "a later version", "a broken schema", "an unknown type"],
 )
 def test_what_is_no_event_of_ours_is_a_dead_letter_with_its_bytes_and_the_next_one_is_handled(
-    house: House, clock: Clock, value: bytes
+    services: Services, clock: Clock, value: bytes
 ) -> None:
     recorder = Recorder()
-    loop = loop_of(house, recorder.consumer(), clock)
-    publish_bytes(house, "uploads", value, key="k")
+    loop = loop_of(services, recorder.consumer(), clock)
+    publish_bytes(services, "uploads", value, key="k")
     steps(loop)
-    (upload,) = some_uploads(house, 1)
+    (upload,) = some_uploads(services, 1)
     steps(loop)
     assert (recorder.seen, recorder.given_up) == ([upload.id], [])
-    assert [letter.value for letter in letters(house, "uploads")] == [value]
-    assert committed(house)
+    assert [letter.value for letter in letters(services, "uploads")] == [value]
+    assert committed(services)
 
 
 def test_a_dead_letter_is_durable_before_the_commit(
-    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_bytes(house, "uploads", b"nonsense")
-    loop = loop_of(house, Recorder().consumer(), clock)
+    publish_bytes(services, "uploads", b"nonsense")
+    loop = loop_of(services, Recorder().consumer(), clock)
     with monkeypatch.context() as patch:
-        patch.setattr(house.events, "publish", raising_publish)
+        patch.setattr(services.events, "publish", raising_publish)
         steps(loop)
-        assert not committed(house)
+        assert not committed(services)
     clock.advance(1)
     steps(loop)
-    assert committed(house)
-    assert len(letters(house, "uploads")) == 1
+    assert committed(services)
+    assert len(letters(services, "uploads")) == 1
 
 
-def test_who_was_given_up_has_a_letter_though_the_log_was_away_for_a_moment(
-    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_an_event_that_was_given_up_has_a_dead_letter_though_the_log_was_busy(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some_uploads(house, 1)
+    some_uploads(services, 1)
     recorder = Recorder()
 
     def then(event: Event, context: Context) -> None:
@@ -194,18 +233,18 @@ def test_who_was_given_up_has_a_letter_though_the_log_was_away_for_a_moment(
             raise Refused
 
     recorder.then = then
-    loop = loop_of(house, recorder.consumer(), clock)
+    loop = loop_of(services, recorder.consumer(), clock)
     with monkeypatch.context() as patch:
-        patch.setattr(house.events, "publish", raising_publish)
+        patch.setattr(services.events, "publish", raising_publish)
         steps(loop)
     clock.advance(1)
     steps(loop)
-    assert committed(house)
-    assert (len(recorder.given_up), len(letters(house, "uploads"))) == (1, 1)
+    assert committed(services)
+    assert (len(recorder.given_up), len(letters(services, "uploads"))) == (1, 1)
 
 
-def test_giving_up_that_has_to_wait_writes_no_second_letter(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_giving_up_that_has_to_wait_writes_no_second_letter(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
     tries: list[Event] = []
 
     def give_up(event: Event, failure: Any, context: Context) -> None:
@@ -213,110 +252,112 @@ def test_giving_up_that_has_to_wait_writes_no_second_letter(house: House, clock:
         if len(tries) == 1:
             raise Transient
 
-    loop = loop_of(house, Recorder(raising(Refused())).consumer(give_up=give_up), clock)
+    loop = loop_of(services, Recorder(raising(Refused())).consumer(give_up=give_up), clock)
     steps(loop)
     clock.advance(1)
     steps(loop)
-    assert committed(house)
-    assert (len(tries), len(letters(house, "uploads"))) == (2, 1)
+    assert committed(services)
+    assert (len(tries), len(letters(services, "uploads"))) == (2, 1)
 
 
 def raising_publish(records: Any) -> None:
     raise Transient
 
 
-def test_giving_up_that_fails_does_not_hold_up_the_rest(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_giving_up_that_fails_does_not_hold_up_the_rest(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
 
     def give_up(event: Event, failure: Any, context: Context) -> None:
         raise Crash
 
-    steps(loop_of(house, Recorder(raising(Refused())).consumer(give_up=give_up), clock))
-    assert committed(house)
-    assert len(letters(house, "uploads")) == 1
+    steps(loop_of(services, Recorder(raising(Refused())).consumer(give_up=give_up), clock))
+    assert committed(services)
+    assert len(letters(services, "uploads")) == 1
 
 
-def test_the_breaker_stops_a_consumer_that_makes_only_dead_letters(house: House, clock: Clock) -> None:
-    some_uploads(house, DEAD_IN_A_ROW + 5)
+def test_the_breaker_stops_a_consumer_that_makes_only_dead_letters(services: Services, clock: Clock) -> None:
+    some_uploads(services, DEAD_LETTER_LIMIT + 5)
     recorder = Recorder(raising(Refused()))
-    loop = loop_of(house, recorder.consumer(), clock)
+    loop = loop_of(services, recorder.consumer(), clock)
     with pytest.raises(BreakerOpen):
         steps(loop, 100)
-    assert len(recorder.seen) == len(letters(house, "uploads")) == DEAD_IN_A_ROW
-    assert house.events.lag("test")["uploads"] == 5
+    assert len(recorder.seen) == len(letters(services, "uploads")) == DEAD_LETTER_LIMIT
+    assert services.events.lag("test")["uploads"] == 5
 
 
-def test_one_that_is_done_in_between_keeps_the_breaker_closed(house: House, clock: Clock) -> None:
-    some_uploads(house, DEAD_IN_A_ROW * 2)
+def test_one_that_is_done_in_between_keeps_the_breaker_closed(services: Services, clock: Clock) -> None:
+    some_uploads(services, DEAD_LETTER_LIMIT * 2)
     recorder = Recorder()
 
     def then(event: Event, context: Context) -> None:
-        if len(recorder.seen) % (DEAD_IN_A_ROW - 1):
+        if len(recorder.seen) % (DEAD_LETTER_LIMIT - 1):
             raise Refused
 
     recorder.then = then
-    steps(loop_of(house, recorder.consumer(), clock), 100)
-    assert committed(house)
+    steps(loop_of(services, recorder.consumer(), clock), 100)
+    assert committed(services)
 
 
-def crash(house: House, clock: Clock, recorder: Recorder) -> None:
-    loop = loop_of(house, recorder.consumer(), clock)
+def crash(services: Services, clock: Clock, recorder: Recorder) -> None:
+    loop = loop_of(services, recorder.consumer(), clock)
     with pytest.raises(Crash):
         steps(loop)
     loop._leave()
 
 
-def test_a_message_that_crashes_every_process_is_given_up_in_the_end(house: House, clock: Clock) -> None:
-    (upload,) = some_uploads(house, 1)
+def test_a_message_that_crashes_every_process_is_given_up_in_the_end(services: Services, clock: Clock) -> None:
+    (upload,) = some_uploads(services, 1)
     recorder = Recorder(raising(Crash()))
-    for _ in range(CRASHES):
-        crash(house, clock, recorder)
+    for _ in range(CRASH_LIMIT):
+        crash(services, clock, recorder)
     assert recorder.given_up == []
-    steps(loop_of(house, recorder.consumer(), clock))
-    assert recorder.seen == [upload.id] * CRASHES
+    steps(loop_of(services, recorder.consumer(), clock))
+    assert recorder.seen == [upload.id] * CRASH_LIMIT
     assert recorder.given_up == [(upload.id, "internal")]
-    assert len(letters(house, "uploads")) == 1
-    assert committed(house)
+    assert len(letters(services, "uploads")) == 1
+    assert committed(services)
 
 
 @pytest.mark.embedded
-def test_a_message_whose_process_dies_without_a_word_is_given_up_too_but_later(house: House, clock: Clock) -> None:
-    (upload,) = some_uploads(house, 1)
-    for _ in range(DEATHS):
-        loop = loop_of(house, Recorder().consumer(), clock, executor=ByHand())
+def test_a_message_whose_process_is_killed_every_time_is_given_up_too_but_later(
+    services: Services, clock: Clock
+) -> None:
+    (upload,) = some_uploads(services, 1)
+    for _ in range(KILL_LIMIT):
+        loop = loop_of(services, Recorder().consumer(), clock, executor=ByHand())
         steps(loop, 3)
         loop._subscription.close()  # kill -9: nothing else happens
     recorder = Recorder()
-    steps(loop_of(house, recorder.consumer(), clock))
+    steps(loop_of(services, recorder.consumer(), clock))
     assert (recorder.seen, recorder.given_up) == ([], [(upload.id, "internal")])
 
 
-def test_whoever_cannot_tell_what_was_done_leaves_the_group_all_the_same(
-    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_a_loop_that_cannot_commit_leaves_the_group_all_the_same(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, recorder = loop_of(house, Recorder().consumer(), clock), Recorder()
+    loop, recorder = loop_of(services, Recorder().consumer(), clock), Recorder()
     steps(loop, 1)
 
     def crash(*, early: bool) -> None:
         raise Crash
 
-    monkeypatch.setattr(loop._commits, "make", crash)
+    monkeypatch.setattr(loop._commits, "commit_due", crash)
     with pytest.raises(Crash):
         loop._leave()
-    some_uploads(house, 1)
-    steps(loop_of(house, recorder.consumer(), clock, member="two"))
+    some_uploads(services, 1)
+    steps(loop_of(services, recorder.consumer(), clock, member="two"))
     assert len(recorder.seen) == 1
 
 
 @pytest.mark.embedded
-def test_an_orderly_stop_does_not_count_against_a_message(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
-    for _ in range(DEATHS + 1):
-        loop = loop_of(house, Recorder().consumer(), clock, executor=ByHand())
+def test_an_orderly_stop_does_not_count_against_a_message(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
+    for _ in range(KILL_LIMIT + 1):
+        loop = loop_of(services, Recorder().consumer(), clock, executor=ByHand())
         steps(loop, 3)
         loop._leave()
     recorder = Recorder()
-    steps(loop_of(house, recorder.consumer(), clock))
+    steps(loop_of(services, recorder.consumer(), clock))
     assert len(recorder.seen) == 1
 
 
@@ -325,29 +366,29 @@ def at(offset: int) -> Message:
 
 
 def killed_with(folder: Path, offset: int) -> None:
-    deliveries = Deliveries(folder)
-    deliveries.began(at(offset))
+    deliveries = DeliveryCounter(folder)
+    deliveries.begin(at(offset))
     deliveries.close()
 
 
 def test_the_next_message_of_a_partition_starts_from_nothing(tmp_path: Path) -> None:
     for _ in range(3):
         killed_with(tmp_path, 1)
-    assert Deliveries(tmp_path).began(at(1)).deaths == 3
-    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+    assert DeliveryCounter(tmp_path).begin(at(1)).kills == 3
+    assert DeliveryCounter(tmp_path).begin(at(2)).kills == 0
     (tmp_path / "t-0").write_text("torn")
-    assert Deliveries(tmp_path).began(at(2)).deaths == 0
+    assert DeliveryCounter(tmp_path).begin(at(2)).kills == 0
 
 
-def test_of_several_in_a_row_the_one_in_hand_is_the_one_that_counts(tmp_path: Path) -> None:
-    deliveries = Deliveries(tmp_path)
+def test_of_several_in_a_row_the_one_in_progress_is_counted(tmp_path: Path) -> None:
+    deliveries = DeliveryCounter(tmp_path)
     for offset in (1, 2, 3):
-        deliveries.began(at(offset))
+        deliveries.begin(at(offset))
     deliveries.close()
-    again = Deliveries(tmp_path)
-    assert [again.began(at(offset)).deaths for offset in (1, 2, 3, 4)] == [0, 0, 1, 0]
-    again.ended(at(4))
-    assert Deliveries(tmp_path).began(at(4)).deaths == 0
+    again = DeliveryCounter(tmp_path)
+    assert [again.begin(at(offset)).kills for offset in (1, 2, 3, 4)] == [0, 0, 1, 0]
+    again.end(at(4))
+    assert DeliveryCounter(tmp_path).begin(at(4)).kills == 0
 
 
 def test_on_a_full_disk_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,21 +396,21 @@ def test_on_a_full_disk_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.pwrite", full)
-    deliveries = Deliveries(tmp_path)
-    assert deliveries.began(at(1)) == (0, 0)
-    deliveries.ended(at(1), crashed=True)
+    deliveries = DeliveryCounter(tmp_path)
+    assert deliveries.begin(at(1)) == (0, 0)
+    deliveries.end(at(1), crashed=True)
     deliveries.close()
 
 
 def test_more_bad_ends_than_a_file_has_room_for_are_forgotten(tmp_path: Path) -> None:
     (tmp_path / "t-0").write_bytes(bytes(8) + json.dumps({n: [1, 1] for n in range(10_000)}).encode())
-    deliveries = Deliveries(tmp_path)
-    assert deliveries.began(at(7)) == (0, 0)
-    deliveries.ended(at(7))
+    deliveries = DeliveryCounter(tmp_path)
+    assert deliveries.begin(at(7)) == (0, 0)
+    deliveries.end(at(7))
     deliveries.close()
 
 
-# --- an engine that cannot say just now whose a partition is --------------------------------------------------------
+# --- a log that is too busy to say who owns a partition -------------------------------------------------------------
 
 
 class Hesitant:
@@ -390,17 +431,17 @@ class Hesitant:
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("beside", [False, True])
-def test_nothing_is_lost_or_stuck_where_the_log_does_not_say_whose_a_partition_is(
-    house: House, clock: Clock, *, beside: bool
+def test_nothing_is_lost_or_stuck_where_the_log_cannot_say_who_owns_a_partition(
+    services: Services, clock: Clock, *, beside: bool
 ) -> None:
-    uploads = [upload.id for upload in some_uploads(house, 8)]
+    uploads = [upload.id for upload in some_uploads(services, 8)]
 
     def then(event: Event, context: Any) -> None:
         if event.subject == uploads[0]:
             raise NotFound
 
-    recorder, by_hand = Recorder(then), ByHand(places=2)
-    loop = loop_of(house, recorder.consumer(), clock, executor=by_hand if beside else None)
+    recorder, by_hand = Recorder(then), ByHand(slots=2)
+    loop = loop_of(services, recorder.consumer(), clock, executor=by_hand if beside else None)
     loop._subscription = cast(Subscription, Hesitant(loop._subscription, 3))
     for _ in range(60):
         clock.advance(1)
@@ -409,110 +450,110 @@ def test_nothing_is_lost_or_stuck_where_the_log_does_not_say_whose_a_partition_i
         while by_hand.jobs:
             by_hand.run_next()
     assert set(recorder.seen) == set(uploads)
-    assert committed(house)
-    assert len(letters(house, "uploads")) == 1
+    assert committed(services)
+    assert len(letters(services, "uploads")) == 1
     loop._leave()
 
 
-def test_a_crash_does_not_count_against_those_that_ended_at_the_same_moment(house: House, clock: Clock) -> None:
-    some_uploads(house, 30)
+def test_a_crash_does_not_count_against_those_that_ended_at_the_same_moment(services: Services, clock: Clock) -> None:
+    some_uploads(services, 30)
 
     def then(event: Event, context: Any) -> None:
         if len(recorder.seen) == 1:
             raise Crash
 
-    recorder, by_hand = Recorder(then), ByHand(places=3)
-    loop = loop_of(house, recorder.consumer(), clock, executor=by_hand)
+    recorder, by_hand = Recorder(then), ByHand(slots=3)
+    loop = loop_of(services, recorder.consumer(), clock, executor=by_hand)
     steps(loop)
-    assert loop._desk is not None
-    in_hand = loop._desk.running
+    assert loop._slots is not None
+    in_progress = loop._slots.running
     while by_hand.jobs:
         by_hand.run_next()
     with pytest.raises(Crash):
         loop._run_once()
     loop._leave()
-    after = Deliveries(house.settings.data_dir / "deliveries" / "test")
-    assert sorted(after.began(message) for message in in_hand) == [(0, 0), (0, 0), (1, 0)]
+    after = DeliveryCounter(services.settings.data_dir / "deliveries" / "test")
+    assert sorted(after.begin(message) for message in in_progress) == [(0, 0), (0, 0), (1, 0)]
 
 
 # --- long work ------------------------------------------------------------------------------------------------------
 
 
 def working(
-    house: House, clock: Clock, recorder: Recorder, places: int = 1, member: str = "one"
+    services: Services, clock: Clock, recorder: Recorder, slots: int = 1, member: str = "one"
 ) -> tuple[Loop, ByHand]:
-    hand = ByHand(places)
-    loop = loop_of(house, recorder.consumer(), clock, executor=hand, member=member)
+    hand = ByHand(slots)
+    loop = loop_of(services, recorder.consumer(), clock, executor=hand, member=member)
     steps(loop)
     return loop, hand
 
 
 @pytest.mark.embedded
-def test_polling_goes_on_beside_long_work_and_keeps_the_partitions(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_polling_goes_on_beside_long_work_and_keeps_the_partitions(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
     recorder = Recorder()
-    loop, hand = working(house, clock, recorder)
-    other = loop_of(house, Recorder().consumer(), clock, member="two")
+    loop, hand = working(services, clock, recorder)
+    other = loop_of(services, Recorder().consumer(), clock, member="two")
     for _ in range(10):
         clock.advance(5)
         steps(loop, 2)
         steps(other, 2)
-    assert not committed(house)
+    assert not committed(services)
     hand.run_next()
     steps(loop, 2)
-    assert committed(house)
+    assert committed(services)
 
 
-def test_one_at_a_time_the_oldest_first(house: House, clock: Clock) -> None:
-    expected = [sent(house).id]
+def test_one_at_a_time_the_oldest_first(services: Services, clock: Clock) -> None:
+    expected = [sent(services).id]
     recorder = Recorder()
-    loop, hand = working(house, clock, recorder)
+    loop, hand = working(services, clock, recorder)
     for number in range(12):
         clock.advance(1)
-        expected.append(sent(house, data=bytes([number])).id)
+        expected.append(sent(services, data=bytes([number])).id)
     steps(loop)
     while hand.jobs:
         assert len(hand.jobs) == 1
         hand.run_next()
         steps(loop)
     assert recorder.seen == expected
-    assert committed(house)
+    assert committed(services)
 
 
-def test_several_at_once_never_two_of_one_partition(house: House, clock: Clock) -> None:
-    some_uploads(house, 30)
+def test_several_at_once_never_two_of_one_partition(services: Services, clock: Clock) -> None:
+    some_uploads(services, 30)
     recorder = Recorder()
-    loop, hand = working(house, clock, recorder, places=3)
+    loop, hand = working(services, clock, recorder, slots=3)
     assert len(hand.jobs) == 3
-    assert loop._desk is not None
-    assert len({message.topic_partition for message in loop._desk.running}) == 3
+    assert loop._slots is not None
+    assert len({message.topic_partition for message in loop._slots.running}) == 3
     while hand.jobs:
         hand.run_next()
         steps(loop)
     assert len(recorder.seen) == 30
-    assert committed(house)
+    assert committed(services)
 
 
-def test_a_crash_beside_the_polling_ends_the_loop(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
-    loop, hand = working(house, clock, Recorder(raising(Crash())))
+def test_a_crash_beside_the_polling_ends_the_loop(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
+    loop, hand = working(services, clock, Recorder(raising(Crash())))
     hand.run_next()
     with pytest.raises(Crash):
         steps(loop)
-    assert not committed(house)
+    assert not committed(services)
 
 
 @pytest.mark.embedded
 def test_work_whose_partition_went_to_another_is_finished_and_not_committed_a_second_time(
-    house: House, clock: Clock
+    services: Services, clock: Clock
 ) -> None:
-    some_uploads(house, 1)
+    some_uploads(services, 1)
     first, second = Recorder(), Recorder()
-    loop, hand = working(house, clock, first)
+    loop, hand = working(services, clock, first)
     clock.advance(20)  # suspended: no sign of life
-    steps(loop_of(house, second.consumer(), clock, member="two"))
-    assert committed(house)
-    some_uploads(house, 1)
+    steps(loop_of(services, second.consumer(), clock, member="two"))
+    assert committed(services)
+    some_uploads(services, 1)
     hand.run_next()
     steps(loop)
     assert first.seen == second.seen[:1]
@@ -520,23 +561,23 @@ def test_work_whose_partition_went_to_another_is_finished_and_not_committed_a_se
 
 
 @pytest.mark.embedded
-def test_work_that_ends_after_its_partition_went_is_not_committed_twice(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
-    loop, hand = working(house, clock, Recorder(raising(Refused())))
+def test_work_that_ends_after_its_partition_went_is_not_committed_twice(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
+    loop, hand = working(services, clock, Recorder(raising(Refused())))
     clock.advance(20)
-    steps(loop_of(house, Recorder().consumer(), clock, member="two"))
+    steps(loop_of(services, Recorder().consumer(), clock, member="two"))
     hand.run_next()
     steps(loop)
-    assert letters(house, "uploads") == []
+    assert letters(services, "uploads") == []
 
 
 @pytest.mark.embedded
-def test_a_partition_that_went_and_came_back_flows_again(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_a_partition_that_went_and_came_back_flows_again(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
     recorder = Recorder()
-    loop, hand = working(house, clock, recorder)
+    loop, hand = working(services, clock, recorder)
     clock.advance(20)
-    other = loop_of(house, Recorder().consumer(), clock, executor=ByHand(), member="two")
+    other = loop_of(services, Recorder().consumer(), clock, executor=ByHand(), member="two")
     steps(other, 3)
     other._leave()
     for _ in range(3):
@@ -545,16 +586,18 @@ def test_a_partition_that_went_and_came_back_flows_again(house: House, clock: Cl
     while hand.jobs:
         hand.run_next()
         steps(loop)
-    assert committed(house)
+    assert committed(services)
 
 
 @pytest.mark.embedded
-def test_a_message_that_comes_back_while_its_work_goes_on_waits_for_the_end_of_that(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
+def test_a_message_that_comes_back_while_its_work_goes_on_waits_for_the_end_of_that(
+    services: Services, clock: Clock
+) -> None:
+    some_uploads(services, 1)
     recorder = Recorder()
-    loop, hand = working(house, clock, recorder, places=2)
+    loop, hand = working(services, clock, recorder, slots=2)
     clock.advance(20)
-    other = loop_of(house, Recorder().consumer(), clock, executor=ByHand(), member="two")
+    other = loop_of(services, Recorder().consumer(), clock, executor=ByHand(), member="two")
     steps(other, 3)
     steps(loop)
     other._leave()
@@ -565,50 +608,56 @@ def test_a_message_that_comes_back_while_its_work_goes_on_waits_for_the_end_of_t
     while hand.jobs:
         hand.run_next()
         steps(loop)
-    assert committed(house)
+    assert committed(services)
 
 
-def test_a_stop_asks_the_work_to_stop_and_leaves_it_for_the_next(house: House, clock: Clock) -> None:
-    (upload,) = some_uploads(house, 1)
+def test_a_stop_asks_the_work_to_stop_and_leaves_it_for_the_next(services: Services, clock: Clock) -> None:
+    (upload,) = some_uploads(services, 1)
 
     def then(event: Event, context: Context) -> None:
         assert context.stopping()
         raise Stopped
 
-    loop, hand = working(house, clock, Recorder(then))
+    loop, hand = working(services, clock, Recorder(then))
     loop.stop()
     hand.run_next()
     loop.run()
-    assert not committed(house)
-    assert letters(house, "uploads") == []
+    assert not committed(services)
+    assert letters(services, "uploads") == []
     recorder = Recorder()
-    steps(loop_of(house, recorder.consumer(), clock))
+    steps(loop_of(services, recorder.consumer(), clock))
     assert recorder.seen == [upload.id]
 
 
-def test_work_that_ends_in_time_counts_though_a_stop_was_asked_for(house: House, clock: Clock) -> None:
-    some_uploads(house, 1)
-    loop, hand = working(house, clock, Recorder())
+def test_work_that_ends_in_time_counts_though_a_stop_was_asked_for(services: Services, clock: Clock) -> None:
+    some_uploads(services, 1)
+    loop, hand = working(services, clock, Recorder())
     loop.stop()
     hand.run_next()
     loop.run()
-    assert committed(house)
+    assert committed(services)
 
 
-def test_it_closes_what_the_consumer_holds(house: House, clock: Clock) -> None:
+def test_it_closes_what_the_consumer_holds(services: Services, clock: Clock) -> None:
     closed: list[str] = []
-    loop = loop_of(house, Recorder().consumer(close=lambda: closed.append("closed")), clock)
+    loop = loop_of(services, Recorder().consumer(close=lambda: closed.append("closed")), clock)
     loop.stop()
     loop.run()
     assert closed == ["closed"]
 
 
-def test_threads_run_beside_the_loop(house: House) -> None:
-    import time
-
-    some_uploads(house, 3)
+def test_threads_run_beside_the_loop(services: Services) -> None:
+    some_uploads(services, 3)
     recorder = Recorder()
-    loop = Loop(house, recorder.consumer(at_once=2), member="one", clock=time.monotonic, patience=0.01)
+    loop = Loop(
+        recorder.consumer(at_once=2),
+        log=services.events,
+        flush=services.flush,
+        counts_dir=services.settings.data_dir / "deliveries",
+        now=services.clock,
+        member="one",
+        idle_timeout=0.01,
+    )
 
     def then(event: Event, context: Context) -> None:
         if len(recorder.seen) == 3:
@@ -617,20 +666,36 @@ def test_threads_run_beside_the_loop(house: House) -> None:
     recorder.then = then
     loop.run()
     assert len(recorder.seen) == 3
-    assert committed(house)
+    assert committed(services)
 
 
-def test_a_busy_engine_does_not_end_the_loop(house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    some_uploads(house, 1)
-    loop = loop_of(house, Recorder().consumer(), clock)
-    monkeypatch.setattr("consumers.framework.loop.ENGINE_SECONDS", 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._subscription, "poll", lambda timeout: raising_publish(timeout))
-        loop._run_patiently()
+def test_a_poll_that_an_engine_is_too_busy_for_does_not_end_the_loop(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = loop_of(services, Recorder().consumer(), clock)
+    monkeypatch.setattr("consumers.framework.loop.ENGINE_RETRY_SECONDS", 0)
+    polls: list[float] = []
+
+    def poll(timeout: float) -> None:
+        polls.append(timeout)
+        if len(polls) == 1:
+            raise Transient
+        loop.stop()
+
+    monkeypatch.setattr(loop._subscription, "poll", poll)
+    loop.run()
+    assert len(polls) == 2
+
+
+def test_a_commit_that_an_engine_is_too_busy_for_is_made_later(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_uploads(services, 1)
+    loop = loop_of(services, Recorder().consumer(), clock)
     with monkeypatch.context() as patch:
         patch.setattr(loop._subscription, "commit", lambda message: raising_publish(message))
         steps(loop)
-        assert not committed(house)
+        assert not committed(services)
     clock.advance(1)
     steps(loop)
-    assert committed(house)
+    assert committed(services)

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from consumers import index, names, separate
-from consumers.framework.executors import Threads
 from consumers.framework.loop import Loop
+from consumers.framework.task_slots import Threads
 from demixer.domain import SeparationState, Song, Tags
-from demixer.services import naming, songs
-from demixer.wiring import House
+from demixer.wiring import Services, build_services
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
+from tests.consumers import consumers_of
 from tests.consumers.driving import drained, letters, loop_of, publish
 from tests.consumers.test_separate import FakeWorker
-from tests.houses import Clock, published
-from tests.ways import heard, matched, sent, separated, separation_of, song_of
+from tests.steps import an_analysis, matched, sent, separated, separation_of, song_of
+from tests.wired import Clock, published
 
 FALCON = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 
@@ -31,55 +30,56 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcoustId]:
 
 
 @pytest.fixture
-def asking(house: House) -> House:
-    """The house, with a key."""
-    return replace(house, settings=replace(house.settings, acoustid_api_key=KEY))
+def asking(services: Services) -> Services:
+    """The services with a key, so that AcoustID is asked."""
+    settings = replace(services.settings, acoustid_api_key=KEY)
+    return build_services(replace(services.adapters, settings=settings))
 
 
 @pytest.fixture
-def song(house: House) -> Song:
-    return song_of(house, matched(house, sent(house), heard(artist="", title="track01")).song_id)
+def song(services: Services) -> Song:
+    return song_of(services, matched(services, sent(services), an_analysis(artist="", title="track01")).song_id)
 
 
-def committed(house: House) -> bool:
-    return house.events.lag("names")["separations"] == 0
+def committed(services: Services) -> bool:
+    return services.events.lag("names")["separations"] == 0
 
 
-def test_a_song_without_tags_gets_names_proposed(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
-    drained(asking, clock, names.consumer(asking))
-    assert songs.view(asking, song.id, "ana").proposed_tags == FALCON
+def test_a_song_without_tags_gets_names_proposed(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
+    drained(asking, clock, consumers_of.names(asking))
+    assert asking.songs.view(song.id, "ana").proposed_tags == FALCON
     assert committed(asking)
 
 
-def test_a_replay_asks_nothing(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
-    drained(asking, clock, names.consumer(asking))
+def test_a_replay_asks_nothing(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
+    drained(asking, clock, consumers_of.names(asking))
     before = song_of(asking, song.id)
     publish(asking, *published(asking, "separations"))
-    drained(asking, clock, names.consumer(asking), replace(names.consumer(asking), name="names-again"))
+    drained(asking, clock, consumers_of.names(asking), replace(consumers_of.names(asking), name="names-again"))
     assert len(server.asked) == 1
     assert song_of(asking, song.id) == before
 
 
-def test_a_song_with_tags_is_not_asked_about(asking: House, clock: Clock, server: AcoustId) -> None:
+def test_a_song_with_tags_is_not_asked_about(asking: Services, clock: Clock, server: AcoustId) -> None:
     matched(asking, sent(asking))
-    drained(asking, clock, names.consumer(asking))
+    drained(asking, clock, consumers_of.names(asking))
     assert (server.asked, committed(asking)) == ([], True)
 
 
 def test_without_a_key_nobody_is_asked(
-    house: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+    services: Services, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
 ) -> None:
-    drained(house, clock, names.consumer(house))
+    drained(services, clock, consumers_of.names(services))
     assert server.asked == []
-    assert song_of(house, song.id) == song
+    assert song_of(services, song.id) == song
     assert "ACOUSTID_API_KEY is not set" in caplog.text
 
 
 def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
-    asking: House, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
+    asking: Services, clock: Clock, server: AcoustId, song: Song, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.status, server.body = 500, "down"
-    drained(asking, clock, names.consumer(asking))
+    drained(asking, clock, consumers_of.names(asking))
     assert (letters(asking, "separations"), len(server.asked), committed(asking)) == ([], 1, True)
     assert [record.levelno for record in caplog.records if "AcoustID" in record.getMessage()] == [logging.WARNING]
     assert KEY not in caplog.text
@@ -87,17 +87,17 @@ def test_a_failure_is_a_line_in_the_log_and_the_event_is_done(
     server.status = 200
     server.knows(result(recording()))
     publish(asking, *published(asking, "separations"))
-    drained(asking, clock, names.consumer(asking))
+    drained(asking, clock, consumers_of.names(asking))
     assert song_of(asking, song.id).proposed_tags == FALCON
 
 
-def test_a_service_that_hangs_holds_nobody_up(asking: House, clock: Clock, server: AcoustId, song: Song) -> None:
+def test_a_service_that_hangs_holds_nobody_up(asking: Services, clock: Clock, server: AcoustId, song: Song) -> None:
     """The song is separated while AcoustID says nothing."""
     server.silent.set()
-    consumer = names.consumer(asking)
+    consumer = consumers_of.names(asking)
     loop = loop_of(asking, consumer, clock, executor=Threads(consumer.at_once, consumer.name))
     until(lambda: bool(server.asked), loop)
-    drained(asking, clock, separate.consumer(asking, FakeWorker()))
+    drained(asking, clock, consumers_of.separate(asking, FakeWorker()))
     assert separation_of(asking, song.separation_id).state is SeparationState.READY
     assert not committed(asking)
     server.over.set()
@@ -113,15 +113,16 @@ def until(condition: Callable[[], bool], loop: Loop) -> None:
 
 
 def test_names_that_are_accepted_are_found(
-    asking: House, clock: Clock, server: AcoustId, song: Song, tmp_path: Path
+    asking: Services, clock: Clock, server: AcoustId, song: Song, tmp_path: Path
 ) -> None:
     separated(asking, tmp_path / "stems", song.id)
-    drained(asking, clock, names.consumer(asking), index.consumer(asking))
+    drained(asking, clock, consumers_of.names(asking), consumers_of.index(asking))
     assert found(asking, "falcon") == []
-    naming.accept(asking, "ana", song.id)
-    drained(asking, clock, index.consumer(asking))
+    asking.naming.accept("ana", song.id)
+    asking.flush()
+    drained(asking, clock, consumers_of.index(asking))
     assert found(asking, "falcon") == [song.id]
 
 
-def found(house: House, query: str) -> list[str]:
-    return [song.id for song in house.search.search(query, limit=10).songs]
+def found(services: Services, query: str) -> list[str]:
+    return [song.id for song in services.search.search(query, limit=10).songs]

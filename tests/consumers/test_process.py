@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from consumers import registry
-from consumers.framework import member_lease, process
+from consumers.framework import process
+from consumers.framework.member_lease import MemberLease
 from consumers.framework.outcome_handler import BreakerOpen
 from consumers.framework.process import Process
-from demixer.wiring import House
+from demixer.wiring import Services
 
 
 class Fake:
@@ -49,17 +50,17 @@ def test_a_stop_ends_all_in_order() -> None:
     assert all(fake.stopped.is_set() for fake in fakes)
 
 
-def test_every_consumer_there_is_can_be_made_and_stopped(house: House) -> None:
+def test_every_consumer_there_is_can_be_made_and_stopped(services: Services) -> None:
     with ExitStack() as held:
-        running = process.consumers_of(house, registry.NAMES, held)
+        running = registry.consumers_of(services, registry.NAMES, held)
         running.stop()
         assert running.run() == process.OK
 
 
-def test_a_seat_is_nobody_elses_and_free_again_afterwards(tmp_path: Path) -> None:
-    first, second = member_lease.Seat(tmp_path, "match"), member_lease.Seat(tmp_path, "match")
+def test_the_name_of_a_member_is_unique_and_free_again_afterwards(tmp_path: Path) -> None:
+    first, second = MemberLease(tmp_path, "match"), MemberLease(tmp_path, "match")
     assert first.name.endswith("-1")
     assert second.name.endswith("-2")
-    first.leave()
-    assert member_lease.Seat(tmp_path, "match").name == first.name
+    first.release()
+    assert MemberLease(tmp_path, "match").name == first.name
     assert sorted(os.listdir(tmp_path)) == ["match-1.lock", "match-2.lock"]

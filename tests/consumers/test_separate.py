@@ -6,7 +6,7 @@ import pytest
 
 from consumers import separate
 from consumers.framework.consumer import Consumer
-from demixer.domain import Failure, SeparationState, Status, Upload, events
+from demixer.domain import Failure, SeparationState, Status, Upload
 from demixer.domain.errors import (
     Cancelled,
     ConfigurationError,
@@ -19,11 +19,12 @@ from demixer.domain.errors import (
 )
 from demixer.separation.separate import Made
 from demixer.separation.worker import Progress
-from demixer.services import removals, separations, uploads
-from demixer.wiring import House
+from demixer.services import separations
+from demixer.wiring import Services, build_services
+from tests.consumers import consumers_of
 from tests.consumers.driving import drained, letters, loop_of, publish, steps
-from tests.houses import Clock, data_of, published
-from tests.ways import STEMS, matched, now, sent, separation_of, song_of, stem_files
+from tests.steps import STEMS, matched, now, sent, separation_of, song_of, stem_files, withdraw
+from tests.wired import Clock, data_of, published
 
 Work = Callable[[Callable[[Progress], None], Callable[[], bool]], object]
 
@@ -70,41 +71,41 @@ def raising(*errors: DemixerError) -> Work:
 
 
 @pytest.fixture
-def upload(house: House) -> Upload:
+def upload(services: Services) -> Upload:
     """It waits for its separation."""
-    return matched(house, sent(house))
+    return matched(services, sent(services))
 
 
-def consumer(house: House, work: Work = quickly) -> tuple[Consumer, FakeWorker]:
+def consumer(services: Services, work: Work = quickly) -> tuple[Consumer, FakeWorker]:
     worker = FakeWorker(work)
-    return separate.consumer(house, worker), worker
+    return consumers_of.separate(services, worker), worker
 
 
-def status(house: House, upload: Upload) -> tuple[Status, Failure | None]:
-    seen = uploads.view(house, now(house, upload))
+def status(services: Services, upload: Upload) -> tuple[Status, Failure | None]:
+    seen = services.uploads.view(now(services, upload))
     return seen.status, seen.failure
 
 
-def left_over(house: House) -> list[str]:
-    return [path.name for path in (house.settings.data_dir / "tmp").glob("*")]
+def left_over(services: Services) -> list[str]:
+    return [path.name for path in (services.settings.data_dir / "tmp").glob("*")]
 
 
-def test_the_stems_are_made_stored_and_shown(house: House, clock: Clock, upload: Upload) -> None:
-    made, worker = consumer(house)
-    drained(house, clock, made)
-    assert status(house, upload) == (Status.READY, None)
-    song = song_of(house, upload.song_id)
-    assert house.files.size(f"songs/{song.id}/{song.separation_id}/vocals.mp3")
-    assert [data_of(event)["progress"] for event in published(house, "progress")] == [0.5]
-    assert (left_over(house), worker.closed) == ([], True)
+def test_the_stems_are_made_stored_and_shown(services: Services, clock: Clock, upload: Upload) -> None:
+    made, worker = consumer(services)
+    drained(services, clock, made)
+    assert status(services, upload) == (Status.READY, None)
+    song = song_of(services, upload.song_id)
+    assert services.files.size(f"songs/{song.id}/{song.separation_id}/vocals.mp3")
+    assert [data_of(event)["progress"] for event in published(services, "progress")] == [0.5]
+    assert (left_over(services), worker.closed) == ([], True)
 
 
-def test_its_event_delivered_twice_separates_once(house: House, clock: Clock, upload: Upload) -> None:
-    publish(house, *published(house, "separations"))
-    made, worker = consumer(house)
-    drained(house, clock, made)
+def test_its_event_delivered_twice_separates_once(services: Services, clock: Clock, upload: Upload) -> None:
+    publish(services, *published(services, "separations"))
+    made, worker = consumer(services)
+    drained(services, clock, made)
     assert len(worker.folders) == 1
-    assert [event.type for event in published(house, "songs")] == ["song.separated"]
+    assert [event.type for event in published(services, "songs")] == ["song.separated"]
 
 
 @pytest.mark.parametrize(
@@ -117,83 +118,85 @@ def test_its_event_delivered_twice_separates_once(house: House, clock: Clock, up
     ],
 )
 def test_what_cannot_be_separated_ends_with_a_reason(
-    house: House, clock: Clock, upload: Upload, error: DemixerError, code: str
+    services: Services, clock: Clock, upload: Upload, error: DemixerError, code: str
 ) -> None:
-    drained(house, clock, consumer(house, raising(error))[0])
-    ended, failure = status(house, upload)
+    drained(services, clock, consumer(services, raising(error))[0])
+    ended, failure = status(services, upload)
     assert (ended, failure and failure.code) == (Status.FAILED, code)
-    assert (left_over(house), letters(house, "separations")) == ([], [])
-    assert [event.type for event in published(house, "songs")] == ["song.failed"]
+    assert (left_over(services), letters(services, "separations")) == ([], [])
+    assert [event.type for event in published(services, "songs")] == ["song.failed"]
 
 
-def test_a_song_whose_file_is_gone_ends_with_that_reason(house: House, clock: Clock, upload: Upload) -> None:
-    house.files.delete(upload.audio_key)
-    drained(house, clock, consumer(house)[0])
-    assert status(house, upload) == (Status.FAILED, Failure("file-gone"))
+def test_a_song_whose_file_is_gone_ends_with_that_reason(services: Services, clock: Clock, upload: Upload) -> None:
+    services.files.delete(upload.audio_key)
+    drained(services, clock, consumer(services)[0])
+    assert status(services, upload) == (Status.FAILED, Failure("file-gone"))
 
 
 def test_a_full_disk_fails_at_once_rather_than_doing_the_long_work_again(
-    house: House, clock: Clock, upload: Upload
+    services: Services, clock: Clock, upload: Upload
 ) -> None:
-    made, worker = consumer(house, raising(StorageFull()))
-    drained(house, clock, made)
+    made, worker = consumer(services, raising(StorageFull()))
+    drained(services, clock, made)
     assert len(worker.folders) == 1
-    assert status(house, upload) == (Status.FAILED, Failure("storage-full"))
-    assert left_over(house) == []
+    assert status(services, upload) == (Status.FAILED, Failure("storage-full"))
+    assert left_over(services) == []
 
 
-def test_a_worker_that_died_is_tried_again(house: House, clock: Clock, upload: Upload) -> None:
-    made, worker = consumer(house, raising(SeparationFailed("worker-died")))
-    loop = loop_of(house, made, clock)
+def test_a_worker_that_died_is_tried_again(services: Services, clock: Clock, upload: Upload) -> None:
+    made, worker = consumer(services, raising(SeparationFailed("worker-died")))
+    loop = loop_of(services, made, clock)
     steps(loop, 5)
-    assert status(house, upload)[0] is Status.QUEUED
+    assert status(services, upload)[0] is Status.QUEUED
     worker.work = quickly
     clock.advance(1)
     steps(loop, 5)
-    assert status(house, upload) == (Status.READY, None)
+    assert status(services, upload) == (Status.READY, None)
 
 
-def test_a_worker_that_always_dies_ends_with_a_reason_in_the_end(house: House, clock: Clock, upload: Upload) -> None:
-    made, worker = consumer(house, raising(SeparationFailed("worker-died")))
-    loop = loop_of(house, made, clock)
+def test_a_worker_that_always_dies_ends_with_a_reason_in_the_end(
+    services: Services, clock: Clock, upload: Upload
+) -> None:
+    made, worker = consumer(services, raising(SeparationFailed("worker-died")))
+    loop = loop_of(services, made, clock)
     for _ in range(20):
         steps(loop, 5)
         clock.advance(60)
     assert len(worker.folders) == separate.RETRIES + 1
-    assert status(house, upload) == (Status.FAILED, Failure("worker-died"))
-    assert len(letters(house, "separations")) == 1
-    assert left_over(house) == []
+    assert status(services, upload) == (Status.FAILED, Failure("worker-died"))
+    assert len(letters(services, "separations")) == 1
+    assert left_over(services) == []
 
 
-def test_a_cancel_is_seen_by_the_work(house: House, clock: Clock, upload: Upload) -> None:
+def test_a_cancel_is_seen_by_the_work(services: Services, clock: Clock, upload: Upload) -> None:
     def work(on_progress: object, should_stop: Callable[[], bool]) -> None:
         assert not should_stop()
-        uploads.cancel(house, "ana", upload.id)
-        removals.withdraw(house, events.upload_withdrawn(now(house, upload), clock()))
+        services.uploads.cancel("ana", upload.id)
+        withdraw(services, upload.id)
         clock.advance(separate.LOOK_SECONDS)
         assert should_stop()
         raise Cancelled
 
-    drained(house, clock, consumer(house, work)[0])
-    assert status(house, upload)[0] is Status.CANCELLED
-    assert (left_over(house), letters(house, "separations")) == ([], [])
-    assert house.events.lag("separate")["separations"] == 0
+    drained(services, clock, consumer(services, work)[0])
+    assert status(services, upload)[0] is Status.CANCELLED
+    assert (left_over(services), letters(services, "separations")) == ([], [])
+    assert services.events.lag("separate")["separations"] == 0
 
 
-def test_a_report_of_progress_stops_what_was_cancelled(house: House, clock: Clock, upload: Upload) -> None:
+def test_a_report_of_progress_stops_what_was_cancelled(services: Services, clock: Clock, upload: Upload) -> None:
     def work(on_progress: Callable[[Progress], None], should_stop: object) -> None:
-        uploads.cancel(house, "ana", upload.id)
-        removals.withdraw(house, events.upload_withdrawn(now(house, upload), clock()))
+        services.uploads.cancel("ana", upload.id)
+        withdraw(services, upload.id)
         on_progress(Progress(0.1, None, "m", "CPU"))
         pytest.fail("it went on")
 
-    drained(house, clock, consumer(house, work)[0])
-    assert status(house, upload)[0] is Status.CANCELLED
+    drained(services, clock, consumer(services, work)[0])
+    assert status(services, upload)[0] is Status.CANCELLED
 
 
-def test_a_stop_leaves_the_song_for_the_next_process(house: House, clock: Clock, upload: Upload) -> None:
-    made, worker = consumer(house)
-    loop = loop_of(house, made, clock)
+def test_a_stop_leaves_the_song_for_the_next_process(services: Services, clock: Clock, upload: Upload) -> None:
+    made, worker = consumer(services)
+    loop = loop_of(services, made, clock)
 
     def work(on_progress: object, should_stop: Callable[[], bool]) -> None:
         loop.stop()
@@ -202,63 +205,66 @@ def test_a_stop_leaves_the_song_for_the_next_process(house: House, clock: Clock,
 
     worker.work = work
     loop.run()
-    assert (status(house, upload)[0], left_over(house)) == (Status.QUEUED, [])
-    drained(house, clock, consumer(house)[0])
-    assert status(house, upload)[0] is Status.READY
+    assert (status(services, upload)[0], left_over(services)) == (Status.QUEUED, [])
+    drained(services, clock, consumer(services)[0])
+    assert status(services, upload)[0] is Status.READY
 
 
 def test_a_busy_catalogue_does_not_stop_the_work(
-    house: House, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object, **__: object) -> None:
         raise Transient
 
     def work(on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(separations, "progressed", busy)
-            patch.setattr(separations, "wanted", busy)
+            patch.setattr(services.separations, "report_progress", busy)
+            patch.setattr(services.separations, "is_wanted", busy)
             on_progress(Progress(0.1, None, "m", "CPU"))
             assert not should_stop()
 
-    drained(house, clock, consumer(house, work)[0])
-    assert status(house, upload)[0] is Status.READY
+    drained(services, clock, consumer(services, work)[0])
+    assert status(services, upload)[0] is Status.READY
 
 
-@pytest.mark.parametrize("step", ["begin", "keep_file", "_show", "finish"])
+@pytest.mark.parametrize("step", ["begin", "store_file", "_show", "finish"])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_anywhere_the_next_process_completes_it_and_never_separates_it_twice_to_the_end(
-    house: House, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
+    services: Services, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
     class Killed(BaseException):
         pass
 
-    original = getattr(separations, step)
+    where = separations if step == "store_file" else services.separations
+    original = getattr(where, step)
 
     def killed(*args: object) -> None:
         if after:
             original(*args)
         raise Killed
 
-    made, _ = consumer(house)
+    made, _ = consumer(services)
     with monkeypatch.context() as patch:
-        patch.setattr(separations, step, killed)
-        loop = loop_of(house, made, clock)
+        patch.setattr(where, step, killed)
+        loop = loop_of(services, made, clock)
         with pytest.raises(Killed):
             steps(loop)
         loop._subscription.close()  # kill -9: nothing else happens
-    drained(house, clock, consumer(house)[0])
-    song = song_of(house, upload.song_id)
-    assert (status(house, upload)[0], song.has_stems) == (Status.READY, True)
-    assert separation_of(house, song.separation_id).state is SeparationState.READY
-    assert [event.type for event in published(house, "songs")] == ["song.separated"]
+    next_process = build_services(services.adapters)
+    drained(next_process, clock, consumer(next_process)[0])
+    services.relay.publish_abandoned(after=0)
+    song = song_of(services, upload.song_id)
+    assert (status(services, upload)[0], song.has_stems) == (Status.READY, True)
+    assert separation_of(services, song.separation_id).state is SeparationState.READY
+    assert [event.type for event in published(services, "songs")] == ["song.separated"]
 
 
-def test_what_a_killed_process_left_goes_at_the_start_and_what_a_living_one_uses_stays(house: House) -> None:
-    temporary = house.settings.data_dir / "tmp"
+def test_what_a_killed_process_left_goes_at_the_start_and_what_a_living_one_uses_stays(services: Services) -> None:
+    temporary = services.settings.data_dir / "tmp"
     gone, living, strange = (
         temporary / name for name in ("separate-999999999-ab", f"separate-{os.getpid()}-ab", "separate-x-ab")
     )
     for folder in (gone, living, strange):
         stem_files(folder)
-    separate.consumer(house, FakeWorker())
+    consumers_of.separate(services, FakeWorker())
     assert [path.name for path in temporary.iterdir()] == [living.name]

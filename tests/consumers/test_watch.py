@@ -1,4 +1,4 @@
-"""What a consumer process tells of its work: counts, ids in its lines, and whether it is well."""
+"""Metrics of a consumer process, ids in its log lines, and its health."""
 
 import json
 import logging
@@ -13,22 +13,22 @@ from typing import Any, cast
 import pytest
 
 from consumers import registry
-from consumers.framework import instrumentation, metrics, outcome_handler, process, status
+from consumers.framework import instrumentation, metrics, outcome_handler, status
 from consumers.framework.loop import STUCK_SECONDS, Loop
-from consumers.framework.periodic import Chore, Timer
+from consumers.framework.periodic import PeriodicTask, Timer
+from consumers.framework.process import Runnable
 from consumers.framework.status import Status
-from consumers.registry import Runnable, build
+from consumers.registry import build
 from demixer.domain import Event, Failure, events
 from demixer.domain.errors import ConfigurationError, NotFound, Transient
 from demixer.ports import SearchIndex
 from demixer.runtime import logs
-from demixer.services.health import Health
-from demixer.wiring import House
+from demixer.wiring import Services, build_services
 from schemas.topics import all_topics
 from tests.consumers.driving import ByHand, Recorder, loop_of, publish_bytes, some_uploads, steps
-from tests.houses import Clock, house_in
 from tests.ports import free_port
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import Clock, services_in
 
 
 class Counts:
@@ -61,16 +61,16 @@ def raising(error: Exception) -> Callable[[Event, Any], object]:
     return then
 
 
-def watched_loop(house: House, clock: Clock, recorder: Recorder) -> Loop:
-    return loop_of(house, instrumentation.watched(recorder.consumer()), clock)
+def instrumented_loop(services: Services, clock: Clock, recorder: Recorder) -> Loop:
+    return loop_of(services, instrumentation.instrumented(recorder.consumer(), clock), clock)
 
 
 def test_what_is_handled_is_counted_with_its_type_its_age_and_its_time(
-    house: House, clock: Clock, counts: Counts
+    services: Services, clock: Clock, counts: Counts
 ) -> None:
-    some_uploads(house, 3)
+    some_uploads(services, 3)
     clock.advance(20)
-    steps(watched_loop(house, clock, Recorder()))
+    steps(instrumented_loop(services, clock, Recorder()))
     which = {"consumer": "test", "type": "upload.received"}
     assert counts("demixer_messages_total", **which, outcome="done") == 3
     assert counts("demixer_handling_seconds_count", **which) == 3
@@ -78,29 +78,29 @@ def test_what_is_handled_is_counted_with_its_type_its_age_and_its_time(
     assert counts("demixer_messages_in_hand", consumer="test") == 0
 
 
-def test_a_retry_and_a_dead_letter_are_counted_as_such(house: House, clock: Clock, counts: Counts) -> None:
-    some_uploads(house, 1)
-    loop = watched_loop(house, clock, Recorder(raising(Transient(reason="busy"))))
+def test_a_retry_and_a_dead_letter_are_counted_as_such(services: Services, clock: Clock, counts: Counts) -> None:
+    some_uploads(services, 1)
+    loop = instrumented_loop(services, clock, Recorder(raising(Transient(reason="busy"))))
     steps(loop, 3)
     which = {"consumer": "test", "type": "upload.received"}
     assert counts("demixer_messages_total", **which, outcome="retry") == 1
-    some_uploads(house, 4)
-    refusing = loop_of(house, instrumentation.watched(Recorder(raising(NotFound())).consumer(name="refusing")), clock)
-    steps(refusing)
+    some_uploads(services, 4)
+    refusing = Recorder(raising(NotFound())).consumer(name="refusing")
+    steps(loop_of(services, instrumentation.instrumented(refusing, clock), clock))
     assert counts("demixer_messages_total", consumer="refusing", type="upload.received", outcome="dead") == 5
 
 
-def test_labels_are_a_bounded_number_whatever_is_sent(house: House, clock: Clock, counts: Counts) -> None:
+def test_labels_are_a_bounded_number_whatever_is_sent(services: Services, clock: Clock, counts: Counts) -> None:
     for number in range(3):
-        publish_bytes(house, "uploads", b"no event", type=f"made.up.{number}")
-    steps(watched_loop(house, clock, Recorder()))
+        publish_bytes(services, "uploads", b"no event", type=f"made.up.{number}")
+    steps(instrumented_loop(services, clock, Recorder()))
     assert counts("demixer_messages_total", consumer="test", type="other", outcome="dead") == 3
 
 
-def test_failures_are_counted_by_their_reason(house: House, counts: Counts) -> None:
-    upload = sent(house)
+def test_failures_are_counted_by_their_reason(services: Services, counts: Counts) -> None:
+    upload = sent(services)
     for code in ("not-audio", "made-up-by-somebody"):
-        metrics.handled(events.upload_rejected(upload, Failure(code), house.now()))
+        metrics.count_failure(events.upload_rejected(upload, Failure(code), services.clock()))
     assert counts("demixer_failures_total", type="upload.rejected", code="not-audio") == 1
     assert counts("demixer_failures_total", type="upload.rejected", code="other") == 1
 
@@ -112,49 +112,49 @@ def test_the_speed_of_a_separation_is_told_for_each_second_of_sound(counts: Coun
 
 
 def test_lines_within_a_handler_and_about_its_end_carry_the_ids_of_the_event(
-    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[dict[str, str]] = []
+    logged: list[dict[str, str]] = []
     seen: list[dict[str, str]] = []
-    monkeypatch.setattr(outcome_handler.log, "error", lambda *args: told.append(dict(logs.ids())))
+    monkeypatch.setattr(outcome_handler.log, "error", lambda *args: logged.append(dict(logs.ids())))
 
     def then(event: Event, context: Any) -> None:
         seen.append(dict(logs.ids()))
         raise NotFound
 
-    (upload,) = some_uploads(house, 1)
+    (upload,) = some_uploads(services, 1)
     logs.begin()
-    steps(watched_loop(house, clock, Recorder(then)))
+    steps(instrumented_loop(services, clock, Recorder(then)))
     expected = {"consumer": "test", "event": events.upload_received(upload).id, "upload": upload.id}
     assert seen == [expected]
-    assert told == [expected]
+    assert logged == [expected]
     assert logs.ids() == {}
 
 
-def test_every_event_that_somebody_did_something_with_has_a_line(
-    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_every_event_that_took_some_time_has_a_log_line(
+    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     taken = iter([0.0001, 0.00009])
     seconds = iter([begin_or_end for one in taken for begin_or_end in (0.0, one)])
     monkeypatch.setattr(instrumentation, "perf_counter", lambda: next(seconds))
-    some_uploads(house, 2)
+    some_uploads(services, 2)
     with caplog.at_level(logging.INFO, "consumers.framework.instrumentation"):
-        steps(watched_loop(house, clock, Recorder()))
+        steps(instrumented_loop(services, clock, Recorder()))
     assert [record.getMessage() for record in caplog.records] == ["upload.received handled in 0.000 s"]
 
 
-def test_what_is_in_hand_is_told_while_it_is(house: House, clock: Clock, counts: Counts) -> None:
+def test_messages_in_progress_are_counted_while_they_are(services: Services, clock: Clock, counts: Counts) -> None:
     seen: list[float] = []
-    some_uploads(house, 1)
+    some_uploads(services, 1)
     recorder = Recorder(lambda event, context: seen.append(counts("demixer_messages_in_hand", consumer="test")))
-    loop = watched_loop(house, clock, recorder)
+    loop = instrumented_loop(services, clock, recorder)
     steps(loop)
     assert seen == [1]
     assert counts("demixer_messages_in_hand", consumer="test") == 0
     by_hand = ByHand()
-    some_uploads(house, 2)
-    working = loop_of(house, instrumentation.watched(Recorder().consumer(name="beside")), clock, executor=by_hand)
-    steps(working, 3)
+    some_uploads(services, 2)
+    beside = instrumentation.instrumented(Recorder().consumer(name="beside"), clock)
+    steps(loop_of(services, beside, clock, executor=by_hand), 3)
     assert counts("demixer_messages_in_hand", consumer="beside") == 1
 
 
@@ -162,8 +162,8 @@ def stuck(running: Runnable) -> bool:
     return running.stuck
 
 
-def test_a_loop_that_comes_round_no_more_is_stuck(house: House, clock: Clock) -> None:
-    loop = loop_of(house, Recorder().consumer(), clock)
+def test_a_loop_that_no_longer_polls_is_stuck(services: Services, clock: Clock) -> None:
+    loop = loop_of(services, Recorder().consumer(), clock)
     steps(loop, 1)
     assert not stuck(loop)
     clock.advance(STUCK_SECONDS + 1)
@@ -173,7 +173,7 @@ def test_a_loop_that_comes_round_no_more_is_stuck(house: House, clock: Clock) ->
 
 
 def test_a_timer_may_take_longer_and_is_stuck_too_in_the_end(clock: Clock) -> None:
-    timer = Timer("sweep", [Chore("look", 1, lambda: None)], clock.monotonic)
+    timer = Timer("maintenance", [PeriodicTask("look", 1, lambda: None)], clock.monotonic)
     clock.advance(STUCK_SECONDS + 1)
     assert not stuck(timer)
     clock.advance(3600)
@@ -187,29 +187,31 @@ class Down:
         raise Transient(reason="connection refused")
 
 
-def ready(house: House, *, needed: tuple[str, ...] = status.NEEDED, stuck: tuple[str, ...] = ()) -> tuple[int, Any]:
-    code, _, body = Status(Health(house, needed=needed), lambda: stuck).answer("/readyz")
+def ready(
+    services: Services, *, needed: tuple[str, ...] = registry.NEEDED, stuck: tuple[str, ...] = ()
+) -> tuple[int, Any]:
+    code, _, body = Status(services.health(needed=needed), lambda: stuck).respond("/readyz")
     return code, json.loads(body)
 
 
-def test_it_is_ready_when_its_loops_come_round_and_its_engines_answer(house: House) -> None:
-    assert ready(house)[0] == 200
-    code, body = ready(house, stuck=("match",))
+def test_it_is_ready_when_no_loop_is_stuck_and_its_engines_answer(services: Services) -> None:
+    assert ready(services)[0] == 200
+    code, body = ready(services, stuck=("match",))
     assert (code, body["stuck"], body["ready"]) == (503, ["match"], False)
 
 
-def test_only_who_indexes_needs_the_search_engine(house: House) -> None:
-    searchless = replace(house, search=cast(SearchIndex, Down()))
+def test_only_the_index_consumer_needs_the_search_engine(services: Services) -> None:
+    searchless = build_services(replace(services.adapters, search=cast(SearchIndex, Down())))
     assert ready(searchless)[0] == 200
-    assert ready(searchless, needed=(*status.NEEDED, "search"))[0] == 503
+    assert ready(searchless, needed=(*registry.NEEDED, "search"))[0] == 503
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[int]:
     """A process with all consumers, made and not run; its port."""
     port = free_port()
-    with house_in(tmp_path, metrics_port=port) as house, ExitStack() as held:
-        process.consumers_of(house, registry.NAMES, held)
+    with services_in(tmp_path, metrics_port=port) as services, ExitStack() as held:
+        registry.consumers_of(services, registry.NAMES, held)
         yield port
 
 
@@ -235,36 +237,36 @@ def test_all_of_it_is_served_at_the_port(served: int) -> None:
 
 def test_the_port_is_free_again_afterwards_and_one_that_is_taken_is_an_error_at_start(tmp_path: Path) -> None:
     port = free_port()
-    with house_in(tmp_path, metrics_port=port) as house:
+    with services_in(tmp_path, metrics_port=port) as services:
         with ExitStack() as held:
-            status.serve(house, ["match"], list, held)
+            registry.consumers_of(services, ["match"], held)
             with ExitStack() as second, pytest.raises(ConfigurationError, match="METRICS_PORT"):
-                status.serve(house, ["index"], list, second)
+                registry.consumers_of(services, ["index"], second)
         with ExitStack() as held:
-            status.serve(house, ["match"], list, held)
+            registry.consumers_of(services, ["match"], held)
             assert get(port, "/healthz")[0] == 200
 
 
-def test_without_a_port_nothing_listens(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_port_nothing_listens(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "_open", lambda *args: pytest.fail("somebody listens"))
     with ExitStack() as held:
-        status.serve(house, ["match"], list, held)
+        registry.consumers_of(services, ["match"], held)
 
 
-def test_the_topics_name_the_groups_that_read_them(house: House) -> None:
+def test_the_topics_name_the_groups_that_read_them(services: Services) -> None:
     reads: dict[str, set[str]] = {name: set() for name in all_topics()}
     for name, make in registry._CONSUMERS.items():
-        made = make(house)
+        made = make(services, "test-1")
         made.close()
         for topic in made.topics:
             reads[topic].add(name)
     assert {topic.name: {*topic.readers, *topic.optional_readers} for topic in all_topics().values()} == reads
 
 
-def test_what_the_service_runs_is_watched(house: House, counts: Counts) -> None:
-    sent(house)
+def test_the_consumers_that_the_service_runs_are_instrumented(services: Services, counts: Counts) -> None:
+    sent(services)
     with ExitStack() as held:
-        loop = build("fingerprint", house, held)
+        loop = build("fingerprint", services, held)
         assert isinstance(loop, Loop)
         steps(loop, 1)
         loop._finish()

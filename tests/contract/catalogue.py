@@ -414,6 +414,8 @@ class CatalogueContract:
         kept = catalogue.songs.get("s1")
         assert kept is not None
         assert kept.is_removed
+        assert catalogue.songs.linked_song("transcode") == kept, "so that a recording that was taken down is known"
+        assert catalogue.songs.linked_song("unknown") is None
 
     def test_a_file_of_a_removed_song_falls_back_to_the_song_it_brought(self, catalogue: Catalogue) -> None:
         catalogue.songs.save(a_song("s1"))

@@ -204,8 +204,8 @@ class FingerprintIndexContract:
 
 
 def _one_key_of(some: Items) -> Items:
-    from demixer.recognition.fingerprint import mixed, sample_keys
+    from demixer.recognition.fingerprint import hash_items, sample_keys
 
     keys = sample_keys(Fingerprint(some, 1.0))
-    of_long_songs: Items = keys[mixed(keys) % 16 == 0]
+    of_long_songs: Items = keys[hash_items(keys) % 16 == 0]
     return of_long_songs[:1]

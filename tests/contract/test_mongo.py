@@ -22,9 +22,9 @@ from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.domain.errors import ConfigurationError, Conflict, DemixerError, StorageFull, Transient
 from demixer.ports import Catalogue
 from tests.contract.catalogue import a_song, an_event, an_upload, ids
-from tests.houses import CHEAP
 from tests.ports import free_port
 from tests.servers import BIN, Engine, Server, listens
+from tests.wired import CHEAP
 
 SECRET = "correct-horse"
 

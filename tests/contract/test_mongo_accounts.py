@@ -4,8 +4,8 @@ import pytest
 
 from demixer.adapters.mongo.accounts import MongoAccounts
 from tests.contract.accounts import AccountsContract, Opener
-from tests.houses import CHEAP
 from tests.servers import Engine
+from tests.wired import CHEAP
 
 
 class TestMongoAccounts(AccountsContract):

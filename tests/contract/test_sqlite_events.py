@@ -18,7 +18,7 @@ from tests.contract.events import (
     shared,
 )
 from tests.contract.sqlite_disk import fill_disk
-from tests.houses import Clock
+from tests.wired import Clock
 
 
 def four(topic: str) -> int:

@@ -15,7 +15,7 @@ from demixer.adapters.sqlite.database import Database
 from demixer.adapters.sqlite.fingerprint_bulk_load import BulkLoad
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.domain.errors import Transient
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.recognition.fingerprint import Fingerprint, sample_keys
 from tests.audio_samples import music, write
 from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
@@ -77,7 +77,7 @@ def test_hits_are_those_of_the_rarest_keys_where_there_are_too_many(
 def test_half_a_hop_apart_a_recording_is_found_by_its_second_variant(index: SqliteFingerprints, tmp_path: Path) -> None:
     def printed(start: float) -> bytes:
         path = write(tmp_path / f"{start}.wav", music(60), "-af", f"atrim=start={start}")
-        return examine(path, max_minutes=2).fingerprint.to_bytes()
+        return decode_and_fingerprint(path, max_minutes=2).fingerprint.to_bytes()
 
     index.add("song", printed(0))
     first, second = printed(HALF_HOP), printed(2 * HALF_HOP)

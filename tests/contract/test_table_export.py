@@ -11,8 +11,8 @@ from demixer import wiring
 from demixer.domain import Failure, SongState, Stem
 from demixer.ports.table_export import Row, TableExport, fingerprints
 from tests.contract.catalogue import NOON, a_separation, a_song, an_analysis, an_event, an_upload
-from tests.houses import settings_in
 from tests.servers import Engine
+from tests.wired import settings_in
 
 Openers = tuple[Callable[[], TableExport], Callable[[], TableExport]]
 

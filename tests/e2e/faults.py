@@ -15,13 +15,13 @@ import pytest
 
 from demixer.cli import supervisor
 from demixer.runtime.settings import load
-from demixer.wiring import House, open_house
+from demixer.wiring import Services, open_services
 from tests import music, small_models
 from tests.contract.kafka_worlds import with_options
 from tests.e2e.service import Client, Service, wait_for
 from tests.engines import QUICK_GROUPS
-from tests.houses import published
 from tests.servers import Engine, Server
+from tests.wired import published
 
 ROOT = Path(__file__).parents[2]
 Urls = Mapping[str, str]
@@ -98,24 +98,24 @@ def ended(person: Client, sent: Sequence[str], *, seconds: float = 120) -> list[
 
 
 @contextmanager
-def house_of(running: Service) -> Iterator[House]:
+def house_of(running: Service) -> Iterator[Services]:
     """The same engines, to look at from the test."""
-    with closing(open_house(load(running.environ))) as house:
-        yield house
+    with closing(open_services(load(running.environ))) as services:
+        yield services
 
 
-def once_each(running: Service, house: House, ended: Sequence[Mapping[str, Any]]) -> None:
+def once_each(running: Service, services: Services, ended: Sequence[Mapping[str, Any]]) -> None:
     """Every upload is ready, and every song of theirs was brought to that exactly once."""
     assert Counter(upload["status"] for upload in ended) == {"ready": len(ended)}, ended
     songs = {upload["song_id"] for upload in ended}
-    wait_for("the log tells of each song", lambda: songs <= times_shown(house).keys(), seconds=30)
-    assert max(times_shown(house).values()) == 1
+    wait_for("the log tells of each song", lambda: songs <= times_shown(services).keys(), seconds=30)
+    assert max(times_shown(services).values()) == 1
     assert max(times_separated(running).values()) == 1
 
 
-def times_shown(house: House) -> Counter[str]:
+def times_shown(services: Services) -> Counter[str]:
     """How often each song was told to be separated. The same fact may be told twice: it is one event."""
-    told = {event.id: event.subject for event in published(house, "songs") if event.type == "song.separated"}
+    told = {event.id: event.subject for event in published(services, "songs") if event.type == "song.separated"}
     return Counter(told.values())
 
 

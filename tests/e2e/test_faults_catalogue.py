@@ -73,7 +73,7 @@ def test_what_was_accepted_ends_ready_though_the_catalogue_was_killed(
 ) -> None:
     database = faults.own(mongodb, "TEST_MONGODB")
     sending = faults.songs(tmp_path, 5, seconds=30)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as house:
+    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
         person = running.person("ana@example.org")
         sent = [person.upload(song)["id"] for song in sending[:3]]
         wait_for("one is separated", lambda: person.see(sent[0])["status"] == "separating", seconds=60)
@@ -85,6 +85,6 @@ def test_what_was_accepted_ends_ready_though_the_catalogue_was_killed(
             database.start()
             before = len(sender.accepted)
             wait_for("songs are taken again", lambda: len(sender.accepted) > before, seconds=60)
-        faults.once_each(running, house, faults.ended(person, sent + sender.accepted))
+        faults.once_each(running, services, faults.ended(person, sent + sender.accepted))
         for answer in sender.refused:
             assert (answer.status_code, answer.json()["detail"]) == (503, BUSY)

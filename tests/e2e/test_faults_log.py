@@ -69,31 +69,31 @@ def sent_for(seconds: float, person: Client, songs: list[Path]) -> list[str]:
 
 def test_what_was_received_while_the_log_was_away_ends_ready(urls: faults.Urls, gate: Gate, tmp_path: Path) -> None:
     sending = faults.songs(tmp_path, 8)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as house:
+    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
         person = running.person("ana@example.org")
         sent = [person.upload(song)["id"] for song in sending[:2]]
         with gate.closed():
             during = sent_for(OUTAGE, person, sending[2:])
             assert len(during) >= 3
             assert {person.see(upload_id)["status"] for upload_id in during} == {"received"}
-        faults.once_each(running, house, faults.ended(person, sent + during))
+        faults.once_each(running, services, faults.ended(person, sent + during))
 
 
 def test_a_log_that_comes_back_empty_is_told_again_what_is_open(
     urls: faults.Urls, broker: Server, tmp_path: Path
 ) -> None:
     sending = faults.songs(tmp_path, 3)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as house:
+    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
         person = running.person("ana@example.org")
         faults.ended(person, [person.upload(sending[0])["id"]])
         with faults.frozen(running, "consume fingerprint"):
             sent = [person.upload(song)["id"] for song in sending[1:]]
-            wait_for("the log has their events", lambda: house.events.lag("fingerprint")["uploads"] >= 2, seconds=30)
+            wait_for("the log has their events", lambda: services.events.lag("fingerprint")["uploads"] >= 2, seconds=30)
             faults.kill(broker)
             broker.start()
         with faults.beside(running, "hasty", "tests.e2e.hasty"):
             told = faults.ended(person, sent, seconds=180)
-        faults.once_each(running, house, told)
+        faults.once_each(running, services, told)
 
 
 def test_a_member_reads_on_though_its_topic_was_gone_for_a_moment(kafka: Engine, broker: Server) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.e2e import faults
 from tests.e2e.gates import FullStore, Gate
 from tests.e2e.service import PASSWORD, Client, Service, wait_for
@@ -26,7 +26,7 @@ class Scene:
     """A service whose store can be taken from it, and what the tests look at."""
 
     running: Service
-    house: House
+    services: Services
     gate: Gate
     store: FullStore
 
@@ -40,8 +40,8 @@ def scene(
     gate.open(store.port)
     urls = dict(faults.urls(kafka, mongodb, elasticsearch, s3))
     urls["FILES_URL"] = urls["FILES_URL"].replace(f":{server.port}", f":{gate.port}")
-    with faults.service_on(urls, tmp_path_factory.mktemp("store")) as running, faults.house_of(running) as house:
-        yield Scene(running, house, gate, store)
+    with faults.service_on(urls, tmp_path_factory.mktemp("store")) as running, faults.house_of(running) as services:
+        yield Scene(running, services, gate, store)
     gate.leave()
     store.leave()
 
@@ -49,12 +49,12 @@ def scene(
 @contextmanager
 def leaving_nothing(scene: Scene, person: Client) -> Iterator[None]:
     """No upload of this person, and no file of anybody, is there afterwards."""
-    before = set(dict(scene.house.files.keys("uploads")))
+    before = set(dict(scene.services.files.keys("uploads")))
     yield
-    found = scene.house.accounts.by_token(person.token)
+    found = scene.services.accounts.by_token(person.token)
     assert found
-    assert list(scene.house.catalogue.uploads.of_person(found.id, limit=10)) == []
-    assert set(dict(scene.house.files.keys("uploads"))) <= before
+    assert list(scene.services.catalogue.uploads.of_person(found.id, limit=10)) == []
+    assert set(dict(scene.services.files.keys("uploads"))) <= before
 
 
 @contextmanager

@@ -25,7 +25,7 @@ ROLES = {
     "match": r"consume match",
     "separate": r"consume separate",
     "worker": r"spawn_main|demixer\.audio\.separation",
-    "index and sweep": r"consume index sweep",
+    "index and maintenance": r"consume index maintenance",
     "web": r"demixer\.cli web",
     "supervisor": "",
 }

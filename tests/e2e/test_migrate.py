@@ -15,14 +15,14 @@ from demixer import wiring
 from demixer.cli import main
 from demixer.ports.table_export import Row
 from demixer.runtime.settings import Settings, load
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House, open_house, utc_now
+from demixer.services.storage import store_bytes
+from demixer.wiring import Services, open_services, utc_now
 from tests import music, small_models
 from tests.e2e.service import Client, Service
-from tests.houses import published
 from tests.installations import PASSWORD, contents, furnish
 from tests.servers import Engine
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import published
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_servers]
 Run = Callable[..., tuple[int, str, str]]
@@ -58,9 +58,9 @@ def run(engines: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[House]:
-    with closing(open_house(settings)) as house:
-        yield house
+def opened(settings: Settings) -> Iterator[Services]:
+    with closing(open_services(settings)) as services:
+        yield services
 
 
 def embedded(folder: Path) -> Settings:
@@ -79,8 +79,8 @@ def rows(settings: Settings) -> dict[str, list[Row]]:
 
 
 def files(settings: Settings) -> dict[str, bytes]:
-    with opened(settings) as house:
-        return contents(house)
+    with opened(settings) as services:
+        return contents(services)
 
 
 def test_up_to_the_engines_and_back_is_the_same_to_the_last_byte(
@@ -92,35 +92,35 @@ def test_up_to_the_engines_and_back_is_the_same_to_the_last_byte(
     assert code == 0, out + err
     assert rows(there) == rows(old)
     assert files(there) == files(old)
-    with opened(there) as house:
-        _works(house, made)
+    with opened(there) as services:
+        _works(services, made)
     assert run("--from", f"file://{tmp_path}/old")[0] == 0  # which only compares
     code, out, err = run("--to", f"file://{tmp_path}/back")
     assert code == 0, out + err
     assert rows(back) == rows(old)
     assert files(back) == files(old)
-    with opened(back) as house:
-        _works(house, made)
+    with opened(back) as services:
+        _works(services, made)
     for settings in (there, back):
-        with opened(settings) as house:
-            assert house.accounts.authenticate("ana@example.com", PASSWORD) is not None
-            assert house.accounts.authenticate("ana@example.com", "another password") is None
+        with opened(settings) as services:
+            assert services.accounts.authenticate("ana@example.com", PASSWORD) is not None
+            assert services.accounts.authenticate("ana@example.com", "another password") is None
 
 
-def _works(house: House, made: Mapping[str, str]) -> None:
-    ana = house.accounts.by_token(made["token"])
+def _works(services: Services, made: Mapping[str, str]) -> None:
+    ana = services.accounts.by_token(made["token"])
     assert ana is not None
     assert ana.email == "ana@example.com"
-    ready = house.catalogue.uploads.get(made["ready"])
+    ready = services.catalogue.uploads.get(made["ready"])
     assert ready is not None
-    song = house.catalogue.songs.get(ready.song_id or "")
+    song = services.catalogue.songs.get(ready.song_id or "")
     assert song is not None
-    assert [found.id for found in house.search.search("nandu", limit=5).songs] == [song.id]
-    assert house.fingerprints.candidates([song.fingerprint]) == [song.id]
-    told = {(event.type, event.subject) for event in published(house, "uploads", "matching")}
+    assert [found.id for found in services.search.search("nandu", limit=5).songs] == [song.id]
+    assert services.fingerprints.candidates([song.fingerprint]) == [song.id]
+    told = {(event.type, event.subject) for event in published(services, "uploads", "matching")}
     assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= told
     assert ("upload.withdrawn", made["removed"]) in told
-    assert [letter.message.value for letter in dead_letters.waiting(house.events)] == [b"\xffnonsense"]
+    assert [letter.message.value for letter in dead_letters.waiting(services.events)] == [b"\xffnonsense"]
 
 
 def test_kill_9_on_the_way_to_the_engines_and_the_same_command_again(
@@ -128,9 +128,9 @@ def test_kill_9_on_the_way_to_the_engines_and_the_same_command_again(
 ) -> None:
     furnish(tmp_path / "old")
     old, there = embedded(tmp_path / "old"), load(engines)
-    with opened(old) as house:
+    with opened(old) as services:
         for number in range(80):
-            keep_bytes(house.files, f"songs/many/{number}.flac", bytes([number]) * 100_000)
+            store_bytes(services.files, f"songs/many/{number}.flac", bytes([number]) * 100_000)
     for files_there in (1, 20, 60):
         _killed(tmp_path / "old", there, files_there)
     code, out, err = run("--from", f"file://{tmp_path}/old")

@@ -20,13 +20,12 @@ from demixer.runtime.settings import load
 from demixer.separation import preflight
 from demixer.separation.separate import Made
 from demixer.separation.worker import Progress
-from demixer.services import songs
-from demixer.services.duplicates import Pair
-from demixer.wiring import open_house
+from demixer.services.duplicates import DuplicatePair, Duplicates
+from demixer.wiring import open_services
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
-from tests.houses import Clock, settings_in
-from tests.ways import STEMS, heard, matched, sent, separated, stem_files
+from tests.steps import STEMS, an_analysis, matched, sent, separated, stem_files
+from tests.wired import Clock, a_worker, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -49,6 +48,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, out, err
 
     return run
+
+
+def report_worker(model: str) -> None:
+    """As the separation worker of a running service does."""
+    with closing(open_services(load())) as services:
+        services.capabilities.report(a_worker(services.clock(), model))
 
 
 def test_help_is_quick_and_names_every_command() -> None:
@@ -75,7 +80,7 @@ def test_an_account_and_its_token(run: Run) -> None:
     assert (code, "ana@example.org" in out.lower()) == (0, True)
     code, out, err = run("token", "create", "ana@example.org")
     assert (code, len(out.split()), err) == (0, 1, "")
-    accounts = open_house(load()).accounts
+    accounts = open_services(load()).accounts
     person = accounts.by_token(out.strip())
     accounts.close()
     assert person is not None
@@ -93,6 +98,7 @@ def test_an_account_and_its_token(run: Run) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, arguments: tuple[str, ...], stdin: str, text: str) -> None:
+    report_worker("spleeter-2stems")
     code, out, err = run(*arguments, stdin=stdin)
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert text in err
@@ -138,26 +144,26 @@ def test_an_unexpected_error_is_one_line_and_its_place_shown_when_asked_for(
 
 
 def test_reindex_says_how_many(run: Run, tmp_path: Path) -> None:
-    house = open_house(load())
-    separated(house, tmp_path / "stems", matched(house, sent(house)).song_id or "")
-    house.close()
+    services = open_services(load())
+    separated(services, tmp_path / "stems", matched(services, sent(services)).song_id or "")
+    services.close()
     assert run("reindex")[:2] == (0, "The search index holds 1 songs.\n")
 
 
 def test_the_fingerprint_index_is_made_again_from_the_catalogue(run: Run) -> None:
-    with closing(open_house(load())) as house:
-        song_id = matched(house, sent(house)).song_id or ""
-        house.fingerprints.remove(song_id)
+    with closing(open_services(load())) as services:
+        song_id = matched(services, sent(services)).song_id or ""
+        services.fingerprints.remove(song_id)
         assert run("reindex", "--fingerprints")[1].endswith("The fingerprint index holds 1 songs.\n")
-        assert house.fingerprints.candidates([heard().fingerprint]) == [song_id]
+        assert services.fingerprints.candidates([an_analysis().fingerprint]) == [song_id]
 
 
 def test_check_says_that_the_fingerprint_index_was_lost(run: Run, tmp_path: Path) -> None:
-    with closing(open_house(load())) as house:
-        song_id = matched(house, sent(house)).song_id or ""
-        separated(house, tmp_path / "stems", song_id)
+    with closing(open_services(load())) as services:
+        song_id = matched(services, sent(services)).song_id or ""
+        separated(services, tmp_path / "stems", song_id)
         assert "ok    the newest song is found by its fingerprint" in run("check")[1]
-        house.fingerprints.remove(song_id)
+        services.fingerprints.remove(song_id)
     code, out, _ = run("check")
     assert (code, "demixer reindex --fingerprints" in out) == (1, True)
     run("reindex", "--fingerprints")
@@ -167,24 +173,28 @@ def test_check_says_that_the_fingerprint_index_was_lost(run: Run, tmp_path: Path
 @pytest.fixture
 def pair(run: Run, tmp_path: Path) -> list[str]:
     """Two songs with stems, of different recordings."""
-    with closing(open_house(load())) as house:
-        made = [matched(house, sent(house, "ana", bytes([n])), heard(n, title=f"No {n}")).song_id or "" for n in (1, 2)]
+    with closing(open_services(load())) as services:
+        made = [
+            matched(services, sent(services, "ana", bytes([n])), an_analysis(n, title=f"No {n}")).song_id or ""
+            for n in (1, 2)
+        ]
         for song_id in made:
-            separated(house, tmp_path / song_id, song_id)
+            separated(services, tmp_path / song_id, song_id)
     return made
 
 
-def test_songs_that_are_one_are_told_and_merged_only_where_asked_to(
+def test_duplicates_are_listed_and_merged_only_with_the_option(
     run: Run, pair: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = "demixer.cli.duplicates.duplicates.of"
-    monkeypatch.setattr(found, lambda house, song: [Pair(kept=song, other=songs.get(house, pair[1]))])
-    monkeypatch.setattr("demixer.cli.duplicates.every_song", lambda catalogue: [catalogue.songs.get(pair[0])])
+    with closing(open_services(load())) as services:
+        kept, other = (services.songs.get(song_id) for song_id in pair)
+    monkeypatch.setattr(Duplicates, "of", lambda self, song: [DuplicatePair(kept=song, other=other)])
+    monkeypatch.setattr("demixer.cli.duplicates.every_song", lambda catalogue: [kept])
     code, out, err = run("duplicates")
     assert (code, out) == (0, f"{pair[1]}\t{pair[0]}\tSomebody - No 2\tSomebody - No 1\n")
     assert err.endswith("Pairs of songs that are one: 1. Merged: 0.\n")
     assert run("duplicates", "--merge")[2].endswith("Pairs of songs that are one: 1. Merged: 1.\n")
-    assert run("unmerge", pair[1])[:2] == (0, f"{pair[1]} (Somebody - No 2) stands for itself again.\n")
+    assert run("unmerge", pair[1])[:2] == (0, f"{pair[1]} (Somebody - No 2) is a song of its own again.\n")
 
 
 def test_a_catalogue_without_duplicates_says_so(run: Run, pair: list[str]) -> None:
@@ -193,7 +203,7 @@ def test_a_catalogue_without_duplicates_says_so(run: Run, pair: list[str]) -> No
     assert err.endswith("Pairs of songs that are one: 0. Merged: 0.\n")
 
 
-def test_songs_that_are_not_one_are_merged_only_if_told_twice(run: Run, pair: list[str]) -> None:
+def test_songs_that_are_not_duplicates_are_merged_only_with_the_option(run: Run, pair: list[str]) -> None:
     code, out, err = run("merge", pair[1], pair[0])
     assert (code, out) == (1, "")
     assert "not the same recording in the same mix" in err
@@ -204,17 +214,21 @@ def test_songs_that_are_not_one_are_merged_only_if_told_twice(run: Run, pair: li
     assert run("unmerge", "nobody")[0] == 1
 
 
-def test_songs_of_a_lesser_model_can_be_separated_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = open_house(load())
-    song_id = matched(house, sent(house)).song_id or ""
-    separated(house, tmp_path / "stems", song_id)
-    house.close()
+def test_nothing_is_separated_again_before_a_worker_has_said_what_it_can_do(run: Run) -> None:
+    for arguments in (("nothing",), ("--all",)):
+        code, out, err = run("separate-again", *arguments)
+        assert (code, out, "no separation worker has said yet what it can do" in err) == (1, "", True)
+
+
+def test_songs_of_a_worse_model_can_be_separated_again(run: Run, tmp_path: Path) -> None:
+    services = open_services(load())
+    song_id = matched(services, sent(services)).song_id or ""
+    separated(services, tmp_path / "stems", song_id)
+    services.close()
     code, _, err = run("separate-again", song_id)
     assert (code, "no better model" in err) == (1, True)
     assert "separate 0 songs" in run("separate-again", "--all")[1]
-    monkeypatch.setenv("MODEL", "htdemucs")
+    report_worker("htdemucs")
     assert "separate 1 songs" in run("separate-again", "--all")[1]
     assert run("separate-again", song_id)[0] == 0
 
@@ -233,15 +247,15 @@ def test_the_topics_are_listed(run: Run) -> None:
 def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
     assert "no dead letters" in run("dead-letters", "list")[2]
     clock = Clock()
-    house = open_house(load())
-    publish_bytes(house, "uploads", b"\xffnonsense", key="k")
-    loop = loop_of(house, Recorder().consumer(), clock)
+    services = open_services(load())
+    publish_bytes(services, "uploads", b"\xffnonsense", key="k")
+    loop = loop_of(services, Recorder().consumer(), clock)
     steps(loop, 5)
     loop._leave()
-    (letter,) = dead_letters.waiting(house.events)
-    house.close()
+    (letter,) = dead_letters.waiting(services.events)
+    services.close()
     _, out, _ = run("dead-letters", "list")
-    assert (out.count("\n"), letter.id in out, "bad-event" in out) == (1, True, True)
+    assert (out.count("\n"), letter.id in out, "BadEvent: " in out) == (1, True, True)
     _, out, _ = run("dead-letters", "show", letter.id)
     assert "dead-group: test" in out
     assert "nonsense" in out

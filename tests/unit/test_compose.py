@@ -1,6 +1,5 @@
 """What must hold of the images and of docker-compose.yml. Docker itself is not needed."""
 
-import inspect
 import os
 import re
 import subprocess
@@ -32,7 +31,7 @@ OURS = {name: service for name, service in SERVICES.items() if "build" in servic
 ENGINES = {name: service for name, service in SERVICES.items() if "build" not in service}
 OVERRIDES = sorted(DOCKER.glob("compose.*.yml"))
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-SETTINGS = set(re.findall(r'read\.\w+\("(\w+)"', inspect.getsource(settings)))
+SETTINGS = set(settings.SETTINGS)
 STAGES: list[tuple[str, str, str]] = re.findall(
     r"^FROM (?P<base>\S+) AS (?P<name>\S+)\n(?P<steps>.*?)(?=^FROM |\Z)",
     (DOCKER / "Dockerfile").read_text(),

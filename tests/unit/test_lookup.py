@@ -1,4 +1,4 @@
-"""Looking a recording up by a print that somebody else's program made."""
+"""Looking a recording up by a fingerprint that somebody else's program made."""
 
 from dataclasses import replace
 
@@ -7,47 +7,46 @@ import pytest
 
 from demixer.domain import Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.services import lookups
-from demixer.wiring import House
-from tests.ways import heard, matched, sent, song_of
+from demixer.wiring import Services
+from tests.steps import an_analysis, matched, sent, song_of
 
 
-def print_of(seed: int) -> Fingerprint:
-    return Fingerprint.from_bytes(heard(seed).fingerprint)
+def fingerprint_of(seed: int) -> Fingerprint:
+    return Fingerprint.from_bytes(an_analysis(seed).fingerprint)
 
 
 @pytest.fixture
-def song(house: House) -> Song:
-    """Listed, with the print of `heard(1)`."""
-    upload = matched(house, sent(house), heard(1))
-    return house.catalogue.songs.save(replace(song_of(house, upload.song_id), state=SongState.ACTIVE))
+def song(services: Services) -> Song:
+    """Visible, with the fingerprint of `an_analysis(1)`."""
+    upload = matched(services, sent(services), an_analysis(1))
+    return services.catalogue.songs.save(replace(song_of(services, upload.song_id), state=SongState.ACTIVE))
 
 
-def test_a_listed_song_is_proposed(house: House, song: Song) -> None:
-    assert lookups.known(house, [print_of(1)]) == song
-    assert lookups.known(house, [print_of(2)]) is None
+def test_a_visible_song_is_found(services: Services, song: Song) -> None:
+    assert services.lookup.find([fingerprint_of(1)]) == song
+    assert services.lookup.find([fingerprint_of(2)]) is None
 
 
-def test_one_phase_that_agrees_is_enough(house: House, song: Song) -> None:
-    assert lookups.known(house, [print_of(2), print_of(1)]) == song
+def test_one_alignment_variant_that_agrees_is_enough(services: Services, song: Song) -> None:
+    assert services.lookup.find([fingerprint_of(2), fingerprint_of(1)]) == song
 
 
-@pytest.mark.parametrize("hidden", [{"listed": False}, {"removed": True}], ids=["unlisted", "removed"])
-def test_what_is_not_everybodys_is_passed_over(house: House, song: Song, hidden: dict[str, bool]) -> None:
-    house.catalogue.songs.save(replace(song, **hidden))  # type: ignore[arg-type]
-    assert lookups.known(house, [print_of(1)]) is None
+@pytest.mark.parametrize("state", [state for state in SongState if state is not SongState.ACTIVE])
+def test_a_song_that_people_cannot_see_is_passed_over(services: Services, song: Song, state: SongState) -> None:
+    services.catalogue.songs.save(replace(song, state=state))
+    assert services.lookup.find([fingerprint_of(1)]) is None
 
 
-def test_a_proposal_without_a_song_is_passed_over(house: House, song: Song) -> None:
-    house.fingerprints.add("gone", heard(1).fingerprint)
-    assert lookups.known(house, [print_of(1)]) == song
+def test_a_candidate_without_a_song_is_passed_over(services: Services, song: Song) -> None:
+    services.fingerprints.add("gone", an_analysis(1).fingerprint)
+    assert services.lookup.find([fingerprint_of(1)]) == song
 
 
-def test_the_beginning_of_something_longer_is_another_recording(house: House, song: Song) -> None:
+def test_the_beginning_of_something_longer_is_another_recording(services: Services, song: Song) -> None:
     """Its stems would be of no use."""
-    items = np.concatenate([print_of(1).items, print_of(2).items])
-    assert lookups.known(house, [Fingerprint(items, print_of(1).duration + print_of(2).duration)]) is None
+    items = np.concatenate([fingerprint_of(1).items, fingerprint_of(2).items])
+    assert services.lookup.find([Fingerprint(items, fingerprint_of(1).duration + fingerprint_of(2).duration)]) is None
 
 
-def test_a_print_of_nothing_is_nothing(house: House, song: Song) -> None:
-    assert lookups.known(house, [Fingerprint(np.array([], dtype=np.uint32), 1.0)]) is None
+def test_an_empty_fingerprint_finds_nothing(services: Services, song: Song) -> None:
+    assert services.lookup.find([Fingerprint(np.array([], dtype=np.uint32), 1.0)]) is None

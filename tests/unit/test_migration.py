@@ -21,11 +21,11 @@ from demixer.runtime import instance_lock
 from demixer.services.migration import files as migration_files
 from demixer.services.migration import rows as migration_rows
 from demixer.services.migration.comparing import compared, place
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House
-from tests.houses import Clock, a_person, open_in, published, settings_in
+from demixer.services.storage import store_bytes
+from demixer.wiring import Services
 from tests.installations import PASSWORD, contents, furnish
-from tests.ways import sent
+from tests.steps import sent
+from tests.wired import Clock, a_person, open_in, published, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,7 +38,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 
 @pytest.fixture
 def made(tmp_path: Path, furnished: tuple[Path, dict[str, str]]) -> dict[str, str]:
-    """A furnished house in `old`."""
+    """A furnished services in `old`."""
     shutil.copytree(furnished[0], tmp_path / "old")
     return furnished[1]
 
@@ -76,12 +76,12 @@ def rows(folder: Path) -> dict[str, list[Row]]:
     return found
 
 
-def house(folder: Path) -> House:
+def services(folder: Path) -> Services:
     return open_in(folder, Clock())
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    with closing(house(folder)) as opened:
+    with closing(services(folder)) as opened:
         return contents(opened)
 
 
@@ -115,7 +115,7 @@ def test_every_table_is_listed_with_its_counts(migrate: Run, made: dict[str, str
 
 def test_people_sign_in_as_before(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
     migrate()
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         ana = new.accounts.authenticate("ana@example.com", PASSWORD)
         assert ana is not None
         assert new.accounts.by_token(made["token"]) == ana
@@ -124,7 +124,7 @@ def test_people_sign_in_as_before(migrate: Run, made: dict[str, str], tmp_path: 
 
 def test_everything_derived_is_made_anew(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
     migrate()
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         ready = new.catalogue.uploads.get(made["ready"])
         assert ready is not None
         song = new.catalogue.songs.get(ready.song_id or "")
@@ -143,7 +143,7 @@ def _removed(tmp_path: Path) -> Iterator[Row]:
 
 def test_what_was_not_told_is_told_to_the_new_log(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
     migrate()
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         told = {(event.type, event.subject) for event in published(new)}
         letters = dead_letters.waiting(new.events)
         assert new.catalogue.outbox.pending() == []
@@ -155,13 +155,13 @@ def test_what_was_not_told_is_told_to_the_new_log(migrate: Run, made: dict[str, 
 
 
 def test_what_every_group_has_handled_is_not_told_again(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
-    with closing(house(tmp_path / "old")) as old:
+    with closing(services(tmp_path / "old")) as old:
         subscription = old.events.subscribe(["matching"], group="match", member="m")
         while message := subscription.poll(0):
             subscription.commit(message)
         subscription.close()
     migrate()
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         assert published(new, "matching") == []
         assert published(new, "uploads") != []
 
@@ -184,7 +184,7 @@ def test_after_it_was_finished_what_the_target_got_since_is_safe(
     migrate: Run, made: dict[str, str], tmp_path: Path
 ) -> None:
     migrate()
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         late = sent(new, "ana", b"sent to the new place")
     code, out, err = migrate()
     assert (code, late.id in out, "--again" in err) == (1, True, True)
@@ -201,7 +201,7 @@ def test_a_run_that_was_killed_is_taken_up_though_the_source_went_on(
     with monkeypatch.context() as patch:
         _stop_after(patch, stop_after)
         assert migrate()[0] != 0
-    with closing(house(tmp_path / "old")) as old:
+    with closing(services(tmp_path / "old")) as old:
         sent(old, "ben", b"while it was stopped")
         old.files.delete("songs/big/file.flac")
         person = old.accounts.authenticate("ben@example.com", PASSWORD)
@@ -236,9 +236,9 @@ def _stop_after(patch: pytest.MonkeyPatch, table: str) -> None:
 def test_kill_9_in_the_middle_and_the_same_command_again(
     migrate: Run, made: dict[str, str], tmp_path: Path, files_there: int
 ) -> None:
-    with closing(house(tmp_path / "old")) as old:
+    with closing(services(tmp_path / "old")) as old:
         for number in range(60):
-            keep_bytes(old.files, f"songs/many/{number}.flac", bytes([number]) * 300_000)
+            store_bytes(old.files, f"songs/many/{number}.flac", bytes([number]) * 300_000)
     command = [sys.executable, "-m", "demixer.cli.main", "migrate", "--from", f"file://{tmp_path}/old"]
     with subprocess.Popen([*command, "--to", f"file://{tmp_path}/new"], stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 60
@@ -297,13 +297,13 @@ def test_verifying_alone_carries_nothing(migrate: Run, made: dict[str, str], tmp
 def test_another_installation_is_never_mixed_with_this_one(
     migrate: Run, made: dict[str, str], tmp_path: Path, what: str
 ) -> None:
-    with closing(house(tmp_path / "new")) as new:
+    with closing(services(tmp_path / "new")) as new:
         if what == "people":
             a_person(new, "eva@example.com")
         elif what == "uploads":
             new.files.delete(sent(new, "eva", b"another song").audio_key)
         else:
-            keep_bytes(new.files, "songs/x/y", b"z")
+            store_bytes(new.files, "songs/x/y", b"z")
     before = rows(tmp_path / "new"), files(tmp_path / "new")
     for arguments in ((), ("--again",), ("--quick",)):
         code, out, err = migrate(*arguments)

@@ -1,11 +1,14 @@
 """Events evolve: whatever was written once is read by today's code, and a schema that would break that fails here."""
 
 import json
-from dataclasses import replace
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
@@ -23,14 +26,26 @@ from demixer.domain import (
     Upload,
     events,
 )
+from demixer.services.embedded_analyses import analysis_of
 from schemas import codec
 from schemas.errors import BadEvent
+from schemas.events import (
+    ALL,
+    EventComparison,
+    EventData,
+    EventTags,
+    UploadFingerprinted,
+    UploadFingerprintedV1,
+    UploadReceived,
+)
 from schemas.topics import all_topics, dead_letter_topic, partitions, topic_of
+from schemas.upcasting import UPCASTERS
+from tests.steps import sound as fingerprint
 
 ROOT = Path(str(files("schemas")))
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TYPES = sorted(event for topic in all_topics().values() for event in topic.events)
-SCHEMAS = sorted((ROOT / "events").glob("*/*.json"))
+SCHEMAS = sorted((ROOT / "json").glob("*/*.json"))
 EXAMPLES = sorted((ROOT / "examples").glob("*/*/*.json"))
 
 
@@ -42,8 +57,8 @@ def example(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def schema_of(event: Event) -> dict[str, Any]:
-    return dict(json.loads((ROOT / "events" / event.type / f"{event.version}.json").read_text()))
+def schema_of(event_type: str, version: int | str) -> dict[str, Any]:
+    return dict(json.loads((ROOT / "json" / event_type / f"{version}.json").read_text()))
 
 
 def upload() -> Upload:
@@ -82,16 +97,11 @@ def separation() -> Separation:
     return Separation(id="x", song_id="s", model="htdemucs", requested_at=NOW, updated_at=NOW)
 
 
-def heard() -> Analysis:
-    mix = Comparison(song_id="s", verdict=MatchVerdict.MIX, offset=0.5, missing_stems=("vocals",))
-    return Analysis(duration=9.5, fingerprint=b"\0\1", tags=Tags(year=1994), cover_key="", comparisons=(mix,))
-
-
-def all_facts() -> list[Event]:
+def all_events() -> list[Event]:
     failure = Failure("too-long", {"max_minutes": 20})
     return [
         events.upload_received(upload()),
-        events.upload_fingerprinted(upload(), heard(), NOW),
+        events.upload_fingerprinted(upload(), NOW),
         events.upload_rejected(upload(), failure, NOW),
         events.upload_withdrawn(upload(), NOW),
         events.separation_requested(separation()),
@@ -133,45 +143,200 @@ def test_a_schema_leaves_room_for_additions(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=named)
 def test_every_example_of_every_version_decodes_and_comes_back_the_same(path: Path) -> None:
-    event = codec.decode(path.read_bytes())
+    """But for optional fields that it leaves out: those have their defaults."""
+    event = codec.decode_as_written(path.read_bytes())
     assert (event.type, event.version) == (path.parent.parent.name, int(path.parent.name))
-    assert example(path) == json.loads(codec.encode(event))
+    written, again = example(path), json.loads(codec.encode(event))
+    assert again["data"].items() >= written["data"].items()
+    assert set(again["data"]) - set(written["data"]) <= optional_fields(event)
+    assert {**again, "data": None} == {**written, "data": None}
+    assert codec.decode_as_written(codec.encode(event)) == event
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in EXAMPLES}), ids=lambda folder: folder.parent.name)
 def test_an_example_shows_every_field_of_its_schema(folder: Path) -> None:
     """Others stay as they were before a field was added."""
-    schema = json.loads((ROOT / "events" / folder.parent.name / f"{folder.name}.json").read_text())
+    schema = schema_of(folder.parent.name, folder.name)
     shown = [set(example(path)["data"]) for path in folder.glob("*.json")]
     assert set(schema["properties"]) in shown
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=named)
 def test_a_field_that_is_newly_required_would_fail_on_the_examples(path: Path) -> None:
-    event = codec.decode(path.read_bytes())
-    schema = schema_of(event)
+    written = example(path)
+    schema = schema_of(written["type"], path.parent.name)
+    assert Draft202012Validator(schema).is_valid(written["data"])
     schema["required"] = [*schema["required"], "added_later"]
-    assert not Draft202012Validator(schema).is_valid(event.data)
+    assert not Draft202012Validator(schema).is_valid(written["data"])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=named)
 def test_a_narrowed_type_would_fail_on_the_examples(path: Path) -> None:
-    event = codec.decode(path.read_bytes())
-    for name in event.data:
-        schema = schema_of(event)
+    written = example(path)
+    for name in written["data"]:
+        schema = schema_of(written["type"], path.parent.name)
         schema["properties"][name] = {"type": "boolean"}
-        assert not Draft202012Validator(schema).is_valid(event.data), name
+        assert not Draft202012Validator(schema).is_valid(written["data"]), name
 
 
-def test_every_fact_makes_a_valid_event_that_comes_back_the_same() -> None:
-    made = all_facts()
+# --- the classes ----------------------------------------------------------------------------------------------------
+
+PLAIN: Mapping[Any, Any] = {str: "string", int: "integer", float: "number", NoneType: "null"}
+
+
+def optional_fields(event: Event) -> set[str]:
+    schema = schema_of(event.type, event.version)
+    return set(schema["properties"]) - set(schema["required"])
+
+
+def shape_of_class(kind: type) -> dict[str, tuple[bool, Any]]:
+    """By the name of each field on the wire: whether it is required, and its type as `shape_of_type` gives it."""
+    types = get_type_hints(kind)
+    on_the_wire = [field for field in fields(kind) if field.metadata.get("wire", True)]
+    return {field.name: (field.default is MISSING, shape_of_type(types[field.name])) for field in on_the_wire}
+
+
+def shape_of_type(kind: Any) -> Any:
+    """JSON types; the values of an enumeration; for a list what its items are, for an object its fields, if known."""
+    if kind in PLAIN:
+        return {PLAIN[kind]}
+    if get_origin(kind) is UnionType:
+        return set().union(*(shape_of_type(one) for one in get_args(kind)))
+    if get_origin(kind) is Literal:
+        return set(get_args(kind))
+    if get_origin(kind) is tuple:
+        return [shape_of_type(get_args(kind)[0])]
+    if get_origin(kind) is Mapping:
+        return {}
+    return shape_of_class(kind)
+
+
+def shape_of_schema(schema: Mapping[str, Any]) -> dict[str, tuple[bool, Any]]:
+    """As `shape_of_class` gives it."""
+    required = schema["required"]
+    return {name: (name in required, shape_of_property(each)) for name, each in schema["properties"].items()}
+
+
+def shape_of_property(schema: Mapping[str, Any]) -> Any:
+    if "enum" in schema:
+        return set(schema["enum"])
+    if schema["type"] == "array":
+        return [shape_of_property(schema["items"])]
+    if schema["type"] == "object":
+        return shape_of_schema(schema) if "properties" in schema else {}
+    return {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_each_class_has_the_fields_and_the_types_of_its_schema(kind: type[EventData]) -> None:
+    assert shape_of_class(kind) == shape_of_schema(schema_of(kind.TYPE, kind.VERSION))
+
+
+def test_every_schema_has_a_class() -> None:
+    assert sorted((kind.TYPE, str(kind.VERSION)) for kind in ALL) == sorted(
+        (path.parent.name, path.stem) for path in SCHEMAS
+    )
+
+
+def test_the_comparison_of_a_class_with_its_schema_notices_every_difference() -> None:
+    schema = schema_of("upload.fingerprinted", 1)
+    comparison = schema["properties"]["compared"]["items"]
+    changes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (schema["properties"], {"added": {"type": "string"}}),
+        (schema["properties"], {"attempt": {"type": "number"}}),
+        (schema["properties"], {"compared": {"type": "array", "items": {"type": "string"}}}),
+        (schema["properties"]["tags"]["properties"], {"year": {"type": "integer"}}),
+        (comparison["properties"], {"finding": {"enum": ["same", "version"]}}),
+        (comparison, {"required": ["song_id"]}),
+        (schema, {"required": schema["required"][1:]}),
+    ]
+    for part, change in changes:
+        before = dict(part)
+        part.update(change)
+        assert shape_of_class(UploadFingerprintedV1) != shape_of_schema(schema), change
+        part.clear()
+        part.update(before)
+    assert shape_of_class(UploadFingerprintedV1) == shape_of_schema(schema)
+
+
+# --- earlier versions -----------------------------------------------------------------------------------------------
+
+
+def newest_version(event_type: str) -> int:
+    return max(kind.VERSION for kind in ALL if event_type == kind.TYPE)
+
+
+def test_every_version_but_the_newest_has_an_upcaster_to_the_next_one() -> None:
+    assert set(UPCASTERS) == {kind for kind in ALL if newest_version(kind.TYPE) != kind.VERSION}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_every_example_decodes_as_the_newest_version_of_its_type(path: Path) -> None:
+    written, event = codec.decode_as_written(path.read_bytes()), codec.decode(path.read_bytes())
+    assert event.version == newest_version(event.type)
+    assert (event.id, event.subject, event.time) == (written.id, written.subject, written.time)
+    assert (event == written) is (event.version == written.version)
+
+
+@pytest.mark.parametrize("name", ["plain", "compared"])
+def test_an_analysis_inside_an_event_of_version_1_is_still_there_in_version_2(name: str) -> None:
+    path = ROOT / f"examples/upload.fingerprinted/1/{name}.json"
+    data, written = codec.decode(path.read_bytes()).data, example(path)["data"]
+    assert isinstance(data, UploadFingerprinted)
+    assert (data.upload_id, data.attempt, data.analysis_id) == (written["upload_id"], written["attempt"], "")
+    assert data.embedded is not None
+    assert codec.to_plain(data.embedded).items() >= written.items()
+    assert "embedded" not in codec.to_plain(data), "it is in the program only"
+
+
+def test_an_event_of_version_1_is_an_analysis_that_can_be_matched() -> None:
+    analysis = analysis_of(
+        UploadFingerprintedV1(
+            upload_id="u",
+            attempt=1,
+            duration=9.5,
+            fingerprint=b64encode(fingerprint(1).to_bytes()).decode(),
+            tags=EventTags(artist="A", album="", title="T", year=1994),
+            cover="covers/u.jpg",
+            shifted=b64encode(fingerprint(2).to_bytes()).decode(),
+            sound_sha256="5ad",
+            compared=(EventComparison(song_id="s", finding="mix", offset=0.5, without=("vocals",)),),
+        )
+    )
+    assert analysis == Analysis(
+        id="",
+        duration=9.5,
+        fingerprint=fingerprint(1).to_bytes(),
+        shifted_fingerprint=fingerprint(2).to_bytes(),
+        sample_hash="5ad",
+        comparisons=(Comparison(song_id="s", verdict=MatchVerdict.MIX, offset=0.5, missing_stems=("vocals",)),),
+        tags=Tags(artist="A", title="T", year=1994),
+        cover_key="covers/u.jpg",
+    )
+
+
+@pytest.mark.parametrize("broken", ["AQID", "é", "A"])
+def test_a_fingerprint_of_version_1_that_is_none_is_a_bad_event(broken: str) -> None:
+    written = example(ROOT / "examples/upload.fingerprinted/1/plain.json")
+    for name in ("fingerprint", "shifted"):
+        data = codec.from_plain("upload.fingerprinted", 1, {**written["data"], name: broken})
+        assert isinstance(data, UploadFingerprintedV1)
+        with pytest.raises(BadEvent):
+            analysis_of(data)
+
+
+# --- the constructors and the envelope ------------------------------------------------------------------------------
+
+
+def test_every_event_comes_back_the_same() -> None:
+    made = all_events()
     assert sorted(event.type for event in made) == TYPES
     for event in made:
         assert codec.decode(codec.encode(event)) == event
 
 
-def test_the_same_fact_has_the_same_id_and_another_attempt_has_another() -> None:
-    first, second = all_facts(), all_facts()
+def test_the_same_event_has_the_same_id_and_another_attempt_has_another() -> None:
+    first, second = all_events(), all_events()
     assert [event.id for event in first] == [event.id for event in second]
     assert len({event.id for event in first}) == len(first)
     assert events.upload_received(upload()).id != events.upload_received(replace(upload(), attempt=2)).id
@@ -215,7 +380,7 @@ def test_what_is_no_event_of_ours_is_a_bad_event(value: bytes) -> None:
 
 def test_an_addition_that_we_do_not_know_yet_is_taken() -> None:
     event = codec.decode(changed(data={"upload_id": "u", "attempt": 1, "from_the_future": True}, traceparent="00-1"))
-    assert data_of(event)["from_the_future"] is True
+    assert event.data == UploadReceived(upload_id="u", attempt=1)
 
 
 def test_matching_has_one_partition_and_so_have_dead_letters() -> None:

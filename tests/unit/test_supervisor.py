@@ -11,7 +11,7 @@ import pytest
 
 from demixer.cli import supervisor
 from demixer.cli.supervisor import Child, Clock, Supervisor
-from tests.houses import settings_in
+from tests.wired import settings_in
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -173,8 +173,8 @@ def test_every_process_on_one_machine_has_a_port_for_its_numbers(tmp_path: Path)
 
 def test_names_are_looked_up_only_where_there_is_a_key(tmp_path: Path) -> None:
     without, with_key = settings_in(tmp_path), settings_in(tmp_path, acoustid_api_key="k")
-    assert supervisor.arguments_of("index", without) == ["consume", "index", "sweep"]
-    assert supervisor.arguments_of("index", with_key) == ["consume", "index", "sweep", "names"]
+    assert supervisor.arguments_of("index", without) == ["consume", "index", "maintenance"]
+    assert supervisor.arguments_of("index", with_key) == ["consume", "index", "maintenance", "names"]
     others = set(supervisor.PROGRAMS) - {"index"}
     assert not any("names" in supervisor.arguments_of(other, with_key) for other in others)
 

@@ -43,7 +43,7 @@ def test_every_room_can_be_entered(tmp_path: Path) -> None:
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for room in ("demixer", "web", "consumers", "search", "schemas")
         for path in (ROOT / room).rglob("*.py")
-        if path.name != "wsgi.py" and "separation" not in path.parts  # the first opens a house when it is imported
+        if path.name != "wsgi.py" and "separation" not in path.parts  # the first opens a services when it is imported
     ]
     done = python(IMPORT_ALL, *names, tmp_path=tmp_path, model="htdemucs")
     assert (done.stderr, done.returncode) == ("", 0)

@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Person
-from demixer.wiring import House
-from tests.houses import Clock
+from demixer.wiring import Services
 from tests.web.visiting import PASSWORD, Browser
+from tests.wired import Clock
 
 
 def test_signing_up_signs_in_and_goes_on_to_where_one_wanted_to_go(browser: Browser) -> None:
@@ -128,22 +128,22 @@ def test_pages_of_ones_own_lead_to_the_sign_in_and_back(browser: Browser) -> Non
     assert response.location == "/sign-in?next=/uploads?page%3D3"
 
 
-def test_a_new_token_is_shown_once_and_works(browser: Browser, ana: Person, house: House) -> None:
+def test_a_new_token_is_shown_once_and_works(browser: Browser, ana: Person, services: Services) -> None:
     made = browser.post("/account/tokens")
     assert (made.status_code, made.location) == (303, "/account")
     page = browser.get("/account")
     token = _token_on(page.text)
-    assert house.accounts.by_token(token) == ana
+    assert services.accounts.by_token(token) == ana
     assert page.headers["Cache-Control"] == "no-store"
     assert "dmx_" not in browser.get("/account").text
 
 
-def test_withdrawn_tokens_stop_working(browser: Browser, ana: Person, house: House) -> None:
+def test_withdrawn_tokens_stop_working(browser: Browser, ana: Person, services: Services) -> None:
     browser.post("/account/tokens")
     token = _token_on(browser.get("/account").text)
     browser.post("/account/tokens")  # made, and withdrawn before anybody saw it
     assert browser.post("/account/tokens/withdraw").location == "/account"
-    assert house.accounts.by_token(token) is None
+    assert services.accounts.by_token(token) is None
     page = browser.get("/account").text
     assert "All tokens are withdrawn" in page
     assert "dmx_" not in page

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from demixer.domain import MatchMethod, Person, UploadState
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, join, multipart, problem, stored_keys
 
 UPLOAD_FIELDS = {
@@ -35,8 +35,8 @@ class Api:
 
 
 @pytest.fixture
-def api(app: Flask, house: House, ana: Person) -> Api:
-    return Api(app, house.accounts.create_token(ana.email, house.now()))
+def api(app: Flask, services: Services, ana: Person) -> Api:
+    return Api(app, services.accounts.create_token(ana.email, services.clock()))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def stranger(app: Flask) -> Api:
     return Api(app, None)
 
 
-def test_an_upload_is_accepted_and_can_be_followed(api: Api, house: House) -> None:
+def test_an_upload_is_accepted_and_can_be_followed(api: Api, services: Services) -> None:
     response = api.send(b"sound", "a/b.mp3", artist="Ana", title="Uno")
     assert response.status_code == 202
     body = response.json
@@ -52,7 +52,7 @@ def test_an_upload_is_accepted_and_can_be_followed(api: Api, house: House) -> No
     assert (body["status"], body["progress"], body["filename"]) == ("received", 0.0, "b.mp3")
     assert response.location == body["links"]["self"] == f"http://localhost/api/v1/uploads/{body['id']}"
     assert api.get(f"/uploads/{body['id']}").json == body
-    upload = house.catalogue.uploads.get(body["id"])
+    upload = services.catalogue.uploads.get(body["id"])
     assert upload
     assert (upload.given_tags.artist, upload.given_tags.title) == ("Ana", "Uno")
 
@@ -61,28 +61,28 @@ def test_a_file_of_just_the_allowed_size_is_received(api: Api) -> None:
     assert api.send(b"x" * 1024 * 1024).status_code == 202
 
 
-def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, house: House) -> None:
-    upload_id, song = api.send().json["id"], a_ready_song(house, ana)
-    join(house, upload_id, song, MatchMethod.RECORDING)
+def test_a_known_recording_is_ready_and_matched(api: Api, ana: Person, services: Services) -> None:
+    upload_id, song = api.send().json["id"], a_ready_song(services, ana)
+    join(services, upload_id, song, MatchMethod.RECORDING)
     body = api.get(f"/uploads/{upload_id}").json
     assert (body["status"], body["progress"], body["matched"], body["song_id"]) == ("ready", 1.0, True, song.id)
     assert body["links"]["song"] == f"http://localhost/api/v1/songs/{song.id}"
     assert body["links"]["waits_for"] is None
 
 
-def test_one_that_waits_for_the_stems_of_another_song_says_of_which(api: Api, ana: Person, house: House) -> None:
-    song, sent = a_song(house, ana), house.catalogue.uploads.get(api.send().json["id"])
+def test_one_that_waits_for_the_stems_of_another_song_says_of_which(api: Api, ana: Person, services: Services) -> None:
+    song, sent = a_song(services, ana), services.catalogue.uploads.get(api.send().json["id"])
     assert sent
-    house.catalogue.uploads.save(replace(sent, state=UploadState.FINGERPRINTED, waiting_for=song.id))
+    services.catalogue.uploads.save(replace(sent, state=UploadState.FINGERPRINTED, waiting_for=song.id))
     body = api.get(f"/uploads/{sent.id}").json
     assert (body["status"], body["song_id"]) == ("fingerprinting", None)
     assert body["links"]["waits_for"] == f"http://localhost/api/v1/songs/{song.id}"
 
 
-def test_a_new_one_has_a_place_in_the_queue(api: Api, ana: Person, house: House) -> None:
-    a_song(house, ana, "First")
+def test_a_new_one_has_a_place_in_the_queue(api: Api, ana: Person, services: Services) -> None:
+    a_song(services, ana, "First")
     upload_id = api.send().json["id"]
-    join(house, upload_id, a_song(house, ana, "Second"))
+    join(services, upload_id, a_song(services, ana, "Second"))
     body = api.get(f"/uploads/{upload_id}").json
     assert (body["status"], body["place"], body["model"]) == ("queued", 2, "spleeter-2stems")
 
@@ -96,22 +96,22 @@ def test_delete_cancels_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
-def test_what_others_sent_does_not_exist(app: Flask, api: Api, house: House, method: str) -> None:
+def test_what_others_sent_does_not_exist(app: Flask, api: Api, services: Services, method: str) -> None:
     upload_id = api.send().json["id"]
-    house.accounts.create("bea@example.com", "correct horse battery", "Bea", house.now())
-    other = Api(app, house.accounts.create_token("bea@example.com", house.now()))
+    services.accounts.create("bea@example.com", "correct horse battery", "Bea", services.clock())
+    other = Api(app, services.accounts.create_token("bea@example.com", services.clock()))
     assert problem(getattr(other, method)(f"/uploads/{upload_id}"))["code"] == "no-such-upload"
 
 
-def test_uploads_need_a_token(stranger: Api, house: House) -> None:
+def test_uploads_need_a_token(stranger: Api, services: Services) -> None:
     for response in (stranger.send(), stranger.get("/uploads/x"), stranger.delete("/uploads/x")):
         assert problem(response)["code"] == "not-signed-in"
         assert response.headers["WWW-Authenticate"] == 'Bearer realm="demixer"'
-    assert stored_keys(house) == set()
+    assert stored_keys(services) == set()
 
 
 @pytest.mark.parametrize("token", ["dmx_unknown", "", "é"])
-def test_a_token_nobody_made_is_refused(app: Flask, house: House, token: str) -> None:
+def test_a_token_nobody_made_is_refused(app: Flask, services: Services, token: str) -> None:
     response = app.test_client().get("/api/v1/uploads/x", headers={"Authorization": f"Bearer {token}"})
     assert problem(response)["status"] == 401
 
@@ -132,20 +132,20 @@ def test_a_cookie_signs_nobody_in_here(browser: Browser, ana: Person) -> None:
     ],
 )
 def test_what_cannot_be_taken_is_a_problem_and_leaves_nothing(
-    api: Api, house: House, fields: dict[str, Any], code: str, status: int
+    api: Api, services: Services, fields: dict[str, Any], code: str, status: int
 ) -> None:
     data = {
         name: (io.BytesIO(value[0]), value[1]) if isinstance(value, tuple) else value for name, value in fields.items()
     }
     body = problem(api.post("/uploads", data))
     assert (body["code"], body["status"]) == (code, status)
-    assert stored_keys(house) == set()
+    assert stored_keys(services) == set()
 
 
-def test_a_request_brings_one_file_or_keeps_none(api: Api, house: House) -> None:
+def test_a_request_brings_one_file_or_keeps_none(api: Api, services: Services) -> None:
     files = [(io.BytesIO(b"one"), "one.mp3"), (io.BytesIO(b"two"), "two.mp3")]
     assert problem(api.post("/uploads", {"file": files}))["code"] == "one-file"
-    assert stored_keys(house) == set()
+    assert stored_keys(services) == set()
 
 
 @pytest.mark.parametrize(
@@ -183,22 +183,22 @@ def test_problems_are_told_in_the_readers_language_or_english(api: Api) -> None:
     assert "no such song" not in spanish
 
 
-def test_songs_are_everybodys(stranger: Api, ana: Person, house: House) -> None:
-    song = a_ready_song(house, ana, "Canción")
+def test_songs_are_everybodys(stranger: Api, ana: Person, services: Services) -> None:
+    song = a_ready_song(services, ana, "Canción")
     body = stranger.get(f"/songs/{song.id}").json
     assert (body["title"], body["year"], body["duration"], body["ready"]) == ("Canción", 2001, 231.4, True)
     assert [stem["name"] for stem in body["stems"]] == ["vocals", "drums", "bass", "other"]
     assert body["stems"][0]["urls"]["mp3"] == f"http://localhost/songs/{song.id}/stems/vocals.mp3"
 
 
-def test_a_song_without_stems_says_so(stranger: Api, ana: Person, house: House) -> None:
-    body = stranger.get(f"/songs/{a_song(house, ana).id}").json
+def test_a_song_without_stems_says_so(stranger: Api, ana: Person, services: Services) -> None:
+    body = stranger.get(f"/songs/{a_song(services, ana).id}").json
     assert (body["ready"], body["stems"], body["zip"]) == (False, [], None)
 
 
-def test_songs_are_found_and_leafed_through(stranger: Api, ana: Person, house: House) -> None:
+def test_songs_are_found_and_leafed_through(stranger: Api, ana: Person, services: Services) -> None:
     for number in range(25):
-        a_ready_song(house, ana, f"Canción {number}")
+        a_ready_song(services, ana, f"Canción {number}")
     found = stranger.get("/songs?q=cancion").json
     assert (len(found["songs"]), found["total"], found["at_least"]) == (24, 25, False)
     newest = stranger.get("/songs").json

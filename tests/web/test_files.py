@@ -9,8 +9,7 @@ import pytest
 
 from demixer.audio.encode import StemWriter
 from demixer.domain import Person, Song
-from demixer.services import separations
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.web.visiting import FOUR, Browser, a_ready_song, a_song, make_ready, problem
 from web.http.files import disposition
 
@@ -18,8 +17,8 @@ BYTES = bytes(range(256)) * 40
 
 
 @pytest.fixture
-def song(house: House, ana: Person) -> Song:
-    return a_ready_song(house, ana, "Canción", vocals_mp3=BYTES, vocals_json=b'{"duration": 1, "points": []}')
+def song(services: Services, ana: Person) -> Song:
+    return a_ready_song(services, ana, "Canción", vocals_mp3=BYTES, vocals_json=b'{"duration": 1, "points": []}')
 
 
 @pytest.fixture
@@ -115,23 +114,23 @@ def test_the_name_for_old_clients_is_readable_too(name: str, plain: str) -> None
 
 
 @pytest.mark.parametrize("title", ['quote" and \\ slash', "line\nbreak", "🎵", "../../etc", "اغنية", ";filename=x"])
-def test_no_title_breaks_out_of_its_header(browser: Browser, ana: Person, house: House, title: str) -> None:
-    song = a_ready_song(house, ana, title, vocals_mp3=b"x")
+def test_no_title_breaks_out_of_its_header(browser: Browser, ana: Person, services: Services, title: str) -> None:
+    song = a_ready_song(services, ana, title, vocals_mp3=b"x")
     header = browser.get(f"/songs/{song.id}/stems/vocals.mp3").headers["Content-Disposition"]
     assert header.count('"') == 2
     assert header.isascii()
     assert "\n" not in header
 
 
-def test_a_better_separation_takes_over_the_address(browser: Browser, ana: Person, house: House) -> None:
-    song = a_song(house, ana)
-    make_ready(house, song, {"vocals.mp3": b"first"}, stems=["vocals"])
+def test_a_better_separation_takes_over_the_address(browser: Browser, ana: Person, services: Services) -> None:
+    song = a_song(services, ana)
+    make_ready(services, song, {"vocals.mp3": b"first"}, stems=["vocals"])
     before = browser.get(f"/songs/{song.id}/stems/vocals.mp3").headers["ETag"]
-    better = separations.request(house, song.id, "htdemucs")
-    current = house.catalogue.songs.get(song.id)
+    better = services.separations.request(song.id, "htdemucs")
+    current = services.catalogue.songs.get(song.id)
     assert current
-    current = house.catalogue.songs.save(replace(current, separation_id=better.id))
-    make_ready(house, current, {"vocals.mp3": b"better"}, stems=["vocals"])
+    current = services.catalogue.songs.save(replace(current, separation_id=better.id))
+    make_ready(services, current, {"vocals.mp3": b"better"}, stems=["vocals"])
     response = browser.get(f"/songs/{song.id}/stems/vocals.mp3", headers={"If-None-Match": before})
     assert (response.status_code, response.data) == (200, b"better")
 
@@ -150,10 +149,10 @@ def test_the_waveform_is_json(browser: Browser, song: Song) -> None:
 
 @pytest.mark.parametrize("extension", ["mp3", "flac"])
 def test_the_zip_holds_all_stems_and_says_its_length(
-    browser: Browser, ana: Person, house: House, extension: str
+    browser: Browser, ana: Person, services: Services, extension: str
 ) -> None:
     files = {f"{name}_{extension}": name.encode() * 1000 for name in FOUR}
-    song = a_ready_song(house, ana, "Canción", **files)
+    song = a_ready_song(services, ana, "Canción", **files)
     response = browser.get(f"/songs/{song.id}/stems.zip?format={extension}")
     assert response.content_length == len(response.data)
     with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
@@ -168,24 +167,26 @@ def test_a_zip_of_an_unknown_format_is_not_found(browser: Browser, song: Song) -
     assert browser.get(f"/songs/{song.id}/stems.zip?format=exe").status_code == 404
 
 
-def test_a_song_without_stems_has_no_zip(browser: Browser, ana: Person, house: House) -> None:
-    assert browser.get(f"/songs/{a_song(house, ana).id}/stems.zip").status_code == 404
+def test_a_song_without_stems_has_no_zip(browser: Browser, ana: Person, services: Services) -> None:
+    assert browser.get(f"/songs/{a_song(services, ana).id}/stems.zip").status_code == 404
 
 
-def test_a_wav_is_made_when_asked_for_and_kept(browser: Browser, ana: Person, house: House, tmp_path: Path) -> None:
+def test_a_wav_is_made_when_asked_for_and_kept(
+    browser: Browser, ana: Person, services: Services, tmp_path: Path
+) -> None:
     with StemWriter(tmp_path, "vocals") as writer:
         writer.write(np.full((2, 4410), 0.25, dtype=np.float32))
-    song = a_ready_song(house, ana, vocals_flac=(tmp_path / "vocals.flac").read_bytes())
+    song = a_ready_song(services, ana, vocals_flac=(tmp_path / "vocals.flac").read_bytes())
     address = f"/songs/{song.id}/stems/vocals.wav"
     whole = browser.get(address)
     assert (whole.status_code, whole.mimetype) == (200, "audio/wav")
     assert whole.data[:4] == b"RIFF"
     assert len(whole.data) >= 4410 * 2 * 3
     assert browser.get(address, headers={"Range": "bytes=8-11"}).data == b"WAVE"
-    assert [key for key, _ in house.files.keys("exports")] == [f"exports/{song.separation_id}/vocals.wav"]
+    assert [key for key, _ in services.files.keys("exports")] == [f"exports/{song.separation_id}/vocals.wav"]
 
 
-def test_a_wav_of_a_damaged_file_leaves_nothing(browser: Browser, ana: Person, house: House) -> None:
-    song = a_ready_song(house, ana, vocals_flac=b"no flac at all")
+def test_a_wav_of_a_damaged_file_leaves_nothing(browser: Browser, ana: Person, services: Services) -> None:
+    song = a_ready_song(services, ana, vocals_flac=b"no flac at all")
     assert browser.get(f"/songs/{song.id}/stems/vocals.wav").status_code >= 500
-    assert list(house.files.keys("exports")) == []
+    assert list(services.files.keys("exports")) == []

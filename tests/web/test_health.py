@@ -11,9 +11,9 @@ from flask import Flask
 from demixer.domain import Person
 from demixer.domain.errors import Transient
 from demixer.ports import Accounts, SearchIndex
-from demixer.wiring import House
-from tests.houses import house_in
+from demixer.wiring import Services, build_services
 from tests.web.visiting import Answer, Browser, a_song
+from tests.wired import services_in
 from web.app import close, create_app
 
 
@@ -27,32 +27,32 @@ class Down:
         return ask
 
 
-def browser_of(house: House) -> Iterator[Browser]:
-    app = create_app(house)
+def browser_of(services: Services) -> Iterator[Browser]:
+    app = create_app(services)
     yield Browser(app)
     close(app)
 
 
 @pytest.fixture
-def without_accounts(house: House) -> Iterator[Browser]:
-    yield from browser_of(replace(house, accounts=cast(Accounts, Down())))
+def without_accounts(services: Services) -> Iterator[Browser]:
+    yield from browser_of(build_services(replace(services.adapters, accounts=cast(Accounts, Down()))))
 
 
 @pytest.fixture
-def without_search(house: House) -> Iterator[Browser]:
-    yield from browser_of(replace(house, search=cast(SearchIndex, Down())))
+def without_search(services: Services) -> Iterator[Browser]:
+    yield from browser_of(build_services(replace(services.adapters, search=cast(SearchIndex, Down()))))
 
 
 @pytest.fixture
 def behind_a_proxy(tmp_path: Any) -> Iterator[Browser]:
-    with house_in(tmp_path / "https", https=True) as house:
-        yield from browser_of(house)
+    with services_in(tmp_path / "https", https=True) as services:
+        yield from browser_of(services)
 
 
 @pytest.fixture
 def with_a_port(tmp_path: Any) -> Iterator[Browser]:
-    with house_in(tmp_path / "port", https=True, metrics_port=9100) as house:
-        yield from browser_of(house)
+    with services_in(tmp_path / "port", https=True, metrics_port=9100) as services:
+        yield from browser_of(services)
 
 
 def series(browser: Browser) -> dict[str, float]:
@@ -120,8 +120,8 @@ def test_a_proxy_that_is_trusted_cannot_be_talked_into_showing_them(behind_a_pro
     assert from_outside(behind_a_proxy, "/metrics", **{"X-Forwarded-For": "10.0.0.1"}).status_code == 404
 
 
-def test_requests_are_counted_by_route_and_never_by_address(browser: Browser, house: House, ana: Person) -> None:
-    songs = [a_song(house, ana, title) for title in ("One", "Two")]
+def test_requests_are_counted_by_route_and_never_by_address(browser: Browser, services: Services, ana: Person) -> None:
+    songs = [a_song(services, ana, title) for title in ("One", "Two")]
     for song in songs:
         browser.get(f"/songs/{song.id}")
     browser.get("/nothing/here")
@@ -142,8 +142,8 @@ def test_what_arrives_is_counted_in_files_and_bytes(browser: Browser, ana: Perso
     assert found["demixer_web_upload_bytes_total"] == 1000
 
 
-def test_open_live_pages_are_counted(app: Flask, browser: Browser, house: House, ana: Person) -> None:
-    song = a_song(house, ana)
+def test_open_live_pages_are_counted(app: Flask, browser: Browser, services: Services, ana: Person) -> None:
+    song = a_song(services, ana)
     stream = browser.get(f"/live?song={song.id}")
     next(stream.iter_encoded())
     assert series(browser)["demixer_web_live_pages"] == 1
@@ -170,9 +170,9 @@ def test_every_request_has_a_line_without_its_query_but_health_checks_have_none(
 
 
 def test_the_line_of_a_live_page_comes_when_it_ends(
-    browser: Browser, house: House, ana: Person, caplog: pytest.LogCaptureFixture
+    browser: Browser, services: Services, ana: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
-    song = a_song(house, ana)
+    song = a_song(services, ana)
     caplog.set_level(logging.INFO, "web.http.instrumentation")
     stream = browser.get(f"/live?song={song.id}")
     next(stream.iter_encoded())

@@ -3,20 +3,18 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from flask import Flask
 
-from demixer.domain import Event, Person, Song, events
+from demixer.domain import Person, Song, events
 from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record, Subscription
-from demixer.services import outbox, separations
-from demixer.wiring import House
-from schemas import codec
+from demixer.services.publishing import publish
+from demixer.wiring import Services
 from tests.web.visiting import Browser, a_song, join, make_ready, problem
-from web.app import close, listeners
+from web.app import close, max_live_pages
 from web.live import broadcaster
 
 SOON = 20.0  # seconds: longer than the longest silence, so that what does not come is seen to be missing
@@ -79,29 +77,29 @@ def listening(app: Flask, browser: Browser, path: str = "/live") -> Iterator[Str
         stream.close()
 
 
-def test_the_way_of_an_upload_is_told_step_by_step(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+def test_each_step_of_an_upload_is_shown(app: Flask, browser: Browser, ana: Person, services: Services) -> None:
     upload_id = browser.send(b"sound", "toma.mp3").json["id"]
     with listening(app, browser) as stream:
         first = stream.until(id=upload_id, status="received")
         assert "toma.mp3" in first["html"]
-        song = a_song(house, ana)
-        join(house, upload_id, song)
-        house.flush()
+        song = a_song(services, ana)
+        join(services, upload_id, song)
+        services.flush()
         stream.until(status="queued")
-        separation = _begin(house, song)
-        separations.progressed(house, separation, 1, progress=0.25, seconds_left=30, device="CPU")
+        separation = _begin(services, song)
+        services.separations.report_progress(separation, 1, progress=0.25, seconds_left=30, device="CPU")
         stream.until(status="separating")
-        found = house.catalogue.songs.get(song.id)
+        found = services.catalogue.songs.get(song.id)
         assert found
-        make_ready(house, found)
-        separations.begin(house, _requested(house, song), "CPU")  # a repeat of the event shows what is ready
-        house.flush()
-        _tell(house, song)
+        make_ready(services, found)
+        services.separations.begin(separation, 1, "CPU")  # a repeat of the event shows what is ready
+        services.flush()
+        _publish_separated(services, song)
         stream.until(status="ready")
 
 
-def test_what_is_cancelled_or_deleted_elsewhere_is_told(
-    app: Flask, browser: Browser, ana: Person, house: House
+def test_what_is_cancelled_or_deleted_elsewhere_is_shown(
+    app: Flask, browser: Browser, ana: Person, services: Services
 ) -> None:
     upload_id = browser.send(b"sound").json["id"]
     with listening(app, browser) as stream:
@@ -118,19 +116,21 @@ def test_an_upload_from_another_page_appears(app: Flask, browser: Browser, ana: 
         stream.until(id=upload_id, status="received")
 
 
-def test_whoever_waits_hears_when_the_queue_moves(app: Flask, browser: Browser, ana: Person, house: House) -> None:
-    first, second = a_song(house, ana, "First"), a_song(house, ana, "Second")
+def test_uploads_that_wait_are_sent_again_when_the_queue_moves(
+    app: Flask, browser: Browser, ana: Person, services: Services
+) -> None:
+    first, second = a_song(services, ana, "First"), a_song(services, ana, "Second")
     upload_id = browser.send(b"sound").json["id"]
-    join(house, upload_id, second)
-    house.flush()
+    join(services, upload_id, second)
+    services.flush()
     with listening(app, browser) as stream:
         assert stream.until(status="queued")
-        make_ready(house, first)
-        _tell(house, first)
+        make_ready(services, first)
+        _publish_separated(services, first)
         assert stream.until(id=upload_id, status="queued")
 
 
-def test_nobody_hears_of_what_others_send(
+def test_nobody_is_sent_the_uploads_of_others(
     app: Flask, browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broadcaster, "REFRESH_SECONDS", 1.0)
@@ -141,17 +141,19 @@ def test_nobody_hears_of_what_others_send(
         assert stream.next() == ("silence", {})
 
 
-def test_a_song_page_hears_when_its_stems_are_ready(app: Flask, browser: Browser, ana: Person, house: House) -> None:
-    song = a_song(house, ana)
-    house.flush()
+def test_a_song_page_is_sent_when_its_stems_are_ready(
+    app: Flask, browser: Browser, ana: Person, services: Services
+) -> None:
+    song = a_song(services, ana)
+    services.flush()
     stranger = Browser(app)
     with listening(app, stranger, f"/live?song={song.id}") as stream:
         assert stream.next() == (
             "song",
             {"id": song.id, "ready": False, "status": "requested", "progress": 0.0, "next": False},
         )
-        make_ready(house, song)
-        _tell(house, song)
+        make_ready(services, song)
+        _publish_separated(services, song)
         assert stream.until(ready=True)["id"] == song.id
 
 
@@ -160,7 +162,7 @@ def test_a_stream_needs_an_account_or_a_song(browser: Browser) -> None:
     assert browser.get("/live?song=nothing").status_code == 404
 
 
-def test_a_full_house_sends_listeners_to_polling(app: Flask, browser: Browser, ana: Person) -> None:
+def test_where_no_more_live_pages_fit_a_page_is_sent_to_polling(app: Flask, browser: Browser, ana: Person) -> None:
     app.extensions["live"]._limit = 1
     with listening(app, browser):
         response = browser.get("/live", headers={"Accept": "application/json"})
@@ -177,60 +179,59 @@ def test_streams_end_when_the_server_stops(app: Flask, browser: Browser, ana: Pe
         assert browser.get("/live").status_code == 503
 
 
-def test_the_hub_outlives_an_engine_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_broadcaster_survives_an_engine_that_fails(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcaster, "RECOVER_SECONDS", 0.01)
-    log = _FailsOnce(house)
-    hub = broadcaster.Hub(replace(house, events=cast(EventLog, log)), limit=2)
+    log = _FailsOnce(services)
+    following = broadcaster.Broadcaster(cast(EventLog, log), services.catalogue.uploads, limit=2)
     try:
-        listener = hub.join("nobody", "a-song")
-        news = listener.wait()
-        assert news is not None
-        assert news.song  # told to look, since nobody knows what was missed
+        listener = following.join("nobody", "a-song")
+        changes = listener.wait()
+        assert changes is not None
+        assert changes.song, "it looks again, since nobody knows what was missed"
         assert log.failed
     finally:
-        hub.close()
+        following.close()
 
 
-def test_a_message_that_is_no_event_is_passed_over(app: Flask, browser: Browser, ana: Person, house: House) -> None:
+def test_a_message_that_is_no_event_is_passed_over(
+    app: Flask, browser: Browser, ana: Person, services: Services
+) -> None:
     with listening(app, browser) as stream:
-        house.events.publish([Record(topic="songs", key="x", value=b"nonsense")])
+        services.events.publish([Record(topic="songs", key="x", value=b"nonsense")])
         upload_id = browser.send(b"sound").json["id"]
         stream.until(id=upload_id)
 
 
 def test_live_pages_never_take_all_threads() -> None:
-    assert listeners(256) == 240
-    assert listeners(16) == 8
-    assert listeners(4) == 2
+    assert max_live_pages(256) == 240
+    assert max_live_pages(16) == 8
+    assert max_live_pages(4) == 2
 
 
 class _FailsOnce:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self.failed = False
 
     def browse(self, topics: list[str], *, from_start: bool) -> Subscription:
         if not self.failed:
             self.failed = True
             raise Transient
-        return self._house.events.browse(topics, from_start=from_start)
+        return self._services.events.browse(topics, from_start=from_start)
 
 
-def _requested(house: House, song: Song) -> Event:
-    separation = house.catalogue.separations.get(song.separation_id or "")
-    assert separation
-    return codec.decode(codec.encode(events.separation_requested(separation)))
-
-
-def _begin(house: House, song: Song) -> str:
-    begun = separations.begin(house, _requested(house, song), "CPU")
+def _begin(services: Services, song: Song) -> str:
+    begun = services.separations.begin(song.separation_id or "", 1, "CPU")
     assert begun
     return begun[0].id
 
 
-def _tell(house: House, song: Song) -> None:
+def _publish_separated(services: Services, song: Song) -> None:
     """The event that the `separate` consumer publishes at the end."""
-    shown, separation = house.catalogue.songs.get(song.id), house.catalogue.separations.get(song.separation_id or "")
+    shown, separation = (
+        services.catalogue.songs.get(song.id),
+        services.catalogue.separations.get(song.separation_id or ""),
+    )
     assert shown
     assert separation
-    outbox.publish(house.events, [events.song_separated(shown, separation)])
+    publish(services.events, [events.song_separated(shown, separation)])

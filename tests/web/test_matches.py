@@ -13,11 +13,11 @@ from flask import Flask
 
 from demixer.domain import Person, Song, SongState
 from demixer.recognition.fingerprint import Fingerprint
-from demixer.wiring import House
-from tests.houses import Clock, published
+from demixer.wiring import Services
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, problem
-from web.app import LOOKUPS_AT_ONCE
+from tests.wired import Clock, published
 from web.http import fingerprints
+from web.http.rate_limits import LOOKUPS_AT_ONCE
 
 PATH = "/api/v1/matches"
 COUNT = 1_000  # items: 126 s
@@ -33,11 +33,11 @@ def asked(seed: int = 1, **changes: object) -> dict[str, object]:
     return {"duration": SECONDS, "fingerprint": items(seed), **changes}
 
 
-def printed(house: House, song: Song, seed: int = 1, seconds: float = SECONDS) -> Song:
+def printed(services: Services, song: Song, seed: int = 1, seconds: float = SECONDS) -> Song:
     """The song, with a fingerprint that is looked up by."""
     stored = Fingerprint(np.array(items(seed), dtype=np.uint32), seconds).to_bytes()
-    house.fingerprints.add(song.id, stored)
-    return house.catalogue.songs.save(replace(song, fingerprint=stored, duration=seconds))
+    services.fingerprints.add(song.id, stored)
+    return services.catalogue.songs.save(replace(song, fingerprint=stored, duration=seconds))
 
 
 class Asker:
@@ -58,13 +58,13 @@ class Asker:
 
 
 @pytest.fixture
-def asker(app: Flask, house: House, ana: Person) -> Asker:
-    return Asker(app, house.accounts.create_token(ana.email, house.now()))
+def asker(app: Flask, services: Services, ana: Person) -> Asker:
+    return Asker(app, services.accounts.create_token(ana.email, services.clock()))
 
 
 @pytest.fixture
-def known(house: House, ana: Person) -> Song:
-    return printed(house, a_ready_song(house, ana))
+def known(services: Services, ana: Person) -> Song:
+    return printed(services, a_ready_song(services, ana))
 
 
 def test_a_song_that_is_here_is_told_as_everybody_may_see_it(asker: Asker, browser: Browser, known: Song) -> None:
@@ -87,29 +87,29 @@ def test_a_few_wrong_bits_do_not_matter_and_many_do(asker: Asker, known: Song) -
         assert (song is not None) is found
 
 
-def test_what_not_everybody_may_see_never_shows(asker: Asker, house: House, ana: Person) -> None:
-    unlisted = printed(house, a_song(house, ana))
+def test_what_not_everybody_may_see_never_shows(asker: Asker, services: Services, ana: Person) -> None:
+    unlisted = printed(services, a_song(services, ana))
     assert asker.song(asked()) is None
-    listed = house.catalogue.songs.save(replace(unlisted, state=SongState.ACTIVE))
+    listed = services.catalogue.songs.save(replace(unlisted, state=SongState.ACTIVE))
     assert asker.song(asked())["id"] == unlisted.id
-    house.catalogue.songs.save(replace(listed, state=SongState.WITHDRAWN))
+    services.catalogue.songs.save(replace(listed, state=SongState.WITHDRAWN))
     assert asker.song(asked()) is None
 
 
-def test_one_that_may_not_be_seen_does_not_hide_one_that_may(asker: Asker, house: House, ana: Person) -> None:
-    printed(house, a_song(house, ana, "Unlisted"))
-    shown = printed(house, a_ready_song(house, ana, "Listed"))
+def test_one_that_may_not_be_seen_does_not_hide_one_that_may(asker: Asker, services: Services, ana: Person) -> None:
+    printed(services, a_song(services, ana, "Unlisted"))
+    shown = printed(services, a_ready_song(services, ana, "Listed"))
     assert asker.song(asked())["id"] == shown.id
 
 
-def test_asking_changes_nothing(asker: Asker, house: House, ana: Person, known: Song) -> None:
-    before = [event.id for event in published(house)]
+def test_asking_changes_nothing(asker: Asker, services: Services, ana: Person, known: Song) -> None:
+    before = [event.id for event in published(services)]
     assert asker.song(asked())
     assert asker.song(asked(2)) is None
-    assert [event.id for event in published(house)] == before
-    assert house.catalogue.songs.get(known.id) == known
-    assert not house.catalogue.uploads.of_person(ana.id, limit=1)
-    assert len(house.catalogue.songs.list_visible(order="newest", limit=9, offset=0)) == 1
+    assert [event.id for event in published(services)] == before
+    assert services.catalogue.songs.get(known.id) == known
+    assert not services.catalogue.uploads.of_person(ana.id, limit=1)
+    assert len(services.catalogue.songs.list_visible(order="newest", limit=9, offset=0)) == 1
 
 
 # --- who may ask ----------------------------------------------------------------------------------------------------
@@ -130,15 +130,15 @@ def test_a_page_asks_with_its_session_and_its_csrf_token(browser: Browser, ana: 
         assert (refused.status_code, problem(refused)["code"]) == (400, "csrf")
 
 
-def test_nobody_asks_without_end(asker: Asker, app: Flask, house: House, clock: Clock, known: Song) -> None:
+def test_nobody_asks_without_end(asker: Asker, app: Flask, services: Services, clock: Clock, known: Song) -> None:
     small = {"duration": 1.0, "fingerprint": [1]}
     for _ in range(LOOKUPS_AT_ONCE):
         assert asker.ask(small).status_code in (200, 422)  # what is refused counts too
     refused = asker.ask(asked())
     assert (refused.status_code, problem(refused)["code"]) == (429, "too-many-attempts")
     assert refused.headers["Retry-After"] == "1"
-    house.accounts.create("bea@example.com", "correct horse battery", "Bea", house.now())
-    other = Asker(app, house.accounts.create_token("bea@example.com", house.now()))
+    services.accounts.create("bea@example.com", "correct horse battery", "Bea", services.clock())
+    other = Asker(app, services.accounts.create_token("bea@example.com", services.clock()))
     assert other.song(asked())["id"] == known.id
     clock.advance(1.5)
     assert asker.song(asked())["id"] == known.id
@@ -223,12 +223,12 @@ def test_the_longest_song_may_be_asked_for(asker: Asker) -> None:
     assert asker.song({"duration": 20 * 60, "fingerprint": longest, "shifted": longest}) is None
 
 
-def test_silence_is_no_song_though_silence_is_here(asker: Asker, house: House, ana: Person) -> None:
+def test_silence_is_no_song_though_silence_is_here(asker: Asker, services: Services, ana: Person) -> None:
     silent = [627_964_279] * COUNT
     stored = Fingerprint(np.array(silent, dtype=np.uint32), SECONDS).to_bytes()
-    song = a_ready_song(house, ana)
-    house.fingerprints.add(song.id, stored)
-    house.catalogue.songs.save(replace(song, fingerprint=stored))
+    song = a_ready_song(services, ana)
+    services.fingerprints.add(song.id, stored)
+    services.catalogue.songs.save(replace(song, fingerprint=stored))
     assert asker.song(asked(fingerprint=silent)) is None
 
 

@@ -6,22 +6,21 @@ import zipfile
 import pytest
 
 from demixer.domain import Person, Song
-from demixer.services import merging, songs
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.web.visiting import FOUR, Browser, a_ready_song, join
 
 
 @pytest.fixture
-def kept(ana: Person, house: House) -> Song:
-    return a_ready_song(house, ana, "Amanecer", vocals_mp3=b"kept")
+def kept(ana: Person, services: Services) -> Song:
+    return a_ready_song(services, ana, "Amanecer", vocals_mp3=b"kept")
 
 
 @pytest.fixture
-def merged(ana: Person, house: House, kept: Song) -> Song:
+def merged(ana: Person, services: Services, kept: Song) -> Song:
     files = {f"{name}_mp3": b"merged" for name in FOUR}
-    song = a_ready_song(house, ana, "Amanecer (copia)", **files)
-    songs.keep(house, ana.id, song.id)
-    merging.merge(house, song.id, kept.id)
+    song = a_ready_song(services, ana, "Amanecer (copia)", **files)
+    services.songs.add_to_library(ana.id, song.id)
+    services.merging.merge(song.id, kept.id)
     return song
 
 
@@ -47,24 +46,26 @@ def test_the_api_answers_with_the_song_that_stands(browser: Browser, kept: Song,
 
 
 def test_a_library_that_holds_both_shows_one(
-    browser: Browser, house: House, ana: Person, kept: Song, merged: Song
+    browser: Browser, services: Services, ana: Person, kept: Song, merged: Song
 ) -> None:
-    songs.keep(house, ana.id, kept.id)
+    services.songs.add_to_library(ana.id, kept.id)
     page = browser.get("/library").text
     assert page.count(f'href="/songs/{kept.id}"') == page.count('class="card"') == 1
     assert merged.id not in page
 
 
 def test_forms_of_a_page_that_was_open_reach_the_song_that_stands(
-    browser: Browser, house: House, kept: Song, merged: Song
+    browser: Browser, services: Services, kept: Song, merged: Song
 ) -> None:
     assert browser.post(f"/songs/{merged.id}/edit", {"title": "Alba", "artist": "", "album": "", "year": ""}).location
-    assert songs.get(house, kept.id).tags.title == "Alba"
+    assert services.songs.get(kept.id).tags.title == "Alba"
     assert browser.post_json(f"/songs/{merged.id}/plays").status_code == 204
-    assert songs.get(house, kept.id).plays == 1
+    assert services.songs.get(kept.id).plays == 1
 
 
-def test_an_upload_leads_to_the_song_that_stands(browser: Browser, house: House, kept: Song, merged: Song) -> None:
+def test_an_upload_leads_to_the_song_that_stands(
+    browser: Browser, services: Services, kept: Song, merged: Song
+) -> None:
     upload = browser.send(b"bytes").json
-    join(house, upload["id"], merged)
+    join(services, upload["id"], merged)
     assert f"/songs/{kept.id}" in browser.get("/uploads").text

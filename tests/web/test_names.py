@@ -6,25 +6,25 @@ import pytest
 from flask import Flask
 
 from demixer.domain import Person, Song, Tags
-from demixer.wiring import House
+from demixer.wiring import Services
 from tests.web.visiting import Browser, a_ready_song, problem
 
 KNOWN = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 NOTICE = "This may be"
 
 
-def offered(house: House, person: Person, names: Tags = KNOWN) -> Song:
-    song = a_ready_song(house, person)
-    return house.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=names))
+def offered(services: Services, person: Person, names: Tags = KNOWN) -> Song:
+    song = a_ready_song(services, person)
+    return services.catalogue.songs.save(replace(song, tags=Tags(title="track01"), proposed_tags=names))
 
 
 @pytest.fixture
-def song(house: House, ana: Person) -> Song:
-    return offered(house, ana)
+def song(services: Services, ana: Person) -> Song:
+    return offered(services, ana)
 
 
-def now(house: House, song: Song) -> Song:
-    found = house.catalogue.songs.get(song.id)
+def now(services: Services, song: Song) -> Song:
+    found = services.catalogue.songs.get(song.id)
     assert found
     return found
 
@@ -46,28 +46,28 @@ def test_nobody_else_sees_it(app: Flask, song: Song, email: str) -> None:
         assert "Falcon" not in response.text
 
 
-def test_names_are_taken_at_a_click(browser: Browser, house: House, song: Song) -> None:
+def test_names_are_taken_at_a_click(browser: Browser, services: Services, song: Song) -> None:
     response = browser.post(f"/songs/{song.id}/names")
     assert (response.status_code, response.location) == (303, f"/songs/{song.id}")
-    assert now(house, song).tags == KNOWN
+    assert now(services, song).tags == KNOWN
     page = browser.get(f"/songs/{song.id}").text
     assert "<h1>Falcon 69</h1>" in page
     assert "Saved." in page
     assert NOTICE not in page
 
 
-def test_names_are_declined_at_a_click(browser: Browser, house: House, song: Song) -> None:
+def test_names_are_declined_at_a_click(browser: Browser, services: Services, song: Song) -> None:
     response = browser.post(f"/songs/{song.id}/names/decline")
     assert (response.status_code, response.location) == (303, f"/songs/{song.id}")
     page = browser.get(f"/songs/{song.id}").text
     assert "The names stay as they are." in page
     assert NOTICE not in page
-    assert now(house, song).tags == song.tags
+    assert now(services, song).tags == song.tags
 
 
 @pytest.mark.parametrize("path", ["names", "names/decline"])
 def test_only_who_brought_it_decides_and_only_from_its_page(
-    app: Flask, browser: Browser, house: House, song: Song, path: str
+    app: Flask, browser: Browser, services: Services, song: Song, path: str
 ) -> None:
     other = Browser(app)
     assert problem(other.post_json(f"/songs/{song.id}/{path}"))["code"] == "not-signed-in"
@@ -76,25 +76,25 @@ def test_only_who_brought_it_decides_and_only_from_its_page(
     assert problem(browser.post_json("/songs/nothing-here/names"))["code"] == "no-such-song"
     assert browser.get(f"/songs/{song.id}/{path}").status_code in (404, 405)
     assert browser.client.post(f"/songs/{song.id}/{path}").status_code == 400
-    assert now(house, song) == song
+    assert now(services, song) == song
 
 
 @pytest.mark.parametrize("proposed", [None, Tags()])
 def test_there_is_no_notice_where_there_is_nothing_to_say(
-    browser: Browser, house: House, ana: Person, proposed: Tags | None
+    browser: Browser, services: Services, ana: Person, proposed: Tags | None
 ) -> None:
-    song = a_ready_song(house, ana)
-    house.catalogue.songs.save(replace(song, proposed_tags=proposed))
+    song = a_ready_song(services, ana)
+    services.catalogue.songs.save(replace(song, proposed_tags=proposed))
     assert NOTICE not in browser.get(f"/songs/{song.id}").text
 
 
-def test_names_without_an_album_leave_no_brackets(browser: Browser, house: House, ana: Person) -> None:
-    song = offered(house, ana, replace(KNOWN, album=""))
+def test_names_without_an_album_leave_no_brackets(browser: Browser, services: Services, ana: Person) -> None:
+    song = offered(services, ana, replace(KNOWN, album=""))
     assert f"{NOTICE} <strong>The Easton Ellises – Falcon 69</strong>." in browser.get(f"/songs/{song.id}").text
 
 
-def test_markup_in_a_name_is_text(browser: Browser, house: House, ana: Person) -> None:
-    song = offered(house, ana, Tags(artist="<script>a</script>", album='"><img>', title="%(song)s {{ 7*7 }}"))
+def test_markup_in_a_name_is_text(browser: Browser, services: Services, ana: Person) -> None:
+    song = offered(services, ana, Tags(artist="<script>a</script>", album='"><img>', title="%(song)s {{ 7*7 }}"))
     page = browser.get(f"/songs/{song.id}").text
     assert "&lt;script&gt;a&lt;/script&gt; – %(song)s {{ 7*7 }}</strong> (&#34;&gt;&lt;img&gt;)" in page
     assert "<script>a" not in page

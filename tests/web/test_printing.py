@@ -43,7 +43,7 @@ def test_with_it_a_page_says_where_to_ask(app: Flask, browser: Browser, ana: Per
     worker = re.search(r'data-printing="([^"]+)" data-matches="/api/v1/matches" data-max-minutes="20', page)
     assert worker
     version = app.extensions["assets"]
-    assert worker[1] == f"/static/{version}/js/print/worker.js"
+    assert worker[1] == f"/static/{version}/js/fingerprint/worker.js"
 
 
 def test_only_the_worker_may_run_webassembly(browser: Browser, ana: Person, packages: Path) -> None:
@@ -77,7 +77,7 @@ def test_what_comes_from_the_registry_is_locked_and_names_no_host() -> None:
 
 
 def test_the_image_gets_what_the_pages_import() -> None:
-    imported = (ROOT / "web/static/js/print/chromaprint.js").read_text()
+    imported = (ROOT / "web/static/js/fingerprint/chromaprint.js").read_text()
     assert f'"../../{assets.CHROMAPRINT.replace(".wasm", ".js")}"' in imported
     target = "/src/web/static/packages"
     assert (

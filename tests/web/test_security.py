@@ -4,9 +4,9 @@ import pytest
 from flask import Flask, url_for
 
 from demixer.domain import Person
-from demixer.wiring import House
-from tests.houses import house_in
+from demixer.wiring import Services
 from tests.web.visiting import Browser, a_ready_song, problem
+from tests.wired import services_in
 from web.app import create_app
 from web.http.assets import static_url
 
@@ -28,8 +28,8 @@ def test_pages_are_not_kept_for_others(browser: Browser) -> None:
 
 
 def test_behind_https_cookies_are_secure_and_one_proxy_is_believed(tmp_path: Path) -> None:
-    with house_in(tmp_path, https=True) as house:
-        app = create_app(house)
+    with services_in(tmp_path, https=True) as services:
+        app = create_app(services)
         response = Browser(app).get("/", headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": "demixer.example"})
         assert "Secure" in response.headers["Set-Cookie"]
         assert response.headers["Strict-Transport-Security"]
@@ -74,8 +74,8 @@ def test_a_bug_is_a_page_without_its_trace(app: Flask, browser: Browser, monkeyp
     assert "Something went wrong" in response.text
 
 
-def test_what_people_type_is_shown_as_text(browser: Browser, ana: Person, house: House) -> None:
-    song = a_ready_song(house, ana, "<script>alert(1)</script>")
+def test_what_people_type_is_shown_as_text(browser: Browser, ana: Person, services: Services) -> None:
+    song = a_ready_song(services, ana, "<script>alert(1)</script>")
     for path in ("/", f"/songs/{song.id}", f"/songs/{song.id}/edit", "/search?q=<script>alert(1)</script>", "/newest"):
         assert "<script>alert(1)" not in browser.get(path).text
 

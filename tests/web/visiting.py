@@ -25,9 +25,8 @@ from demixer.domain import (
     song_id_of,
 )
 from demixer.ports import SongDocument
-from demixer.services import separations
-from demixer.services.storage import keep_bytes
-from demixer.wiring import House
+from demixer.services.storage import store_bytes
+from demixer.wiring import Services
 
 PASSWORD = "correct horse battery"
 FOUR = ("vocals", "drums", "bass", "other")
@@ -103,11 +102,11 @@ def problem(response: TestResponse) -> Mapping[str, Any]:
     return body
 
 
-def a_song(house: House, person: Person, title: str = "Amanecer", *, artist: str = "Ana y Los Otros") -> Song:
+def a_song(services: Services, person: Person, title: str = "Amanecer", *, artist: str = "Ana y Los Otros") -> Song:
     """A song that was asked for and waits for its stems."""
-    song_id, now = song_id_of(title), house.now()
-    asked = separations.request(house, song_id, "spleeter-2stems")
-    return house.catalogue.songs.save(
+    song_id, now = song_id_of(title), services.clock()
+    asked = services.separations.request(song_id, "spleeter-2stems")
+    return services.catalogue.songs.save(
         Song(
             id=song_id,
             owner_id=person.id,
@@ -125,36 +124,36 @@ def a_song(house: House, person: Person, title: str = "Amanecer", *, artist: str
 
 
 def make_ready(
-    house: House, song: Song, files: Mapping[str, bytes] | None = None, stems: Sequence[str] = FOUR
+    services: Services, song: Song, files: Mapping[str, bytes] | None = None, stems: Sequence[str] = FOUR
 ) -> Separation:
     """Ends the song's separation, with `files` (names such as `vocals.mp3`) as what it made, and makes it findable."""
-    store, separation = house.catalogue.separations, house.catalogue.separations.get(song.separation_id or "")
+    store, separation = services.catalogue.separations, services.catalogue.separations.get(song.separation_id or "")
     assert separation
     for name, data in (files or {}).items():
-        keep_bytes(house.files, f"{separation.folder}/{name}", data)
+        store_bytes(services.files, f"{separation.folder}/{name}", data)
     made = tuple(Stem(name=name, peak=0.5) for name in stems)
     ready = store.save(replace(separation, state=SeparationState.READY, stems=made, device="CPU", gain=0.9))
-    listed = house.catalogue.songs.save(replace(song, state=SongState.ACTIVE))
-    house.search.put([SongDocument.of(listed)])
+    listed = services.catalogue.songs.save(replace(song, state=SongState.ACTIVE))
+    services.search.put([SongDocument.of(listed)])
     return ready
 
 
-def a_ready_song(house: House, person: Person, title: str = "Amanecer", **files: bytes) -> Song:
+def a_ready_song(services: Services, person: Person, title: str = "Amanecer", **files: bytes) -> Song:
     """`files` are named `vocals_mp3=...`."""
-    song = a_song(house, person, title)
-    make_ready(house, song, {name.replace("_", "."): data for name, data in files.items()})
-    found = house.catalogue.songs.get(song.id)
+    song = a_song(services, person, title)
+    make_ready(services, song, {name.replace("_", "."): data for name, data in files.items()})
+    found = services.catalogue.songs.get(song.id)
     assert found
     return found
 
 
-def join(house: House, upload_id: str, song: Song, match: MatchMethod | None = None) -> Upload:
+def join(services: Services, upload_id: str, song: Song, match: MatchMethod | None = None) -> Upload:
     """The upload has found its song."""
-    upload = house.catalogue.uploads.get(upload_id)
+    upload = services.catalogue.uploads.get(upload_id)
     assert upload
-    return house.catalogue.uploads.save(upload.joined(song.id, match, house.now()))
+    return services.catalogue.uploads.save(upload.joined(song.id, match, services.clock()))
 
 
-def stored_keys(house: House) -> set[str]:
+def stored_keys(services: Services) -> set[str]:
     """Everything in the file store that an upload put there."""
-    return {key for key, _ in house.files.keys("uploads")}
+    return {key for key, _ in services.files.keys("uploads")}

@@ -1,11 +1,11 @@
-"""What every view asks for: the engines, and who is looking."""
+"""What every view asks for: the services, and who sends the request."""
 
-from flask import current_app, request
+from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
 from demixer.domain import Person
 from demixer.domain.errors import NotSignedIn
-from demixer.wiring import House
+from demixer.wiring import Services
 
 
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login publishes no types
@@ -16,8 +16,8 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login publishes no type
         self.person = person
 
 
-def house() -> House:
-    opened: House = current_app.extensions["house"]
+def services() -> Services:
+    opened: Services = current_app.extensions["services"]
     return opened
 
 
@@ -33,10 +33,16 @@ def person_id() -> str | None:
 
 
 def signed_in() -> Person:
-    """Raises `NotSignedIn`."""
+    """Who is signed in by the session cookie. Raises `NotSignedIn`."""
     found = person()
     if found is None:
         raise NotSignedIn
+    return found
+
+
+def authenticated() -> Person:
+    """Whom the `authenticate` of the view's request policy has returned."""
+    found: Person = g.authenticated
     return found
 
 

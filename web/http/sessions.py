@@ -6,7 +6,7 @@ from flask import Flask, session
 from flask_login import LoginManager, login_user, logout_user
 
 from demixer.domain import Person
-from web.http.context import Visitor, house
+from web.http.context import Visitor, services
 
 LIFETIME = timedelta(days=31)  # without a visit
 
@@ -25,7 +25,7 @@ def set_up(app: Flask, *, https: bool) -> None:
 
 
 def sign_in(person: Person) -> None:
-    """A fresh session: what an earlier visitor of this browser had in it, its CSRF token included, is gone."""
+    """In a new session: that of an earlier visitor of this browser, with its CSRF token, is dropped."""
     session.clear()
     session.permanent = True
     login_user(Visitor(person))
@@ -37,5 +37,5 @@ def sign_out() -> None:
 
 
 def _load(person_id: str) -> Visitor | None:
-    person = house().accounts.get(person_id)
+    person = services().accounts.get(person_id)
     return Visitor(person) if person else None

@@ -1,4 +1,4 @@
-"""Lists that go over several pages."""
+"""Lists that go over several pages, and the query of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 from flask import request
 
 from demixer.ports import Highlights, SongDocument
-from demixer.services.songs import Found
+from demixer.services.songs import SearchResult
 
 T = TypeVar("T")
 SIZE = 24  # fills rows of 2, 3, 4 and 6
-LAST = 10_000  # nobody leafs further; keeps offsets sane
+LAST = 10_000  # the highest page number; keeps offsets small
+QUERY_LENGTH = 200  # characters of a search that are looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Page(Generic[T]):
     total: int | None = None
     at_least: bool = False
     highlights: Mapping[str, Highlights] = field(default_factory=dict)  # by song
-    resting: bool = False  # the search engine is down: see `demixer.services.songs.Found`
+    degraded: bool = False  # the search engine is down: see `demixer.services.songs.SearchResult`
 
     @property
     def has_previous(self) -> bool:
@@ -41,6 +42,11 @@ def asked_page() -> int:
     return min(max(number, 1), LAST)
 
 
+def search_query() -> str:
+    """What `?q=` asks for, with single spaces. Empty without a query."""
+    return " ".join(request.args.get("q", "").split())[:QUERY_LENGTH]
+
+
 def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
     """The asked page of a list that nobody counted. `load(limit, offset)` is asked for one more than fits."""
     number = asked_page()
@@ -49,8 +55,8 @@ def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
     return Page(items=items[:SIZE], number=number, pages=pages)
 
 
-def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
-    """The asked page of search results; the total is exact up to what the index counts, unknown while it rests."""
+def found_page(load: Callable[[int, int], SearchResult]) -> Page[SongDocument]:
+    """The asked page of search results. The total is exact up to what the index counts, unknown while it is down."""
     number = asked_page()
     found = load(SIZE, (number - 1) * SIZE)
     pages = max(1, -(-found.total // SIZE))
@@ -58,8 +64,8 @@ def found_page(load: Callable[[int, int], Found]) -> Page[SongDocument]:
         items=found.songs,
         number=number,
         pages=pages,
-        total=None if found.resting else found.total,
-        at_least=not found.resting and found.total >= 1_000,
+        total=None if found.degraded else found.total,
+        at_least=not found.degraded and found.total >= 1_000,
         highlights=found.highlights,
-        resting=found.resting,
+        degraded=found.degraded,
     )

@@ -13,7 +13,7 @@ import acoustid
 from demixer.audio.tags import clean_text
 from demixer.domain import Tags
 from demixer.recognition import similarity
-from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.chromaprint_encoding import encode_fingerprint
 from demixer.recognition.fingerprint import Fingerprint
 
 MAX_ITEMS = 948  # of a fingerprint: 120 s, as AcoustID's own programs send them
@@ -35,7 +35,7 @@ def look_up(key: str, fingerprint: bytes) -> Tags | None:
     """
     try:
         heard = Fingerprint.from_bytes(fingerprint)
-        return _best(_asked(key, heard), heard.duration) if similarity.tells(heard) else Tags()
+        return _best(_asked(key, heard), heard.duration) if similarity.is_distinctive(heard) else Tags()
     except Exception as error:
         reason = clean_text(f"{type(error).__name__}: {error}".replace(key, "***"))
         log.warning("AcoustID gave no answer: %s", reason)
@@ -43,7 +43,9 @@ def look_up(key: str, fingerprint: bytes) -> Tags | None:
 
 
 def _asked(key: str, heard: Fingerprint) -> Sequence[Mapping[str, Any]]:
-    answer = acoustid.lookup(key, encoded(heard.items[:MAX_ITEMS]), heard.duration, list(META), timeout=TIMEOUT)
+    answer = acoustid.lookup(
+        key, encode_fingerprint(heard.items[:MAX_ITEMS]), heard.duration, list(META), timeout=TIMEOUT
+    )
     if answer["status"] != "ok":
         raise acoustid.WebServiceError(str(answer.get("error")))
     results: Sequence[Mapping[str, Any]] = answer["results"]

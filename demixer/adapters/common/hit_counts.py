@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.recognition.fingerprint import Fingerprint, mixed, sample_keys
+from demixer.recognition.fingerprint import Fingerprint, hash_items, sample_keys
 
 Keys = NDArray[np.uint32]
 KeyHashes = NDArray[np.uint32]  # below 2 to the power of 28
@@ -26,12 +26,12 @@ Song = TypeVar("Song", int, str)
 def keys_of(fingerprint: bytes) -> Keys:
     """Distinct, at most `MAX_KEYS`: those with the lowest hashes. Raises `ValueError`."""
     keys = sample_keys(Fingerprint.from_bytes(fingerprint))
-    return keys if len(keys) <= MAX_KEYS else keys[np.argsort(mixed(keys))[:MAX_KEYS]]
+    return keys if len(keys) <= MAX_KEYS else keys[np.argsort(hash_items(keys))[:MAX_KEYS]]
 
 
 def key_hashes_of(fingerprint: bytes) -> KeyHashes:
     """The hashes of its keys, evenly spread over 28 bits: without the lowest four, by which keys are sampled."""
-    return np.unique(mixed(keys_of(fingerprint)) >> np.uint32(4))
+    return np.unique(hash_items(keys_of(fingerprint)) >> np.uint32(4))
 
 
 def min_hits(keys: int) -> int:

@@ -16,7 +16,7 @@ from demixer.adapters.sqlite import postings
 from demixer.adapters.sqlite.database import Database
 from demixer.adapters.sqlite.fingerprint_bulk_load import BulkLoad
 from demixer.domain.errors import DemixerError, Transient
-from demixer.recognition.fingerprint import mixed
+from demixer.recognition.fingerprint import hash_items
 
 MIGRATIONS = (
     """
@@ -93,7 +93,7 @@ class SqliteFingerprints:
         with closing(BulkLoad(self._database.path.parent)) as load, self._database.write() as connection:
             if connection.execute(OLD_SONGS).fetchone():
                 old = connection.execute("SELECT id, keys FROM old_songs ORDER BY number")
-                load.add((row["id"], mixed(np.frombuffer(row["keys"], "<u4")) >> np.uint32(4)) for row in old)
+                load.add((row["id"], hash_items(np.frombuffer(row["keys"], "<u4")) >> np.uint32(4)) for row in old)
                 load.write(connection)
                 connection.execute("DROP TABLE old_songs")
 

@@ -11,7 +11,7 @@ from typing import Any
 from demixer.domain import derived_id
 from demixer.ports import Files
 from demixer.runtime.settings import Settings
-from demixer.services.storage import keep_bytes
+from demixer.services.storage import store_bytes
 
 NOTES = "migrations"  # the folder of the file store that holds the notes, which are nobody's files
 NAMED = 5  # of those that differ, how many are named
@@ -102,4 +102,4 @@ def read_note(files: Files, note: Note) -> Note | None:
 
 def write_note(files: Files, note: Note) -> None:
     content = {name: getattr(note, name) for name in ("source", "target", "begun_at", "finished_at")}
-    keep_bytes(files, note.key, json.dumps(content, indent=1).encode())
+    store_bytes(files, note.key, json.dumps(content, indent=1).encode())

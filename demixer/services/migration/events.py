@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from demixer.ports import EventLog, Message, Outbox, Record
-from demixer.services import outbox
+from demixer.services.publishing import publish
 from schemas.topics import Topic, all_topics
 
 BATCH = 500
@@ -22,7 +22,7 @@ def carry_topics(source: EventLog, target: EventLog) -> int:
 def carry_outbox(source: Outbox, target: EventLog) -> int:
     """They stay in the source, and are never told twice by a run that ended. Returns how many events."""
     events = source.pending(ALL)
-    outbox.publish(target, events)
+    publish(target, events)
     return len(events)
 
 

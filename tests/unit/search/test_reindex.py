@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from search.reindex import reindex
+from demixer.wiring import reindex
 from search.sqlite.search_index import SqliteSearch
 from tests.unit.search.test_documents import Listing, catalogue_of, many
 

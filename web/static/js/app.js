@@ -1,12 +1,14 @@
-// What every page has.
+// The script of every page.
 
-import { askBefore } from "./confirm.js";
+import { confirmSubmissions } from "./confirm.js";
 import { copyOnClick } from "./copy.js";
-import { suggest } from "./suggest.js";
-import { keepTimes } from "./times.js";
+import { refreshRelativeTimes } from "./relative-times.js";
+import { SearchSuggestions } from "./search-suggestions.js";
 
 document.documentElement.classList.add("js");
-askBefore();
+confirmSubmissions();
 copyOnClick();
-keepTimes();
-document.querySelectorAll("[data-suggest]").forEach(suggest);
+refreshRelativeTimes();
+for (const form of document.querySelectorAll("form[data-suggest]")) {
+  new SearchSuggestions(/** @type {HTMLFormElement} */ (form)).attach();
+}

@@ -1,34 +1,58 @@
-// Forms with data-confirm ask before they are sent. Without JavaScript they are sent at once.
+// Confirmation before a form with data-confirm is submitted. Without JavaScript the form is submitted at once.
 
-export function askBefore() {
-  const dialog = document.querySelector("[data-confirm-dialog]");
+import { dataValue, query } from "./dom.js";
+
+/** Listen for the submission of forms on the whole page. */
+export function confirmSubmissions() {
+  const dialog = query(document, "[data-confirm-dialog]", HTMLDialogElement);
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    if (!(form instanceof HTMLFormElement) || !form.dataset.confirm || form.dataset.confirmed) {
+      return;
+    }
     event.preventDefault();
     event.stopImmediatePropagation();
-    ask(dialog, form);
+    openDialog(dialog, form);
   }, { capture: true });
 }
 
-function ask(dialog, form) {
-  dialog.querySelector("[data-confirm-text]").textContent = form.dataset.confirm;
-  dialog.querySelector("[value=yes]").textContent = form.dataset.confirmYes;
+/**
+ * @param {HTMLDialogElement} dialog
+ * @param {HTMLFormElement} form
+ */
+function openDialog(dialog, form) {
+  query(dialog, "[data-confirm-text]", HTMLElement).textContent = dataValue(form, "confirm");
+  query(dialog, "[value=yes]", HTMLButtonElement).textContent = dataValue(form, "confirmYes");
   dialog.returnValue = "";
-  dialog.onclose = () => dialog.returnValue === "yes" && send(form);
+  dialog.onclose = () => {
+    if (dialog.returnValue === "yes") {
+      submitConfirmed(form);
+    }
+  };
   dialog.showModal();
 }
 
-/** A row that was replaced while the question stood has the same form again, if it still has one. */
-function current(form) {
-  const same = `form[action="${CSS.escape(form.getAttribute("action"))}"]`;
-  return form.isConnected ? form : document.querySelector(same);
-}
-
-function send(asked) {
-  const form = current(asked);
-  if (!form) return;
+/** @param {HTMLFormElement} confirmedForm */
+function submitConfirmed(confirmedForm) {
+  const form = formOnPage(confirmedForm);
+  if (!form) {
+    return;
+  }
   form.dataset.confirmed = "yes";
   form.requestSubmit();
   delete form.dataset.confirmed;
+}
+
+/**
+ * The form itself, or the one that replaced it while the dialog was open. Null if its row has no such form any more.
+ * @param {HTMLFormElement} form
+ * @returns {HTMLFormElement | null}
+ */
+function formOnPage(form) {
+  if (form.isConnected) {
+    return form;
+  }
+  const action = CSS.escape(form.getAttribute("action") ?? "");
+  const replacement = document.querySelector(`form[action="${action}"]`);
+  return replacement instanceof HTMLFormElement ? replacement : null;
 }

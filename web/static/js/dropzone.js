@@ -1,35 +1,75 @@
-// A place to drop files on, or to choose them with.
+// The form that files are chosen with or dropped on.
 
-const TAGS = ["artist", "album", "title"];
+import { query } from "./dom.js";
 
-/** Files can be dropped anywhere on the page while `zone` is on it. `send(files, tags)`. */
-export function listenForFiles(zone, send) {
-  const input = zone.querySelector("input[type=file]");
-  const give = (files) => files.length && send([...files], tagsOf(zone));
+const TAG_FIELDS = ["artist", "album", "title"];
+
+/** @typedef {[name: string, value: string]} TagEntry a tag that a person typed, as a form field */
+
+/**
+ * Pass on the files that a person chooses in `zone`, or drops anywhere on its page.
+ * @param {HTMLFormElement} zone
+ * @param {(files: File[], tags: TagEntry[]) => void} onFiles called with one file or more
+ */
+export function acceptFiles(zone, onFiles) {
+  const input = query(zone, "input[type=file]", HTMLInputElement);
+  /** @param {FileList | null | undefined} files */
+  const passOn = (files) => {
+    if (files?.length) {
+      onFiles([...files], typedTags(zone));
+    }
+  };
   input.addEventListener("change", () => {
-    give(input.files);
+    passOn(input.files);
     input.value = "";
   });
   zone.addEventListener("submit", (event) => event.preventDefault());
-  document.addEventListener("dragover", (event) => mark(event, zone, true));
-  document.addEventListener("dragleave", (event) => event.relatedTarget === null && mark(event, zone, false));
+  document.addEventListener("dragover", (event) => highlight(event, zone, true));
+  document.addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) {
+      highlight(event, zone, false);
+    }
+  });
   document.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
-    mark(event, zone, false);
-    give(event.dataTransfer.files);
+    if (carriesFiles(event)) {
+      highlight(event, zone, false);
+      passOn(event.dataTransfer?.files);
+    }
   });
 }
 
-function mark(event, zone, over) {
-  if (!carriesFiles(event)) return;
+/**
+ * @param {DragEvent} event
+ * @param {HTMLFormElement} zone
+ * @param {boolean} isOver whether files are held over the page
+ */
+function highlight(event, zone, isOver) {
+  if (!carriesFiles(event)) {
+    return;
+  }
   event.preventDefault();
-  zone.classList.toggle("is-over", over);
+  zone.classList.toggle("is-over", isOver);
 }
 
+/**
+ * @param {DragEvent} event
+ * @returns {boolean}
+ */
 function carriesFiles({ dataTransfer }) {
   return dataTransfer?.types.includes("Files") ?? false;
 }
 
-function tagsOf(zone) {
-  return [...new FormData(zone)].filter(([name, value]) => TAGS.includes(name) && value.trim());
+/**
+ * @param {HTMLFormElement} zone
+ * @returns {TagEntry[]}
+ */
+function typedTags(zone) {
+  /** @type {TagEntry[]} */
+  const tags = [];
+  for (const [name, value] of new FormData(zone)) {
+    if (TAG_FIELDS.includes(name) && typeof value === "string" && value.trim()) {
+      tags.push([name, value]);
+    }
+  }
+  return tags;
 }

@@ -1,59 +1,37 @@
-// The song page: the player when there are stems, the live progress while there are none or better ones are made.
+// The script of the song page: the player if there are stems, the progress while stems or better ones are made.
 
-import { follow } from "./live.js";
-import { listenForKeys } from "./player/keys.js";
-import { countPlay } from "./player/plays.js";
+import { query } from "./dom.js";
+import { attachShortcuts } from "./player/keyboard-shortcuts.js";
+import { countPlay } from "./player/play-count.js";
+import { PlayerView } from "./player/player-view.js";
 import { Player } from "./player/player.js";
-import { PlayerView } from "./player/view.js";
-import { tellReady } from "./notify.js";
+import { SeparationProgress } from "./separation-progress.js";
 
-const element = document.querySelector("[data-player]");
-const waiting = document.querySelector("[data-waiting]");
-if (element) play();
-if (waiting) wait();
+/** @import { PlayerData } from "./player/player.js" */
 
-function play() {
-  const data = JSON.parse(element.querySelector("[data-player-data]").textContent);
-  const player = new Player(data);
-  listenForKeys(new PlayerView(element, player));
-  countPlay(player, data.plays_url);
-  if (!navigator.connection?.saveData) player.prepare();
+const playerElement = document.querySelector("[data-player]");
+const progressPanel = document.querySelector("[data-waiting]");
+if (playerElement instanceof HTMLElement) {
+  startPlayer(playerElement);
+}
+if (progressPanel instanceof HTMLElement) {
+  new SeparationProgress(progressPanel).follow();
 }
 
-/** The panel is drawn again by the server whenever something changed, so that it speaks the reader's language. */
-function wait() {
-  let drawing = false;
-  let again = false;
-  const stop = follow(waiting.dataset.live, { song: refresh }, refresh);
-
-  async function refresh() {
-    again = true;
-    if (drawing) return;
-    drawing = true;
-    while (again) {
-      again = false;
-      await redraw().catch(() => {}); // no network: the next news comes when it is back
-    }
-    drawing = false;
+/** @param {HTMLElement} element */
+function startPlayer(element) {
+  const json = query(element, "[data-player-data]", HTMLScriptElement).textContent;
+  const data = /** @type {PlayerData} */ (JSON.parse(json));
+  const player = new Player(data);
+  attachShortcuts(new PlayerView(element, player));
+  countPlay(player, data.plays_url);
+  if (!savesData()) {
+    player.prepare();
   }
+}
 
-  async function redraw() {
-    const answer = await fetch(location.href);
-    if (answer.status >= 500) return; // the server is being started again: the next news comes when it is back
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const after = page.querySelector("[data-waiting]");
-    if (after?.dataset.state === waiting.dataset.state) document.querySelector("[data-waiting]").replaceWith(after);
-    else finish(page.querySelector("[data-player]")?.dataset.separation);
-  }
-
-  /** `made`: the separation whose stems the page has now; the one from before when the better one failed. */
-  function finish(made) {
-    stop();
-    const better = made && made !== element?.dataset.separation;
-    if (better) tellReady(waiting.dataset.announce, location.pathname);
-    if (element && !better) document.querySelector("[data-better-failed]").hidden = false;
-    else if (element && element.dataset.state !== "paused") document.querySelector("[data-better-ready]").hidden = false;
-    else location.reload();
-    if (element && !better) document.querySelector("[data-waiting]").remove();
-  }
+/** Whether the person asked the browser to save data. TypeScript does not know this part of Navigator. */
+function savesData() {
+  const { connection } = /** @type {Navigator & { connection?: { saveData: boolean } }} */ (navigator);
+  return connection?.saveData ?? false;
 }

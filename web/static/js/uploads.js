@@ -1,49 +1,60 @@
-// Wherever uploads are listed or sent: the home page and the uploads page.
+// The script of pages that list or send uploads: the home page and the uploads page.
 
-import { listenForFiles } from "./dropzone.js";
-import { follow } from "./live.js";
-import { lookingFrom } from "./looking.js";
-import { offerNotifications, tellReady } from "./notify.js";
-import { Rows } from "./rows.js";
-import { Sender } from "./sending.js";
+import { dataValue, query } from "./dom.js";
+import { acceptFiles } from "./dropzone.js";
+import { subscribe } from "./live-events.js";
+import { createMatchLookup } from "./match-lookup.js";
+import { notifyReady, offerNotifications } from "./notifications.js";
+import { UploadList } from "./upload-list.js";
+import { UploadQueue } from "./upload-queue.js";
 
-const zone = document.querySelector("[data-dropzone]");
-const list = document.querySelector("[data-rows]");
-const rows = new Rows(list, (before, after) => {
-  if (after.dataset.status === "ready") tellReady(after.dataset.announce, after.dataset.url);
+/** @typedef {{ id: string, html: string }} UploadEvent an upload that changed, and its row: "" if it was deleted */
+
+const zone = query(document, "[data-dropzone]", HTMLFormElement);
+const list = query(document, "[data-rows]", HTMLElement);
+const uploads = new UploadList(list, (row) => {
+  if (row.dataset.status === "ready") {
+    notifyReady(dataValue(row, "announce"), dataValue(row, "url"));
+  }
 });
-let stop = null;
+const queue = new UploadQueue(zone, {
+  template: query(document, "[data-pending-template]", HTMLTemplateElement),
+  list: query(document, "[data-pending]", HTMLElement),
+  lookup: createMatchLookup(zone),
+  onReceived: (id, html) => {
+    uploads.update(id, html, { isNew: true });
+    updateSubscription();
+  },
+});
 
-/** A live page takes a thread of the server: keep it only while there is something to wait for. */
-function keepFollowing() {
-  if (rows.anyOpen) stop ??= follow(list.dataset.live, { upload: hear }, poll);
-  else stop = stop?.() ?? null;
+/** @type {(() => void) | null} */
+let unsubscribe = null;
+
+/** A subscription takes a thread of the server, so there is one only while an upload is in progress. */
+function updateSubscription() {
+  if (uploads.hasOpenUploads) {
+    unsubscribe ??= subscribe(dataValue(list, "live"), { upload: showUpload }, poll);
+  } else {
+    unsubscribe?.();
+    unsubscribe = null;
+  }
 }
 
-function hear({ id, html }) {
-  rows.put(id, html);
-  keepFollowing();
-}
-
-function arrived(id, html) {
-  rows.put(id, html, { isNew: true });
-  keepFollowing();
+/** @param {UploadEvent} event */
+function showUpload({ id, html }) {
+  uploads.update(id, html);
+  updateSubscription();
 }
 
 async function poll() {
-  const answer = await fetch(list.dataset.poll);
-  if (answer.ok) rows.putAll(await answer.text());
-  keepFollowing();
+  const response = await fetch(dataValue(list, "poll"));
+  if (response.ok) {
+    uploads.updateAll(await response.text());
+  }
+  updateSubscription();
 }
 
-const sender = new Sender(zone, {
-  template: document.querySelector("[data-sending-template]"),
-  list: document.querySelector("[data-sending]"),
-  look: lookingFrom(zone),
-  arrived,
-});
-
-listenForFiles(zone, (files, tags) => sender.send(files, tags));
+acceptFiles(zone, (files, tags) => queue.add(files, tags));
 offerNotifications(document.querySelector("[data-notify]"));
-new MutationObserver(keepFollowing).observe(list, { childList: true });
-keepFollowing();
+new MutationObserver(updateSubscription).observe(list, { childList: true });
+updateSubscription();

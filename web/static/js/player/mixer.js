@@ -1,71 +1,115 @@
-// From stems to the loudspeaker: a gain per stem, a gate for all, the loudness of the original, and a soft ceiling.
+// The signal path from the stems to the loudspeaker: a gain for each stem, a fade for all, the level of the original,
+// and a soft limiter.
 
-const RAMP = 0.015; // s: long enough not to click, short enough to feel immediate
-const HEADROOM = 8; // the ceiling takes sums up to this, linear
-const KNEE = 0.95; // below this it changes nothing
+import { isAudible } from "./mix.js";
+
+/** @import { Mix } from "./mix.js" */
+
+const RAMP_SECONDS = 0.015; // long enough not to click, short enough to feel immediate
+const LIMITER_RANGE = 8; // the limiter takes sums up to this, linear
+const LIMITER_KNEE = 0.95; // below this the limiter changes nothing
+const LIMITER_POINTS = 16 * 1024 + 1; // of its curve
 
 export class Mixer {
-  /** `gain`: what all stems were multiplied by when written so that none clips (Separation.gain). */
-  constructor(context, names, gain) {
+  /**
+   * @param {AudioContext} context
+   * @param {Mix} mix the settings to apply; call `update` after changes
+   * @param {number} gain that all stems were multiplied by when they were written, so that none clips
+   */
+  constructor(context, mix, gain) {
     this.context = context;
-    this.stems = new Map(names.map((name) => [name, { volume: 1, muted: false, solo: false, node: context.createGain() }]));
-    this.gate = new GainNode(context, { gain: 0 });
-    const loudness = new GainNode(context, { gain: 1 / gain / HEADROOM });
-    const ceiling = new WaveShaperNode(context, { curve: ceilingCurve() });
-    for (const { node } of this.stems.values()) node.connect(this.gate);
-    this.gate.connect(loudness).connect(ceiling).connect(context.destination);
+    this.mix = mix;
+    this.inputs = new Map([...mix.keys()].map((name) => [name, context.createGain()]));
+    this.fade = new GainNode(context, { gain: 0 });
+    const level = new GainNode(context, { gain: 1 / gain / LIMITER_RANGE });
+    const limiter = new WaveShaperNode(context, { curve: limiterCurve() });
+    for (const input of this.inputs.values()) {
+      input.connect(this.fade);
+    }
+    this.fade.connect(level).connect(limiter).connect(context.destination);
+    this.update();
   }
 
+  /**
+   * The node that takes the sound of a stem. Throws if there is no such stem.
+   * @param {string} name
+   * @returns {GainNode}
+   */
   input(name) {
-    return this.stems.get(name).node;
+    const input = this.inputs.get(name);
+    if (!input) {
+      throw new Error(`no stem ${name}`);
+    }
+    return input;
   }
 
-  /** `change`: any of volume (0 to 1.5), muted, solo. */
-  set(name, change) {
-    Object.assign(this.stems.get(name), change);
-    for (const [each, { node, volume }] of this.stems) this.#ramp(node.gain, this.hears(each) ? loudnessOf(volume) : 0);
+  /** Apply the settings of the mix. */
+  update() {
+    for (const [name, { volume }] of this.mix) {
+      this.#ramp(this.input(name).gain, isAudible(this.mix, name) ? gainOf(volume) : 0);
+    }
   }
 
-  /** Any solo silences all that are not; a muted stem is silent, solo or not. */
-  hears(name) {
-    const { muted, solo } = this.stems.get(name);
-    const anySolo = [...this.stems.values()].some((stem) => stem.solo);
-    return !muted && (solo || !anySolo);
+  /**
+   * Fade in. A fade-out that has just begun may still be going on until `time`.
+   * @param {number} time seconds on the clock of the context
+   */
+  fadeIn(time) {
+    this.fade.gain.setValueAtTime(0, time);
+    this.fade.gain.linearRampToValueAtTime(1, time + RAMP_SECONDS);
   }
 
-  /** Let sound through from `time` on, faded in. What `close` began just before may still be fading out. */
-  open(time) {
-    this.gate.gain.setValueAtTime(0, time);
-    this.gate.gain.linearRampToValueAtTime(1, time + RAMP);
+  /**
+   * Fade out now.
+   * @returns {number} when it is silent, seconds on the clock of the context
+   */
+  fadeOut() {
+    this.#ramp(this.fade.gain, 0);
+    return this.context.currentTime + RAMP_SECONDS;
   }
 
-  /** Fade out now. Returns when it is silent, on the context's clock. */
-  close() {
-    this.#ramp(this.gate.gain, 0);
-    return this.context.currentTime + RAMP;
-  }
-
+  /**
+   * @param {AudioParam} param
+   * @param {number} value
+   */
   #ramp(param, value) {
     const now = this.context.currentTime;
     param.cancelScheduledValues(now);
     param.setValueAtTime(param.value, now);
-    param.linearRampToValueAtTime(value, now + RAMP);
+    param.linearRampToValueAtTime(value, now + RAMP_SECONDS);
   }
 }
 
-/** Faders feel even when the gain grows with the square. */
-function loudnessOf(volume) {
+/**
+ * The gain grows with the square of the volume, so that the steps of a fader sound even.
+ * @param {number} volume
+ * @returns {number}
+ */
+function gainOf(volume) {
   return volume * volume;
 }
 
-/** Straight up to KNEE, then bending towards 1: stems turned up beyond full scale get denser instead of crackling. */
-function ceilingCurve() {
-  const points = 16 * 1024 + 1;
-  return Float32Array.from({ length: points }, (_, index) => bent(((2 * index) / (points - 1) - 1) * HEADROOM));
+/**
+ * The curve of the limiter over -LIMITER_RANGE to LIMITER_RANGE.
+ * @returns {Float32Array<ArrayBuffer>}
+ */
+function limiterCurve() {
+  return Float32Array.from({ length: LIMITER_POINTS }, (_, index) => {
+    const position = (2 * index) / (LIMITER_POINTS - 1) - 1; // -1 to 1
+    return limit(position * LIMITER_RANGE);
+  });
 }
 
-function bent(value) {
+/**
+ * Linear up to the knee, then bending towards 1: loud sums are compressed instead of clipped.
+ * @param {number} value
+ * @returns {number}
+ */
+function limit(value) {
   const size = Math.abs(value);
-  if (size <= KNEE) return value;
-  return Math.sign(value) * (KNEE + (1 - KNEE) * Math.tanh((size - KNEE) / (1 - KNEE)));
+  if (size <= LIMITER_KNEE) {
+    return value;
+  }
+  const room = 1 - LIMITER_KNEE;
+  return Math.sign(value) * (LIMITER_KNEE + room * Math.tanh((size - LIMITER_KNEE) / room));
 }

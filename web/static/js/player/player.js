@@ -1,73 +1,139 @@
-// The player without its looks: sources, mixer and transport, wired when a person first wants sound.
+// The player without its view: stem sources, mixer and transport.
 
-import { RATE, chunkAt } from "./frames.js";
+import { defaultMix, settingsOf } from "./mix.js";
 import { Mixer } from "./mixer.js";
-import { StemSource } from "./source.js";
+import { chunkIndexAt } from "./mp3-chunks.js";
+import { SAMPLE_RATE } from "./mp3-frames.js";
+import { StemSource } from "./stem-source.js";
 import { Transport } from "./transport.js";
+
+/** @import { TrackSettings } from "./mix.js" */
+/** @import { TransportState } from "./transport.js" */
+
+/**
+ * What the song page gives to the player.
+ * @typedef {object} PlayerData
+ * @property {number} duration seconds
+ * @property {number} gain that all stems were multiplied by when they were written
+ * @property {StemData[]} stems
+ * @property {string} plays_url address that counts a play
+ */
+
+/**
+ * @typedef {object} StemData
+ * @property {string} name
+ * @property {string} mp3 address of the sound
+ * @property {string} peaks address of the peaks for the waveform
+ */
+
+const END_MARGIN = 0.25; // seconds before the end that a seek goes to at most
 
 /** Fires "change", "ended" and "failed" like Transport. */
 export class Player extends EventTarget {
-  /** `data`: {duration, gain, stems: [{name, mp3, ...}]}, as the song page gives it. */
+  /** @type {Mixer | null} */
+  #mixer = null;
+
+  /** @type {Transport | null} */
+  #transport = null;
+
+  #start = 0; // seconds: where to begin, until there is a transport
+
+  /** @param {PlayerData} data */
   constructor(data) {
     super();
     this.data = data;
+    /** Seconds. */
     this.duration = data.duration;
-    const decoder = new OfflineAudioContext(2, 1, RATE); // decodes before any gesture, which an AudioContext may not
+    this.mix = defaultMix(data.stems.map((stem) => stem.name));
+    // An OfflineAudioContext decodes before any gesture; an AudioContext may not.
+    const decoder = new OfflineAudioContext(2, 1, SAMPLE_RATE);
     this.sources = new Map(data.stems.map((stem) => [stem.name, new StemSource(stem.mp3, decoder)]));
-    this.settings = new Map(data.stems.map((stem) => [stem.name, { volume: 1, muted: false, solo: false }]));
-    this.start = 0; // where to begin, s, until there is a transport
   }
 
+  /** @returns {TransportState} */
   get state() {
-    return this.transport ? this.transport.state : "paused";
+    return this.#transport?.state ?? "paused";
   }
 
+  /** Seconds into the song. */
   get position() {
-    return this.transport ? this.transport.position : this.start;
+    return this.#transport?.position ?? this.#start;
   }
 
-  /** Have the beginning ready, so that the first press of play is heard at once. */
+  /** Load the first chunk of all stems, so that playback begins without delay. A failure is reported when it begins. */
   async prepare() {
-    const sources = [...this.sources.values()];
-    await Promise.allSettled(
-      sources.map(async (source) => source.chunk(chunkAt(await source.layout(), this.start * RATE))),
-    );
+    const loading = [...this.sources.values()].map(async (source) => {
+      const layout = await source.layout();
+      await source.chunk(chunkIndexAt(layout, this.#start * SAMPLE_RATE));
+    });
+    await Promise.allSettled(loading);
   }
 
-  /** Call from within a gesture: browsers let nothing sound before one. */
+  /** Play or pause. Call it during a gesture, because browsers allow no sound before one. */
   toggle() {
-    this.#open();
-    if (this.state === "paused") this.transport.play();
-    else this.transport.pause();
+    const transport = this.#openTransport();
+    if (transport.state === "paused") {
+      transport.play();
+    } else {
+      transport.pause();
+    }
   }
 
+  /** @param {number} seconds into the song, limited to its length */
   seek(seconds) {
-    const target = Math.min(Math.max(0, seconds), Math.max(0, this.duration - 0.25));
-    if (this.transport) this.transport.seek(target);
-    else this.start = target;
+    const target = Math.min(Math.max(0, seconds), Math.max(0, this.duration - END_MARGIN));
+    if (this.#transport) {
+      this.#transport.seek(target);
+    } else {
+      this.#start = target;
+    }
   }
 
+  /**
+   * Change some settings of a stem.
+   * @param {string} name
+   * @param {Partial<TrackSettings>} change
+   */
   set(name, change) {
-    Object.assign(this.settings.get(name), change);
-    this.mixer?.set(name, change);
+    Object.assign(settingsOf(this.mix, name), change);
+    this.#mixer?.update();
   }
 
+  /**
+   * Load a stem again that failed.
+   * @param {string} name
+   */
   retry(name) {
-    this.transport?.retry(name);
+    this.#transport?.retry(name);
   }
 
-  #open() {
-    if (this.transport) return;
-    if (navigator.audioSession) navigator.audioSession.type = "playback"; // iPhones: sound with the ringer off
-    const context = new AudioContext({ sampleRate: RATE, latencyHint: "playback" });
-    this.mixer = new Mixer(context, [...this.sources.keys()], this.data.gain);
-    for (const [name, settings] of this.settings) this.mixer.set(name, settings);
-    this.transport = new Transport({ context, sources: this.sources, mixer: this.mixer });
-    this.transport.seek(this.start);
-    for (const type of ["change", "ended", "failed"]) this.#pass(type);
+  /** The transport, which is made when sound is wanted for the first time. */
+  #openTransport() {
+    if (this.#transport) {
+      return this.#transport;
+    }
+    playWithRingerOff();
+    const context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "playback" });
+    this.#mixer = new Mixer(context, this.mix, this.data.gain);
+    this.#transport = new Transport(context, this.sources, this.#mixer);
+    this.#transport.seek(this.#start);
+    for (const type of ["change", "ended", "failed"]) {
+      this.#transport.addEventListener(type, (event) => this.#forward(event));
+    }
+    return this.#transport;
   }
 
-  #pass(type) {
-    this.transport.addEventListener(type, ({ detail }) => this.dispatchEvent(new CustomEvent(type, { detail })));
+  /** @param {Event} event of the transport */
+  #forward(event) {
+    const detail = event instanceof CustomEvent ? event.detail : null;
+    this.dispatchEvent(new CustomEvent(event.type, { detail }));
+  }
+}
+
+/** iPhones play media with the ringer off, but other sounds not. TypeScript does not know this part of Navigator. */
+function playWithRingerOff() {
+  const { audioSession } = /** @type {Navigator & { audioSession?: { type: string } }} */ (navigator);
+  if (audioSession) {
+    audioSession.type = "playback";
   }
 }

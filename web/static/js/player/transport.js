@@ -1,151 +1,149 @@
-// Plays all stems on one clock. Everything is counted in whole samples, so chunks join exactly and stems cannot drift.
+// Play, pause and seek for all stems. They share one clock, and positions are whole samples, so chunks join exactly.
 
-import { RATE, chunkAt, chunkCount, samplesOf } from "./frames.js";
-import { Loader } from "./loader.js";
-import { Voices } from "./voices.js";
+import { ChunkLoader } from "./chunk-loader.js";
+import { SAMPLE_RATE } from "./mp3-frames.js";
+import { PlaybackClock } from "./playback-clock.js";
+import { PlaybackRun } from "./playback-run.js";
+import { ScheduledSources } from "./scheduled-sources.js";
 
-const AHEAD = 24 * RATE; // samples scheduled ahead: survives a tunnel
-const TICK = 200; // ms
-const LEAD_TIME = 0.05; // s between deciding to play and the first sample, doubled where that was too short
+/** @import { Mixer } from "./mixer.js" */
+/** @import { Mp3Layout } from "./mp3-frames.js" */
+/** @import { RunEnd } from "./playback-run.js" */
+/** @import { StemSource } from "./stem-source.js" */
 
-/** Fires "change" when `state` changes: "paused", "loading" or "playing"; "ended"; and "failed" with the stem's name. */
+/** @typedef {"paused" | "loading" | "playing"} TransportState */
+
+const START_DELAY = 0.05; // seconds from the decision to play to the first sample, doubled where that was too short
+const MAX_START_DELAY = 0.8; // seconds
+
+/** Fires "change" when `state` changes, "ended", and "failed" with the name of a stem as `detail`. */
 export class Transport extends EventTarget {
-  /** `sources`: Map of name to StemSource; `mixer` a Mixer. */
-  constructor({ context, sources, mixer }) {
+  /** @type {TransportState} */
+  state = "paused";
+  /** @type {PlaybackRun | null} */
+  #run = null;
+  /** @type {Mp3Layout | null} */
+  #layout = null;
+  #attempt = 0; // counts attempts to begin: one that finds another number after waiting gives up
+  #startDelay = START_DELAY;
+
+  /**
+   * @param {AudioContext} context
+   * @param {Map<string, StemSource>} sources by the name of the stem
+   * @param {Mixer} mixer
+   */
+  constructor(context, sources, mixer) {
     super();
-    const failed = (name) => this.dispatchEvent(new CustomEvent("failed", { detail: name }));
-    Object.assign(this, { context, mixer, loader: new Loader(sources, failed), voices: new Voices(context, mixer) });
-    Object.assign(this, { state: "paused", run: 0, at: 0, lead: LEAD_TIME });
-    context.addEventListener("statechange", () => context.state !== "running" && this.state === "playing" && this.pause());
+    this.context = context;
+    this.mixer = mixer;
+    this.clock = new PlaybackClock(context);
+    this.loader = new ChunkLoader(sources, (name) => {
+      this.dispatchEvent(new CustomEvent("failed", { detail: name }));
+    });
+    this.sources = new ScheduledSources(context, mixer);
+    context.addEventListener("statechange", () => {
+      if (context.state !== "running" && this.state === "playing") {
+        this.pause();
+      }
+    });
   }
 
   /** Seconds into the song. */
   get position() {
-    return this.#sample() / RATE;
+    return this.clock.sample / SAMPLE_RATE;
   }
 
-  /** Resolves when playing has begun, or was given up. */
+  /** Call it during a gesture, because browsers allow no sound before one. */
   async play() {
-    if (this.state !== "paused") return;
-    const run = ++this.run;
-    this.#enter("loading");
+    if (this.state !== "paused") {
+      return;
+    }
+    const attempt = ++this.#attempt;
+    this.#setState("loading");
     await this.context.resume();
-    if (run === this.run) await this.#begin();
-  }
-
-  pause() {
-    if (this.state !== "paused") this.#halt("paused");
-  }
-
-  async seek(seconds) {
-    const going = this.state !== "paused";
-    this.#halt(going ? "loading" : "paused");
-    this.at = Math.max(0, Math.round(seconds * RATE));
-    if (going) await this.#begin();
-  }
-
-  /** Try a stem again that did not load. */
-  retry(name) {
-    this.loader.failed.delete(name);
-    return this.seek(this.position);
-  }
-
-  async #begin() {
-    const run = ++this.run;
-    this.layout ??= await this.loader.layout();
-    if (run !== this.run) return;
-    if (!this.layout) return this.#halt("paused");
-    if (this.at >= this.layout.samples) this.at = 0;
-    this.next = chunkAt(this.layout, this.at);
-    const first = await this.#load(this.next);
-    if (run !== this.run) return;
-    if (this.loader.hopeless) this.#halt("paused");
-    else this.#start(first, run);
-  }
-
-  #start(first, run) {
-    this.anchor = { frame: Math.ceil((this.context.currentTime + this.lead) * RATE), sample: this.at };
-    this.mixer.open(this.anchor.frame / RATE);
-    this.#schedule(first);
-    if (this.context.currentTime * RATE >= this.anchor.frame) return this.#startAgain();
-    this.#enter("playing");
-    this.#keepAhead(run);
-  }
-
-  /** The device was too busy: stems told after the moment they should begin would begin apart. */
-  #startAgain() {
-    const { sample } = this.anchor;
-    this.lead = Math.min(0.8, this.lead * 2);
-    this.#halt("loading");
-    this.at = sample;
-    return this.#begin();
-  }
-
-  /** The loop of one run: ends when another run begins. */
-  async #keepAhead(run) {
-    while (run === this.run) {
-      if (this.#sample() >= this.layout.samples) return this.#finish();
-      if (this.#sample() >= this.scheduledTo) return this.#wait();
-      if (this.busy !== run && this.#wantsMore()) this.#extend(run);
-      await new Promise((resolve) => setTimeout(resolve, TICK));
+    if (attempt === this.#attempt) {
+      this.#begin();
     }
   }
 
-  #wantsMore() {
-    return this.next < chunkCount(this.layout) && this.scheduledTo - this.#sample() < AHEAD;
+  pause() {
+    if (this.state !== "paused") {
+      this.#stop("paused");
+    }
   }
 
-  async #extend(run) {
-    this.busy = run;
-    const chunks = await this.#load(this.next);
-    this.busy = null;
-    if (run === this.run && this.#sample() < this.scheduledTo) this.#schedule(chunks);
+  /** @param {number} seconds into the song */
+  seek(seconds) {
+    const continues = this.state !== "paused";
+    this.#stop(continues ? "loading" : "paused", Math.max(0, Math.round(seconds * SAMPLE_RATE)));
+    if (continues) {
+      this.#begin();
+    }
   }
 
-  /** What comes next is not here yet: stand still where the sound stopped, and go on when it is. */
-  #wait() {
-    const stopped = this.scheduledTo;
-    this.#halt("loading");
-    this.at = stopped;
-    return this.#begin();
+  /**
+   * Load a stem again that failed.
+   * @param {string} name
+   */
+  retry(name) {
+    this.loader.retry(name);
+    this.seek(this.position);
   }
 
-  #finish() {
-    this.#halt("paused");
-    this.at = 0;
-    this.dispatchEvent(new Event("ended"));
+  /** Play from the current position, until the end or until `#stop` is called. */
+  async #begin() {
+    const attempt = ++this.#attempt;
+    const layout = (this.#layout ??= await this.loader.loadLayout());
+    if (attempt !== this.#attempt) {
+      return;
+    }
+    if (!layout) {
+      this.#stop("paused");
+      return;
+    }
+    if (this.clock.sample >= layout.samples) {
+      this.clock.stop(0);
+    }
+    const run = new PlaybackRun(layout, this);
+    this.#run = run;
+    const end = await run.play(this.#startDelay, () => this.#setState("playing"));
+    if (run === this.#run) {
+      this.#finishRun(end);
+    }
   }
 
-  #halt(state) {
-    this.at = this.#sample();
-    this.anchor = null;
-    this.run++;
-    this.voices.stop(this.mixer.close());
-    this.#enter(state);
+  /** @param {RunEnd} end */
+  #finishRun({ reason, sample }) {
+    if (reason === "late") {
+      this.#startDelay = Math.min(MAX_START_DELAY, this.#startDelay * 2);
+    }
+    const continues = reason === "late" || reason === "starved";
+    this.#stop(continues ? "loading" : "paused", sample);
+    if (continues) {
+      this.#begin();
+    } else if (reason === "finished") {
+      this.dispatchEvent(new Event("ended"));
+    }
   }
 
-  #sample() {
-    if (!this.anchor) return this.at;
-    const played = Math.round(this.context.currentTime * RATE) - this.anchor.frame;
-    return Math.min(this.layout.samples, this.anchor.sample + Math.max(0, played));
+  /**
+   * @param {TransportState} state
+   * @param {number} [sample] of the song to stop at, the current one if not given
+   */
+  #stop(state, sample) {
+    this.#attempt++;
+    this.#run?.stop();
+    this.#run = null;
+    this.clock.stop(sample);
+    this.sources.stopAll(this.mixer.fadeOut());
+    this.#setState(state);
   }
 
-  async #load(index) {
-    return { index, buffers: await this.loader.chunk(index, chunkAt(this.layout, this.#sample())) };
-  }
-
-  #schedule({ index, buffers }) {
-    const { start, length } = samplesOf(this.layout, index);
-    const skip = Math.max(0, this.anchor.sample - start);
-    const when = (this.anchor.frame + start + skip - this.anchor.sample) / RATE;
-    for (const [name, buffer] of buffers) if (buffer) this.voices.play(name, buffer, when, skip / RATE);
-    this.scheduledTo = start + length;
-    this.next = index + 1;
-  }
-
-  #enter(state) {
-    if (state === this.state) return;
-    this.state = state;
-    this.dispatchEvent(new Event("change"));
+  /** @param {TransportState} state */
+  #setState(state) {
+    if (state !== this.state) {
+      this.state = state;
+      this.dispatchEvent(new Event("change"));
+    }
   }
 }
