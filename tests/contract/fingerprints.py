@@ -117,7 +117,7 @@ class FingerprintIndexContract:
         index.remove("unknown")
         assert index.candidates([stored(items(1))]) == ["other"]
 
-    def test_damaged_bytes_are_a_mistake_and_replace_nothing(self, index: FingerprintIndex) -> None:
+    def test_damaged_bytes_are_refused_and_replace_nothing(self, index: FingerprintIndex) -> None:
         index.add("song", stored(items(1)))
         with pytest.raises(ValueError, match="fingerprint"):
             index.add("song", b"damaged")

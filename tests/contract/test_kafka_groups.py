@@ -10,7 +10,7 @@ from demixer.adapters.kafka.prefetch_queue import HIGH_WATER
 from demixer.adapters.kafka.subscriptions import Membership
 from demixer.ports import Message
 from tests.contract.events import PATIENCE, received, records, shared
-from tests.contract.kafka_worlds import IMPATIENT, PlayedCluster, four, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, MockCluster, four, with_options
 from tests.servers import Engine
 
 # The played cluster waits 3 s for all who join, and gives the partitions of one that leaves to others after 2.5.
@@ -22,20 +22,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def log(kafka: Engine) -> Iterator[KafkaEvents]:
-    log = KafkaEvents(with_options(kafka.fresh(), IMPATIENT), partitions=four)
+    log = KafkaEvents(with_options(kafka.fresh(), SHORT_TIMEOUTS), partitions=four)
     yield log
     log.close()
 
 
 @pytest.fixture
 def played() -> Iterator[KafkaEvents]:
-    cluster = PlayedCluster("many")
+    cluster = MockCluster("many")
     log = KafkaEvents(with_options(cluster.url, STATIC), partitions=four)
     yield log
     log.close()
 
 
-def test_a_paused_partition_holds_up_no_other_and_loses_nothing(log: KafkaEvents) -> None:
+def test_a_paused_partition_delays_no_other_and_loses_nothing(log: KafkaEvents) -> None:
     log.publish(records("many", 3 * HIGH_WATER))
     member = log.subscribe(["many"], group="g", member="m")
     (first,) = received(member)

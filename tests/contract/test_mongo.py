@@ -39,7 +39,7 @@ def server(mongodb: Engine) -> Iterator[Server]:
         mongodb.server.start()
 
 
-def test_opening_talks_to_nobody(tmp_path: Path) -> None:
+def test_opening_connects_to_nothing(tmp_path: Path) -> None:
     url = f"mongodb://ana:{SECRET}@127.0.0.1:{free_port()}/x?serverSelectionTimeoutMS=100"
     catalogue = MongoCatalogue(url)
     with pytest.raises(Transient) as caught:
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_a_matter_of_configuration(tmp_path: Path) -> None:
         server.stop(signal.SIGKILL)
 
 
-def test_the_urls_database_and_timeouts_count_and_what_is_promised_cannot_be_undone(mongodb: Engine) -> None:
+def test_the_url_sets_database_and_timeouts_but_not_the_concerns(mongodb: Engine) -> None:
     url = mongodb.fresh()
     asked = f"{url}{'&' if '?' in url else '?'}w=0&journal=false&readConcernLevel=local&timeoutMS=9999"
     database = Database(asked, "test", (), variable="X")
@@ -131,7 +131,7 @@ def test_the_engines_of_one_url_share_a_client_that_closes_with_the_last(mongodb
     assert url not in mongo._shared_clients()._clients
 
 
-def test_after_close_it_is_a_mistake_to_use_it(mongodb: Engine) -> None:
+def test_it_cannot_be_used_after_close(mongodb: Engine) -> None:
     catalogue = MongoCatalogue(mongodb.fresh())
     catalogue.songs.get("s1")
     catalogue.close()

@@ -189,14 +189,14 @@ def test_a_folder_of_many_files_goes_at_once(files: Files) -> None:
     assert keys(files, "") == ["songs/abc"]
 
 
-def test_a_path_is_a_copy_that_goes(files: Files) -> None:
+def test_a_path_is_a_temporary_copy(files: Files) -> None:
     put(files, "songs/a/cover.jpg", b"picture")
     with files.local("songs/a/cover.jpg") as path:
         assert (path.name, path.read_bytes()) == ("cover.jpg", b"picture")
     assert not path.parent.exists()
 
 
-def test_no_room_for_a_copy_is_said_and_the_copy_goes(files: Files, tmp_path: Path) -> None:
+def test_without_room_for_a_copy_storage_full_is_raised_and_the_copy_removed(files: Files, tmp_path: Path) -> None:
     put(files, "f", b"x" * 5 * MEGABYTE)
     with (
         patch.object(tempfile, "tempdir", str(tmp_path)),

@@ -20,7 +20,7 @@ import yaml
 
 from consumers import registry
 from demixer.runtime import settings
-from tests.contract.kafka_worlds import IMPATIENT
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS
 from tests.engines import QUICK_GROUPS
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def test_an_override_changes_only_services_that_are_there(path: Path) -> None:
 def test_the_brokers_of_the_tests_take_members_as_impatient_as_the_tests_are() -> None:
     kafka = yaml.safe_load((DOCKER / "compose.test.yml").read_text())["services"]["kafka"]["environment"]
     least = int(kafka["KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS"])
-    for options in (QUICK_GROUPS, IMPATIENT):
+    for options in (QUICK_GROUPS, SHORT_TIMEOUTS):
         assert least <= int(dict(parse_qsl(options))["session.timeout.ms"])
 
 

@@ -18,7 +18,7 @@ def a_queue(*offsets: int, end: int = 0) -> PrefetchQueue:
     return queue
 
 
-def test_what_is_not_done_is_handed_out_again_after_a_rewind() -> None:
+def test_uncommitted_messages_are_handed_out_again_after_a_rewind() -> None:
     queue = a_queue(4, 5, 6)
     assert [queue.take().offset for _ in range(3)] == [4, 5, 6]
     queue.committed(4)
@@ -34,7 +34,7 @@ def test_a_paused_queue_has_nothing_to_hand_out() -> None:
     assert oldest([queue]) is None
 
 
-def test_only_what_this_owner_was_given_and_has_not_done_is_to_be_committed() -> None:
+def test_only_fetched_messages_that_are_not_committed_may_be_committed() -> None:
     queue = a_queue(4, 5, 6)
     queue.take()
     assert [offset for offset in range(10) if queue.may_commit(offset)] == [4, 5, 6]
@@ -45,7 +45,7 @@ def test_only_what_this_owner_was_given_and_has_not_done_is_to_be_committed() ->
     assert not PrefetchQueue().may_commit(0)
 
 
-def test_the_oldest_of_all_queues_comes_first() -> None:
+def test_the_oldest_message_of_all_queues_comes_first() -> None:
     queues = [PrefetchQueue(), PrefetchQueue(), PrefetchQueue()]
     for partition, second in ((0, 3), (1, 1), (2, 2)):
         queues[partition].put(message(0, second=second, partition=partition))
@@ -55,7 +55,7 @@ def test_the_oldest_of_all_queues_comes_first() -> None:
     assert found == [1, 2, 0]
 
 
-def test_a_reader_of_all_that_is_there_waits_for_what_may_be_older() -> None:
+def test_a_browser_waits_for_a_partition_whose_message_may_be_older() -> None:
     ready, on_its_way = a_queue(0, end=1), PrefetchQueue(end=2)
     assert oldest([ready, on_its_way]) is None
     on_its_way.put(message(0, second=-1))

@@ -48,7 +48,7 @@ def test_after_a_failure_one_at_a_time_tries_again_and_success_lets_everybody_in
     assert all(tries(circuit) for _ in range(3))
 
 
-def test_whoever_tries_and_never_reports_is_not_waited_for_for_ever() -> None:
+def test_a_caller_that_never_reports_back_blocks_the_others_for_a_while_only() -> None:
     clock = Seconds()
     circuit = CircuitBreaker(clock)
     circuit.failed(Transient(engine="Kafka", reason="down"))
@@ -95,7 +95,7 @@ def producers(monkeypatch: pytest.MonkeyPatch) -> list[PlayedProducer]:
 
 
 @pytest.mark.parametrize("said", [{}, {"acks": "0", "enable.idempotence": "false", "message.timeout.ms": "0"}])
-def test_what_is_published_is_acknowledged_by_all_and_stored_once_whatever_is_said(
+def test_publishing_is_acknowledged_by_all_and_idempotent_whatever_is_set(
     producers: list[PlayedProducer], said: dict[str, str]
 ) -> None:
     cluster = cluster_of("kafka://one/x")

@@ -54,7 +54,7 @@ class Table(Generic[Stored]):
         return self.select({"_id": {"$gt": key}}, [("_id", 1)], limit=limit)
 
     def put(self, values: Sequence[Stored]) -> None:
-        """Exactly these, in the place of whatever has their ids."""
+        """Replaces the values with the same ids."""
         documents = [{**self._fields(value), FIRST_SAVED: time_ns()} for value in values]
         with self._database.collection(self._name) as collection:
             collection.bulk_write([ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents])
