@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.report import print_table
 from demixer.wiring import Services, open_services
 from tests.browser.browsing import chromium, served, sign_in
-from tests.browser.printing import a_recorded_song, need_chromaprint, served_print
+from tests.browser.fingerprinting import a_recorded_song, need_chromaprint, served_print
 from tests.music import converted, ffmpeg, tracks
 from tests.wired import a_person, settings_in
 from web.app import close, create_app

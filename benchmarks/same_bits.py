@@ -25,7 +25,7 @@ from demixer.recognition.fingerprint import TEST2, Fingerprint
 from demixer.recognition.reference import RATE
 from demixer.recognition.similarity import compare_fingerprints
 from tests.browser.browsing import chromium
-from tests.browser.printing import Asked, has_chromaprint, print_of, served_print
+from tests.browser.fingerprinting import Asked, has_chromaprint, print_of, served_print
 from tests.music import converted, ffmpeg, tracks
 
 LIMIT = 0.02

@@ -13,7 +13,7 @@ from demixer.recognition.fingerprint import Fingerprint
 from demixer.recognition.similarity import FingerprintSimilarity
 from demixer.wiring import Services
 from tests.browser.browsing import DESKTOP, PHONE, sign_up
-from tests.browser.printing import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
+from tests.browser.fingerprinting import WAIT, Asked, a_recorded_song, need_chromaprint, served_print, similar
 from tests.music import clip, converted, tracks
 
 pytestmark = pytest.mark.slow
