@@ -35,12 +35,14 @@ class DeadLetter:
 
 def record(message: Message, *, group: str, error: Exception, now: datetime) -> Record:
     """The dead letter of `message`: its bytes and headers, and ours beside them."""
+    code = error.code if isinstance(error, DemixerError | BadEvent) else "internal"
+    reason = str(error) if isinstance(error, DemixerError) else f"{code} ({error})"
     headers = {
         "dead-topic": message.topic,
         "dead-place": f"{message.partition}/{message.offset}",
         "dead-group": group,
-        "dead-code": error.code if isinstance(error, DemixerError | BadEvent) else "internal",
-        "dead-why": f"{type(error).__name__}: {error}"[:1000],
+        "dead-code": code,
+        "dead-why": f"{type(error).__name__}: {reason}"[:1000],
         "dead-time": now.isoformat(),
     }
     topic = dead_letter_topic(message.topic)
