@@ -160,7 +160,8 @@ def in_the_pages_thread(browser: Browser, address: str, song: Path) -> dict[str,
             "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'bare'}))"
         )
         page.set_input_files("#bare", str(song))
-        return dict(page.evaluate(PACKAGE, worker.replace("js/fingerprint/worker.js", "packages/chromaprint/dist/index.js")))
+        package = worker.replace("js/fingerprint/worker.js", "packages/chromaprint/dist/index.js")
+        return dict(page.evaluate(PACKAGE, package))
 
 
 @contextmanager

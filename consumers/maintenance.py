@@ -12,9 +12,9 @@ from consumers.framework.periodic import PeriodicTask, Timer
 from consumers.separation_leases import EXPIRY_SECONDS
 from consumers.staleness import Staleness
 from demixer.domain import Separation, SeparationState, Song, Upload, UploadState, song_id_of
+from demixer.domain.uploads import FOR_A_WORKER
 from demixer.ports import Catalogue, EventLog, Files, SearchIndex, SongDocument, Songs
 from demixer.services.capabilities import Capabilities
-from demixer.services.matching import WAITING_FOR_WORKER
 from demixer.services.removals import Removals
 from demixer.services.separations import SeparationQueue
 from demixer.services.unit_of_work import OutboxRelay
@@ -184,7 +184,7 @@ class LostEventRepublisher:
 
     def _is_waiting(self, upload: Upload) -> bool:
         """For a worker, or for the stems of a song that is on its way."""
-        if upload.waiting_for == WAITING_FOR_WORKER:
+        if upload.waiting_for == FOR_A_WORKER:
             return self._capabilities.model_for_new_songs() is None
         song = self._catalogue.songs.get(upload.waiting_for or "")
         separation = self._catalogue.separations.get(song.separation_id or "") if song else None

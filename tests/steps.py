@@ -31,9 +31,6 @@ def an_analysis(seed: int = 1, *, title: str = "Song", artist: str = "Somebody",
     return Analysis(id="", duration=found.duration, fingerprint=found.to_bytes(), tags=tags, cover_key=cover)
 
 
-heard = an_analysis  # its name until every suite is renamed
-
-
 def sent(services: Services, person_id: str = "ana", data: bytes = b"a song", filename: str = "song.mp3") -> Upload:
     incoming = services.uploads.incoming()
     incoming.write(data)

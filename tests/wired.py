@@ -28,7 +28,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Clock:
-    """Stands still until told: `clock()` is the time, `clock.advance(seconds)` lets some pass."""
+    """Stands still by itself: `clock()` is the time, `clock.advance(seconds)` lets some pass."""
 
     def __init__(self, start: datetime = START) -> None:
         self.time = start

@@ -41,13 +41,9 @@ def by_hand(name: str) -> str:
 
 
 def _elsewhere(settings: Settings) -> Diagnostic:
-    try:
-        choice = models.resolve(settings)
-    except DemixerError as error:
-        return Diagnostic(False, sentence(error.code, error.params))
-    return Diagnostic(
-        True, f"songs are separated elsewhere, by {choice.name}: the separation extra is not installed here"
-    )
+    """Which model is used there, the workers say."""
+    by = "" if settings.model == models.AUTO else f", by {settings.model}"
+    return Diagnostic(True, f"songs are separated elsewhere{by}: the separation extra is not installed here")
 
 
 def _device(settings: Settings) -> tuple[Diagnostic, Device | None]:

@@ -22,6 +22,7 @@ from demixer.domain import (
     events,
     song_id_of,
 )
+from demixer.domain.uploads import FOR_A_WORKER
 from demixer.ports import Catalogue, Files, FingerprintIndex
 from demixer.recognition.thresholds import MAX_COMPARISONS, MAX_SOUND_COMPARISONS
 from demixer.runtime import logs
@@ -35,7 +36,6 @@ from demixer.services.separations import SeparationQueue
 from demixer.services.unit_of_work import Decision, UnitOfWork
 
 MAX_ATTEMPTS = 6  # at one upload, while songs like it keep appearing; then it becomes a song of its own
-WAITING_FOR_WORKER = "worker"  # `Upload.waiting_for` while no separation worker has said what it can do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Matching:
 
     def resume_waiting(self, key: str) -> None:
         """What uploads waited for is there: the separation of the song with this id has ended, or a worker has said
-        what it can do (`WAITING_FOR_WORKER`)."""
+        what it can do (`FOR_A_WORKER`)."""
         for upload in self._uploads.waiting_for(key):
             self.reanalyse(upload)
 
@@ -156,7 +156,7 @@ class Matching:
         own = result.song is None or result.song.audio_key == upload.audio_key
         model = self._capabilities.model_for_new_songs()
         if model is None and not (result.song and self._is_separated(result.song)):
-            self._wait(upload, WAITING_FOR_WORKER)
+            self._wait(upload, FOR_A_WORKER)
             return
         if result.song:
             song = self._with_audio(result.song, upload)

@@ -44,7 +44,7 @@ def served_print(file: Path) -> Fingerprint:
 
 
 class Asked(list[dict[str, Any]]):
-    """What the page asks with, while it is told that a song is here: so nothing is sent."""
+    """What the page asks with, while it is answered that a song is here: so nothing is sent."""
 
     def __init__(self, page: Page) -> None:
         super().__init__()

@@ -200,7 +200,7 @@ def test_whatever_breaks_the_file_is_sent_as_always(
     expect(page.locator("[data-upload]")).to_contain_text("mine.mp3", timeout=WAIT)
 
 
-def test_what_is_too_long_to_be_printed_is_sent_as_always(sender: Page, file: Path, known: Song) -> None:
+def test_what_is_too_long_to_be_fingerprinted_is_sent_as_always(sender: Page, file: Path, known: Song) -> None:
     asked = Asked(sender)
     sender.route("**/uploads", for_half_a_minute_at_most)
     sender.reload()
@@ -232,7 +232,7 @@ FORMATS = (
 )
 
 
-def test_the_browser_prints_as_the_server_does(sender: Page, folder: Path) -> None:
+def test_the_browser_makes_the_fingerprint_that_the_server_makes(sender: Page, folder: Path) -> None:
     """Real tracks, in every kind of file that Chromium decodes."""
     asked, held = Asked(sender), sender.locator(".is-found")
     lift_the_limit(sender)
@@ -256,7 +256,7 @@ def lift_the_limit(page: Page) -> None:
     page.evaluate("() => (document.querySelector('[data-dropzone]').dataset.maxBytes = 1e9)")
 
 
-def test_the_second_print_is_half_a_frame_later(sender: Page, folder: Path) -> None:
+def test_the_second_fingerprint_is_half_a_frame_later(sender: Page, folder: Path) -> None:
     """It agrees with what the server makes of the file without its first 683 samples at 11,025 Hz."""
     asked = Asked(sender)
     lift_the_limit(sender)

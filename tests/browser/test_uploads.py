@@ -54,7 +54,7 @@ def sent(services: Services, page: Page) -> Upload:
 
 
 def joined(services: Services, upload: Upload, title: str, match: MatchMethod | None = None) -> Song:
-    """The upload found its song, and everybody is told."""
+    """The upload found its song, and an event says so."""
     person = services.accounts.get(upload.person_id)
     assert person
     song = a_song(services, person, title)
@@ -278,7 +278,9 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
     assert sender.evaluate("() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"), "it still asks"
 
 
-def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context: BrowserContext, file: Path) -> None:
+def test_after_a_sign_out_meanwhile_the_page_says_that_the_file_was_not_kept(
+    context: BrowserContext, file: Path
+) -> None:
     page = context.new_page()  # its console tells of the refused request
     sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
     page.goto("/uploads")
@@ -372,9 +374,7 @@ def test_a_file_can_be_sent_without_javascript(context: BrowserContext, site: st
     bare.close()
 
 
-def test_the_tab_tells_of_a_song_that_got_ready_while_nobody_looked(
-    sender: Page, services: Services, file: Path
-) -> None:
+def test_the_title_of_the_tab_says_that_a_song_is_ready(sender: Page, services: Services, file: Path) -> None:
     sender.evaluate("() => Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     send(sender, file)
     song = joined(services, sent(services, sender), "Callada")

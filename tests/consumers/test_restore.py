@@ -170,9 +170,7 @@ def restore(backup: Backup, folder: Path, *left_out: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["empty", "newer", "read from its beginning"])
-def test_what_was_ready_is_there_and_what_was_open_ends(
-    backup: Backup, run: Run, tmp_path: Path, log: str
-) -> None:
+def test_what_was_ready_is_there_and_what_was_open_ends(backup: Backup, run: Run, tmp_path: Path, log: str) -> None:
     restore(backup, tmp_path, *([LOG] if log == "empty" else []))
     assert run("topics", "create")[0] == 0
     assert run("reindex") == (0, "The search index holds 1 songs.\n")

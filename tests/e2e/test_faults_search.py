@@ -45,7 +45,7 @@ def sent(person: Client, song: Path, title: str) -> str:
     return str(ended["song_id"])
 
 
-def test_search_rests_and_says_so_and_goes_on_by_itself(
+def test_search_is_degraded_says_so_and_recovers_by_itself(
     urls: faults.Urls, elasticsearch: Engine, tmp_path: Path
 ) -> None:
     engine = faults.own(elasticsearch, "TEST_ELASTICSEARCH")

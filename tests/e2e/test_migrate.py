@@ -117,9 +117,9 @@ def _works(services: Services, made: Mapping[str, str]) -> None:
     assert song is not None
     assert [found.id for found in services.search.search("nandu", limit=5).songs] == [song.id]
     assert services.fingerprints.candidates([song.fingerprint]) == [song.id]
-    told = {(event.type, event.subject) for event in published(services, "uploads", "matching")}
-    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= told
-    assert ("upload.withdrawn", made["removed"]) in told
+    events = {(event.type, event.subject) for event in published(services, "uploads", "matching")}
+    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= events
+    assert ("upload.withdrawn", made["removed"]) in events
     assert [letter.message.value for letter in dead_letters.waiting(services.events)] == [b"\xffnonsense"]
 
 

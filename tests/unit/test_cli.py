@@ -267,7 +267,7 @@ def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
 
 
 class FakeWorker:
-    """Writes two stems, or fails as told."""
+    """Writes two stems, or fails with `error`."""
 
     error: BaseException | None = None
 
@@ -405,12 +405,12 @@ def test_a_device_that_is_not_there_stops_the_start(run: Run, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("gigabytes", [0.02, 1.5, 100])
-def test_little_space_is_told_in_megabytes(gigabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_space_is_shown_in_megabytes(gigabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=int(gigabytes * 1024**3))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     finding = check._disk(settings_in(tmp_path))
-    told = {0.02: "20 MB", 1.5: "1.5 GB", 100: "100.0 GB"}[gigabytes]
-    assert (finding.ok, finding.text) == (gigabytes > 2, f"{told} are free in DATA_DIR")
+    size = {0.02: "20 MB", 1.5: "1.5 GB", 100: "100.0 GB"}[gigabytes]
+    assert (finding.ok, finding.text) == (gigabytes > 2, f"{size} are free in DATA_DIR")
 
 
 def test_without_a_folder_to_write_into_nothing_is_said_of_what_lies_there(

@@ -35,10 +35,10 @@ def test_the_page_on_events_shows_every_topic_type_and_field() -> None:
 
 def test_the_page_on_running_the_service_names_only_metrics_there_are() -> None:
     made = set(re.findall(r'"(demixer_\w+)"', "".join(inspect.getsource(module) for module in METERED)))
-    told = re.findall(r"`?(demixer_\w+)", (ROOT / "docs" / "operations.md").read_text())
-    plain = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in told}
+    named = re.findall(r"`?(demixer_\w+)", (ROOT / "docs" / "operations.md").read_text())
+    plain = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in named}
     assert plain <= made
-    assert made <= plain, "what nobody is told to watch"
+    assert made <= plain, "metrics that the page does not name"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

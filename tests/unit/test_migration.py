@@ -141,20 +141,22 @@ def _removed(tmp_path: Path) -> Iterator[Row]:
     return (row for row in rows(tmp_path / "new")["songs"] if row["state"] == "withdrawn")
 
 
-def test_what_was_not_told_is_told_to_the_new_log(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
+def test_events_in_the_outbox_are_published_to_the_new_log(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
     migrate()
     with closing(services(tmp_path / "new")) as new:
-        told = {(event.type, event.subject) for event in published(new)}
+        events = {(event.type, event.subject) for event in published(new)}
         letters = dead_letters.waiting(new.events)
         assert new.catalogue.outbox.pending() == []
-    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= told
-    assert ("upload.withdrawn", made["removed"]) in told
+    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= events
+    assert ("upload.withdrawn", made["removed"]) in events
     assert [(letter.message.value, letter.message.headers["a"], letter.why) for letter in letters] == [
         (b"\xffnonsense", "b", "Refused: not-audio")
     ]
 
 
-def test_what_every_group_has_handled_is_not_told_again(migrate: Run, made: dict[str, str], tmp_path: Path) -> None:
+def test_what_every_group_has_handled_is_not_published_again(
+    migrate: Run, made: dict[str, str], tmp_path: Path
+) -> None:
     with closing(services(tmp_path / "old")) as old:
         subscription = old.events.subscribe(["matching"], group="match", member="m")
         while message := subscription.poll(0):

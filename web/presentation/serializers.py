@@ -16,7 +16,7 @@ from web.presentation.paging import Page
 
 def upload(view: UploadView) -> dict[str, Any]:
     """`links.waits_for`: the song whose stems the upload waits for, to see whether both are the same mix."""
-    song_id, waits_for = view.song.id if view.song else None, view.upload.waiting_for
+    song_id, waits_for = view.song.id if view.song else None, view.upload.waits_for_song
     return {
         "id": view.upload.id,
         "status": view.status.value,
@@ -34,7 +34,7 @@ def upload(view: UploadView) -> dict[str, Any]:
         "links": {
             "self": url_for("api.upload", upload_id=view.upload.id, _external=True),
             "song": _song_url(song_id) if song_id else None,
-            "waits_for": _song_url(waits_for) if waits_for and view.upload.is_open else None,
+            "waits_for": _song_url(waits_for) if waits_for else None,
         },
     }
 

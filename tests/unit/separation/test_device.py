@@ -66,5 +66,5 @@ def test_a_gpu_that_works_is_taken_and_named(monkeypatch: pytest.MonkeyPatch) ->
         (RuntimeError("The size of tensor a must match"), False),
     ],
 )
-def test_running_out_of_memory_is_told_from_other_errors(error: RuntimeError, expected: bool) -> None:
+def test_running_out_of_memory_is_distinguished_from_other_errors(error: RuntimeError, expected: bool) -> None:
     assert device.is_out_of_memory(error) is expected

@@ -41,7 +41,7 @@ def lines_about(running: Service, process: str, name: str, one: str) -> list[dic
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_every_process_tells_of_the_upload_in_json(running: Service, upload: dict[str, Any], process: str) -> None:
+def test_every_process_logs_the_upload_in_json(running: Service, upload: dict[str, Any], process: str) -> None:
     told = lines_about(running, process, "upload", upload["id"])
     assert told
     if process != "web":
@@ -62,7 +62,7 @@ def counts(consumer: str, port: int) -> bool:
     return f'demixer_messages_total{{consumer="{consumer}"' in numbers(port)
 
 
-def test_the_numbers_of_every_process_can_be_read(running: Service, upload: dict[str, Any]) -> None:
+def test_the_metrics_of_every_process_can_be_read(running: Service, upload: dict[str, Any]) -> None:
     first = int(running.environ["METRICS_PORT"])
     for port, consumer in enumerate(("fingerprint", "match", "separate", "index"), first + 1):
         wait_for(f"{consumer} counts", partial(counts, consumer, port), seconds=60)
@@ -73,7 +73,7 @@ def test_the_numbers_of_every_process_can_be_read(running: Service, upload: dict
     assert 'demixer_consumer_lag{group="separate",topic="separations"} 0.0' in web
 
 
-def test_index_tells_of_an_upload_that_joined_a_song(running: Service, upload: dict[str, Any]) -> None:
+def test_index_logs_an_upload_that_joined_a_song(running: Service, upload: dict[str, Any]) -> None:
     """One that brings a song is found there by its song."""
     berta = running.person("berta@example.org")
     joined = berta.ended(berta.upload(music.stem_file())["id"])
