@@ -68,11 +68,11 @@ def rows(folder: Path) -> dict[str, list[Row]]:
     settings = settings_in(folder)
     found = {}
     for open_, url in (
-        (wiring.open_catalogue_dump, settings.catalogue_url),
-        (wiring.open_accounts_dump, settings.accounts_url),
+        (wiring.open_catalogue_export, settings.catalogue_url),
+        (wiring.open_accounts_export, settings.accounts_url),
     ):
-        with closing(open_(url)) as dump:
-            found.update({table: list(dump.rows(table)) for table in dump.tables})
+        with closing(open_(url)) as export:
+            found.update({table: list(export.rows(table)) for table in export.tables})
     return found
 
 
@@ -399,10 +399,10 @@ def test_a_table_in_which_an_address_went_to_somebody_else_is_carried(
     with monkeypatch.context() as patch:
         _stop_after(patch, "people")
         migrate()
-    with closing(wiring.open_accounts_dump(settings_in(tmp_path / "old").accounts_url)) as dump:
-        (ana, *_) = dump.rows("people")
-        dump.remove("people", [ana])
-        dump.put("people", [{**ana, "id": "0" * 20}, {**ana, "id": "f" * 20, "email": "new@b.cc"}])
+    with closing(wiring.open_accounts_export(settings_in(tmp_path / "old").accounts_url)) as export:
+        (ana, *_) = export.rows("people")
+        export.remove("people", [ana])
+        export.put("people", [{**ana, "id": "0" * 20}, {**ana, "id": "f" * 20, "email": "new@b.cc"}])
     assert migrate()[0] == 0
     assert rows(tmp_path / "new")["people"] == rows(tmp_path / "old")["people"]
 
