@@ -70,11 +70,11 @@ def embedded(folder: Path) -> Settings:
 def rows(settings: Settings) -> dict[str, list[Row]]:
     found = {}
     for open_, url in (
-        (wiring.open_catalogue_dump, settings.catalogue_url),
-        (wiring.open_accounts_dump, settings.accounts_url),
+        (wiring.open_catalogue_export, settings.catalogue_url),
+        (wiring.open_accounts_export, settings.accounts_url),
     ):
-        with closing(open_(url)) as dump:
-            found.update({table: list(dump.rows(table)) for table in dump.tables})
+        with closing(open_(url)) as export:
+            found.update({table: list(export.rows(table)) for table in export.tables})
     return found
 
 

@@ -17,13 +17,12 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from demixer.domain import Comparison, Event, Relation, Separation, Song, SongState, Upload
+from demixer.domain import Event, Relation, Separation, Song, SongState, Upload
 from schemas import codec
 
 T = TypeVar("T")
 
 STORED_NAMES: Mapping[type, Mapping[str, str]] = {  # a field's name in the code: its name in stored documents
-    Comparison: {"verdict": "finding", "missing_stems": "without"},
     Relation: {"type": "kinship", "missing_stems": "without", "lacks_stems": "less"},
     Separation: {"lease_owner": "runner"},
     Song: {
