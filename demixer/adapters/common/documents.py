@@ -83,7 +83,7 @@ def _rename(converter: Converter, kind: Any) -> None:
 
 
 def _song_hook(structure: Callable[[Any, Any], Song]) -> Callable[[Any, Any], Song]:
-    """Until version 0.1 the state of a song was told by three other fields."""
+    """Documents of version 0.1 have no `state`: it follows from three other fields."""
 
     def hook(document: Mapping[str, Any], kind: object) -> Song:
         return structure(document if "state" in document else {**document, "state": _state_of(document)}, kind)

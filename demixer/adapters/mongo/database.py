@@ -146,7 +146,7 @@ def translation(error: PyMongoError, variable: str) -> DemixerError:
         return StorageFull()
     if _is_transient(error) or codes & TRANSIENT:
         return Transient(reason=f"MongoDB: {_reason(error)}")
-    if isinstance(error, pymongo.errors.ConfigurationError):  # what only connecting could tell: a name without SRV
+    if isinstance(error, pymongo.errors.ConfigurationError):  # found by connecting only: a name without SRV record
         return ConfigurationError(variable=variable, hint=_reason(error))
     return DemixerError(reason=f"MongoDB: {_reason(error)}")
 
