@@ -1,9 +1,13 @@
 """Services for tests: real engines (`tests.engines` says which), a temporary folder, and a clock that stands still."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from tests import engines
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MODEL = "spleeter-2stems"
+URLS = {"events_url", "catalogue_url", "search_url", "accounts_url"}
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -65,6 +70,8 @@ def open_in(folder: Path, clock: Clock, *, worker: bool = True, **changes: Any) 
     """As `demixer.wiring.open_services`, but for the clock, and for passwords hashed in no time. `worker`: a separation
     worker has reported what it can do."""
     settings = settings_in(folder, **changes)
+    if not engines.in_use and not changes.keys() & URLS:
+        copy_new_databases(settings.data_dir)
     adapters = Adapters(
         settings=settings,
         events=_events(settings.events_url, clock),
@@ -79,6 +86,22 @@ def open_in(folder: Path, clock: Clock, *, worker: bool = True, **changes: Any) 
     if worker:
         services.capabilities.report(a_worker(clock()))
     return services
+
+
+def copy_new_databases(data_dir: Path) -> None:
+    """Databases as the embedded engines make them, where there are none yet: migrating takes longer than copying."""
+    for database in new_databases().glob("*.db"):
+        if not (data_dir / database.name).exists():
+            shutil.copyfile(database, data_dir / database.name)
+
+
+@cache
+def new_databases() -> Path:
+    """A folder with every embedded database, migrated once in a process and empty."""
+    folder = Path(tempfile.mkdtemp(prefix="demixer-new-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wiring.open_adapters(settings_in(folder)).close()
+    return folder
 
 
 def a_worker(now: datetime, model: str = MODEL, **changes: Any) -> SeparationWorker:

@@ -25,7 +25,7 @@ from demixer.wiring import open_services
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
 from tests.steps import STEMS, an_analysis, matched, sent, separated, stem_files
-from tests.wired import Clock, a_worker, settings_in
+from tests.wired import Clock, a_worker, published, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -212,6 +212,9 @@ def test_songs_that_are_not_duplicates_are_merged_only_with_the_option(run: Run,
     assert run("unmerge", pair[1])[0] == 0
     assert run("unmerge", pair[1])[::2] == (1, "This song was not merged into another one.\n")
     assert run("unmerge", "nobody")[0] == 1
+    with closing(open_services(load())) as services:
+        assert [event.type for event in published(services, "songs")][-2:] == ["song.merged", "song.unmerged"]
+        assert services.catalogue.outbox.pending() == [], "a command publishes what it saved"
 
 
 def test_nothing_is_separated_again_before_a_worker_has_said_what_it_can_do(run: Run) -> None:

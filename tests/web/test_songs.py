@@ -159,8 +159,9 @@ def test_the_most_played_have_been_played(browser: Browser, ana: Person, service
     ],
 )
 def test_the_start_page_promises_what_the_model_of_the_workers_makes(
-    browser: Browser, services: Services, model: str | None, promise: str, stems: int
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch, model: str | None, promise: str, stems: int
 ) -> None:
+    monkeypatch.setattr("demixer.separation.models.resolve", lambda settings: pytest.fail("a page waits for the hub"))
     services.capabilities.report(a_worker(services.clock(), model or ""))
     page = browser.get("/").text
     assert promise in page
