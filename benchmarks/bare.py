@@ -23,7 +23,7 @@ WAITING = ("outbox", "waiting_since")
 COLUMNS = ("version", "body", "person_id", "song_id", "state", "hidden", "created_at", "updated_at")
 INSERTED = f"INSERT INTO uploads (id, {', '.join(COLUMNS)}) VALUES (:id, {', '.join(f':{name}' for name in COLUMNS)})"
 CHANGED = f"UPDATE uploads SET {', '.join(f'{name} = :{name}' for name in COLUMNS)} WHERE id = :id AND version = 1"
-TOLD = "INSERT INTO outbox (id, body) VALUES (:event, :body)"
+INSERT_EVENT = "INSERT INTO outbox (id, body) VALUES (:event, :body)"
 
 
 def in_mongodb(database: Any, sample: Mapping[str, Any]) -> Calls:
@@ -65,7 +65,7 @@ class Sqlite:
         row = {**self._sample, "id": f"bare-{number}", "version": version, "event": f"{number} {version}"}
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(sql, row)
-        self._connection.execute(TOLD, row)
+        self._connection.execute(INSERT_EVENT, row)
         self._connection.execute("COMMIT")
 
 

@@ -69,7 +69,7 @@ PACKAGE = """async (url) => {
   window.blocked = 0;
   for await (const print of processAudioFile(await file.arrayBuffer(), { maxDuration: 1200, chunkDuration: 0 }));
   const printed = (performance.now() - began) / 1000;
-  await new Promise((resolve) => setTimeout(resolve, 200)); // the observer is told a moment later
+  await new Promise((resolve) => setTimeout(resolve, 200)); // the observer is called a moment later
   return { printed, blocked };
 }"""
 
@@ -149,7 +149,7 @@ def in_our_page(browser: Browser, address: str, song: Path) -> dict[str, float]:
     with opened(browser, address) as page:
         page.set_input_files("#file", str(song))
         expect(page.locator(".is-found")).to_be_visible(timeout=60_000)
-        page.wait_for_timeout(200)  # the observer is told a moment later
+        page.wait_for_timeout(200)  # the observer is called a moment later
         return dict(page.evaluate(ASKED))
 
 
