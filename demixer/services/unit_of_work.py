@@ -40,8 +40,9 @@ class UnitOfWork:
 
     def __init__(self, outbox: Outbox, log: EventLog) -> None:
         self._outbox, self._log = outbox, log
-        self._lock = threading.Lock()
+        self._lock, self._publishing = threading.Lock(), threading.Lock()
         self._own: list[Event] = []  # saved here, not published yet
+        self._failures = 0  # of publishing
 
     def save(self, store: Store[T], value: T, events: Sequence[Event] = ()) -> T:
         """As the `save` of the store. Raises `Conflict`, and then stores nothing."""
@@ -71,13 +72,23 @@ class UnitOfWork:
 
     def flush(self) -> None:
         """Publish what this process saved since the last call. Where the log is too busy, the next call does it, or
-        the relay: whoever made the change need not know."""
-        if not self._own:
-            return
-        with self._lock, contextlib.suppress(Transient):
-            publish(self._log, self._own)
-            published, self._own = self._own, []
-            self._outbox.mark_published([event.id for event in published])
+        the relay: whoever made the change need not know.
+
+        One thread publishes at a time, so that the order is kept. Those that waited while it failed do not try.
+        """
+        failures = self._failures
+        with self._publishing:
+            with self._lock:
+                events, self._own = self._own, []
+            try:
+                if events and self._failures == failures:
+                    publish(self._log, events)
+                    events = []
+            except Transient:
+                self._failures += 1
+            finally:
+                with self._lock:
+                    self._own = [*events, *self._own][-OWN_LIMIT:]
 
     def publish(self, events: Sequence[Event]) -> None:
         """Straight to the log, past the outbox: for events that may be lost. Raises `Transient`."""

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from elastic_transport import HttpHeaders, TlsError, Urllib3HttpNode
-from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, ConnectionTimeout, Elasticsearch, TransportError, UnsupportedProductError
 from elasticsearch.helpers import ScanError
@@ -39,7 +39,7 @@ class PlainNode(Urllib3HttpNode):
         body: bytes | None = None,
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> NodeApiResponse:
+    ) -> Any:  # what the transport gets of a node is a type that it does not publish
         plain = HttpHeaders({name: _plain(value) for name, value in (headers or {}).items()})
         return super().perform_request(method, target, body, plain, request_timeout)
 
