@@ -44,7 +44,8 @@ check: install ## open every engine and the model, and say what is found
 	@$(BIN)/demixer check
 
 test: $(VENV)/installed-dev lint ## lint, then every test: unit, contract, web, consumers, end to end, browser; embedded and on servers
-	$(PYTEST) -n 2 --dist worksteal -m "not timed"
+	$(PYTEST) -n 2 --dist worksteal -m "not timed" --ignore=tests/browser --ignore=tests/e2e
+	$(PYTEST) -m "not timed" tests/browser tests/e2e
 	$(PYTEST) -m timed
 	$(MAKE) test-engines
 

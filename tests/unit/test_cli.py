@@ -56,6 +56,7 @@ def report_worker(model: str) -> None:
         services.capabilities.report(a_worker(services.clock(), model))
 
 
+@pytest.mark.timed
 def test_help_is_quick_and_names_every_command() -> None:
     began = time.monotonic()
     done = subprocess.run(
