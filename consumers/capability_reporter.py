@@ -50,5 +50,7 @@ class CapabilityReporter:
                 self.report_once()
                 seconds = REPORT_SECONDS
             except DemixerError as error:
+                if self._stopping.is_set():
+                    return  # the engines are closed
                 log.warning("what this worker can do is reported again in %.0f s: %s", RETRY_SECONDS, error)
                 seconds = RETRY_SECONDS
