@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 SERVED := kafka_ mongo elastic_ s3_
+SMOKE := $(addprefix tests/web/test_,uploads.py api.py songs.py live.py files.py) tests/e2e/test_main_job.py
 CHROMAPRINT := web/static/packages/chromaprint/dist/chromaprint.wasm
 NPM_DEV := node_modules/installed-dev
 
@@ -43,13 +44,13 @@ check: install ## open every engine and the model, and say what is found
 	@$(BIN)/demixer check
 
 test: $(VENV)/installed-dev lint ## lint, then every test: unit, contract, web, consumers, end to end, browser; embedded and on servers
-	$(PYTEST) -n 2 -m "not slow"
-	$(PYTEST) -m slow
+	$(PYTEST) -n 2 --dist worksteal -m "not timed" --ignore=tests/browser --ignore=tests/e2e
+	$(PYTEST) -m "not timed" tests/browser tests/e2e
+	$(PYTEST) -m timed
 	$(MAKE) test-engines
 
-test-engines: $(VENV)/installed-dev ## the web, consumers and end-to-end suites on Kafka, MongoDB, Elasticsearch and S3
-	$(PYTEST) -n 2 -m "not slow" --engines=servers tests/web tests/consumers
-	$(PYTEST) -m slow --engines=servers tests/web tests/consumers tests/e2e
+test-engines: $(VENV)/installed-dev ## consumers, the main job and a smoke of the web on Kafka, MongoDB, Elasticsearch and S3
+	$(PYTEST) -n 2 --dist worksteal -m "not timed" --engines=servers tests/consumers $(SMOKE)
 
 test-fast: $(VENV)/installed-dev ## the inner loop: what takes seconds and needs no server
 	$(PYTEST) -n 3 -m "not slow and not thorough" $(SERVED:%=--ignore-glob='tests/contract/test_%*.py')

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from demixer.adapters.mongo.outbox import _of_all
+from demixer.adapters.mongo.outbox import _longest_waiting
 from demixer.ports import SongDocument
 from search.elastic import queries
 from search.elastic.client import client_and_prefix
@@ -23,7 +23,7 @@ WAITING = ("outbox", "waiting_since")
 COLUMNS = ("version", "body", "person_id", "song_id", "state", "hidden", "created_at", "updated_at")
 INSERTED = f"INSERT INTO uploads (id, {', '.join(COLUMNS)}) VALUES (:id, {', '.join(f':{name}' for name in COLUMNS)})"
 CHANGED = f"UPDATE uploads SET {', '.join(f'{name} = :{name}' for name in COLUMNS)} WHERE id = :id AND version = 1"
-TOLD = "INSERT INTO outbox (id, body) VALUES (:event, :body)"
+INSERT_EVENT = "INSERT INTO outbox (id, body) VALUES (:event, :body)"
 
 
 def in_mongodb(database: Any, sample: Mapping[str, Any]) -> Calls:
@@ -32,7 +32,7 @@ def in_mongodb(database: Any, sample: Mapping[str, Any]) -> Calls:
     more = {"$push": {"outbox": {"$each": sample["outbox"]}}, "$min": {"waiting_since": sample["waiting_since"]}}
     changes = {"$set": {**fields, "version": 2}, **more}
     return {
-        LOOK: lambda number: list(uploads.aggregate(_of_all(100))),
+        LOOK: lambda number: list(uploads.aggregate(_longest_waiting(100))),
         INSERT: lambda number: uploads.insert_one({**sample, "_id": f"bare-{number}"}),
         GET: lambda number: list(uploads.find({"_id": f"bare-{number}"})),
         CHANGE: lambda number: uploads.update_one({"_id": f"bare-{number}", "version": 1}, changes),
@@ -65,7 +65,7 @@ class Sqlite:
         row = {**self._sample, "id": f"bare-{number}", "version": version, "event": f"{number} {version}"}
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(sql, row)
-        self._connection.execute(TOLD, row)
+        self._connection.execute(INSERT_EVENT, row)
         self._connection.execute("COMMIT")
 
 

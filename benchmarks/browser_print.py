@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.report import print_table
 from demixer.wiring import Services, open_services
 from tests.browser.browsing import chromium, served, sign_in
-from tests.browser.printing import a_recorded_song, need_chromaprint, served_print
+from tests.browser.fingerprinting import a_recorded_song, need_chromaprint, served_print
 from tests.music import converted, ffmpeg, tracks
 from tests.wired import a_person, settings_in
 from web.app import close, create_app
@@ -69,7 +69,7 @@ PACKAGE = """async (url) => {
   window.blocked = 0;
   for await (const print of processAudioFile(await file.arrayBuffer(), { maxDuration: 1200, chunkDuration: 0 }));
   const printed = (performance.now() - began) / 1000;
-  await new Promise((resolve) => setTimeout(resolve, 200)); // the observer is told a moment later
+  await new Promise((resolve) => setTimeout(resolve, 200)); // the observer is called a moment later
   return { printed, blocked };
 }"""
 
@@ -149,7 +149,7 @@ def in_our_page(browser: Browser, address: str, song: Path) -> dict[str, float]:
     with opened(browser, address) as page:
         page.set_input_files("#file", str(song))
         expect(page.locator(".is-found")).to_be_visible(timeout=60_000)
-        page.wait_for_timeout(200)  # the observer is told a moment later
+        page.wait_for_timeout(200)  # the observer is called a moment later
         return dict(page.evaluate(ASKED))
 
 
@@ -160,7 +160,8 @@ def in_the_pages_thread(browser: Browser, address: str, song: Path) -> dict[str,
             "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'bare'}))"
         )
         page.set_input_files("#bare", str(song))
-        return dict(page.evaluate(PACKAGE, worker.replace("js/print/worker.js", "packages/chromaprint/dist/index.js")))
+        package = worker.replace("js/fingerprint/worker.js", "packages/chromaprint/dist/index.js")
+        return dict(page.evaluate(PACKAGE, package))
 
 
 @contextmanager

@@ -147,7 +147,7 @@ LOOPS: Mapping[str, Callable[[Services, int], float]] = {
     "bare, commits as ours (baseline)": bare(now_and_then()),
     "bare, checked by our schemas, commits as ours": bare(now_and_then(), codec.decode),
     "bare, auto-commit": bare(never, auto=True),
-    "bare, a commit after each, its answer not heard": bare(unanswered),
+    "bare, a commit after each, not awaited": bare(unanswered),
     "bare, a commit after each": bare(at_once),
 }
 OURS, BASELINE, *_ = LOOPS

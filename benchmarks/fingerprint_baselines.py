@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demixer.adapters.common.hit_counts import likeliest, places_of
+from demixer.adapters.common.hit_counts import key_hashes_of, ranked
 from demixer.adapters.sqlite import postings
 
 ROWS = 100_000  # at once
@@ -24,14 +24,14 @@ class SortedArray:
         self.bytes = path.stat().st_size
 
     def candidates(self, fingerprints: Sequence[bytes], limit: int) -> list[int]:
-        return likeliest([self._votes(one, limit) for one in fingerprints], limit)
+        return ranked([self._hits(one, limit) for one in fingerprints], limit)
 
-    def _votes(self, fingerprint: bytes, limit: int) -> dict[int, int]:
-        places = places_of(fingerprint).astype(np.uint64)
-        left = np.searchsorted(self._all, places << np.uint64(26))
-        right = np.searchsorted(self._all, places + np.uint64(1) << np.uint64(26))
+    def _hits(self, fingerprint: bytes, limit: int) -> dict[int, int]:
+        hashes = key_hashes_of(fingerprint).astype(np.uint64)
+        left = np.searchsorted(self._all, hashes << np.uint64(26))
+        right = np.searchsorted(self._all, hashes + np.uint64(1) << np.uint64(26))
         held = [self._all[start:end] for start, end in zip(left.tolist(), right.tolist(), strict=True)]
-        return _most(np.concatenate(held) & np.uint64(postings.MOST_SONGS - 1), limit)
+        return _most(np.concatenate(held) & np.uint64(postings.MAX_SONGS - 1), limit)
 
 
 class PlainTable:
@@ -45,24 +45,24 @@ class PlainTable:
         )
         self._connection.execute("BEGIN")
         for part in _parts(index):
-            keys, songs = part >> np.uint64(26), part & np.uint64(postings.MOST_SONGS - 1)
+            keys, songs = part >> np.uint64(26), part & np.uint64(postings.MAX_SONGS - 1)
             rows = zip(keys.tolist(), songs.tolist(), strict=True)
             self._connection.executemany("INSERT INTO postings VALUES (?, ?)", rows)
         self._connection.execute("COMMIT")
         self.bytes = path.stat().st_size
 
     def candidates(self, fingerprints: Sequence[bytes], limit: int) -> list[int]:
-        return likeliest([self._votes(one, limit) for one in fingerprints], limit)
+        return ranked([self._hits(one, limit) for one in fingerprints], limit)
 
-    def _votes(self, fingerprint: bytes, limit: int) -> dict[int, int]:
+    def _hits(self, fingerprint: bytes, limit: int) -> dict[int, int]:
         found: list[int] = []
-        for key in places_of(fingerprint).tolist():
+        for key in key_hashes_of(fingerprint).tolist():
             found += [row[0] for row in self._connection.execute("SELECT song FROM postings WHERE key = ?", (key,))]
         return _most(np.array(found), limit)
 
 
 def _parts(index: Path) -> Iterator[NDArray[np.uint64]]:
-    """All postings of an index, ascending, whole."""
+    """All postings of an index, ascending."""
     connection = sqlite3.connect(index)
     cursor = connection.execute("SELECT bucket, postings FROM buckets ORDER BY bucket")
     while rows := cursor.fetchmany(ROWS):

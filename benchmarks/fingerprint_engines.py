@@ -18,7 +18,7 @@ import numpy as np
 import pymongo
 from elasticsearch.helpers import bulk
 
-from benchmarks.prints import SEED, Synthetic, changed, originals, song_id, stored
+from benchmarks.fingerprints import SEED, Synthetic, changed, originals, song_id, stored
 from benchmarks.report import TIMES_HEADER, milliseconds, print_table, times
 from demixer.adapters.common.hit_counts import keys_of
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
@@ -28,13 +28,13 @@ from tests import servers
 
 LIMIT = 50
 
-Prints = Sequence[bytes]
+Variants = Sequence[bytes]
 Song = tuple[str, bytes]
 
 
 class Index(Protocol):
     def rebuild(self, songs: Iterator[Song]) -> object: ...
-    def candidates(self, fingerprints: Prints) -> Sequence[str]: ...
+    def candidates(self, fingerprints: Variants) -> Sequence[str]: ...
     def add(self, song_id: str, fingerprint: bytes) -> None: ...
 
 
@@ -50,14 +50,14 @@ class Multikey:
             self._songs.insert_many([{"_id": song, "keys": keys_of(one).tolist()} for song, one in some])
         self._songs.create_index("keys")
 
-    def candidates(self, fingerprints: Prints) -> Sequence[str]:
-        return _merged([self._phase(keys_of(one).tolist()) for one in fingerprints])
+    def candidates(self, fingerprints: Variants) -> Sequence[str]:
+        return _merged([self._by_variant(keys_of(one).tolist()) for one in fingerprints])
 
-    def _phase(self, keys: list[int]) -> list[tuple[int, str]]:
+    def _by_variant(self, keys: list[int]) -> list[tuple[int, str]]:
         shared = {"$size": {"$setIntersection": ["$keys", keys]}}
-        stages: list[dict[str, Any]] = [{"$match": {"keys": {"$in": keys}}}, {"$project": {"votes": shared}}]
-        stages += [{"$match": {"votes": {"$gte": 2}}}, {"$sort": {"votes": -1, "_id": 1}}, {"$limit": LIMIT}]
-        return [(song["votes"], song["_id"]) for song in self._songs.aggregate(stages)]
+        stages: list[dict[str, Any]] = [{"$match": {"keys": {"$in": keys}}}, {"$project": {"hits": shared}}]
+        stages += [{"$match": {"hits": {"$gte": 2}}}, {"$sort": {"hits": -1, "_id": 1}}, {"$limit": LIMIT}]
+        return [(song["hits"], song["_id"]) for song in self._songs.aggregate(stages)]
 
     def add(self, song_id: str, fingerprint: bytes) -> None:
         self._songs.replace_one({"_id": song_id}, {"keys": keys_of(fingerprint).tolist()}, upsert=True)
@@ -76,10 +76,10 @@ class Keywords:
         bulk(self._client.options(request_timeout=120), actions, chunk_size=500)
         self._client.indices.refresh(index=self._name)
 
-    def candidates(self, fingerprints: Prints) -> Sequence[str]:
-        return _merged([self._phase(_words(one)) for one in fingerprints])
+    def candidates(self, fingerprints: Variants) -> Sequence[str]:
+        return _merged([self._by_variant(_words(one)) for one in fingerprints])
 
-    def _phase(self, words: list[str]) -> list[tuple[int, str]]:
+    def _by_variant(self, words: list[str]) -> list[tuple[int, str]]:
         clauses = [{"constant_score": {"filter": {"term": {"keys": word}}}} for word in words]
         query = {"bool": {"should": clauses, "minimum_should_match": 2}}
         found = self._client.search(index=self._name, query=query, size=LIMIT, source=False, track_total_hits=False)
@@ -108,10 +108,10 @@ def _measure(name: str, index: Index, synthetic: Synthetic, count: int, lookups:
     built = milliseconds(lambda: index.rebuild(iter(songs))) / 1000
     print(f"\n{name}: {count:,} songs in {built:.1f} s")
     queries = list(_queries(synthetic, lookups))
-    found = sum(song in index.candidates(prints) for song, prints in queries)
-    taken = [milliseconds(partial(index.candidates, prints)) for _, prints in queries]
+    found = sum(song in index.candidates(variants) for song, variants in queries)
+    taken = [milliseconds(partial(index.candidates, variants)) for _, variants in queries]
     added = [milliseconds(partial(index.add, secrets.token_hex(10), one)) for _, one in _songs(synthetic, adds)]
-    print_table(TIMES_HEADER, [times("look-up, two phases", taken), times("adding a song", added)])
+    print_table(TIMES_HEADER, [times("look-up, both alignments", taken), times("adding a song", added)])
     print(f"found {found} of {len(queries)}")
 
 
@@ -121,7 +121,7 @@ def _songs(synthetic: Synthetic, count: int) -> Iterator[Song]:
         yield song_id(number), stored(some)
 
 
-def _queries(synthetic: Synthetic, count: int) -> Iterator[tuple[str, Prints]]:
+def _queries(synthetic: Synthetic, count: int) -> Iterator[tuple[str, Variants]]:
     random = np.random.default_rng(SEED)
     for number, some in enumerate(islice((one for batch in range(count) for one in synthetic.items(batch)), count)):
         yield song_id(number), (stored(changed(some, random, 0.5)), stored(changed(some, random, 0.1)))
@@ -131,10 +131,10 @@ def _words(fingerprint: bytes) -> list[str]:
     return [f"{key:08x}" for key in keys_of(fingerprint).tolist()]
 
 
-def _merged(phases: Sequence[list[tuple[int, str]]]) -> list[str]:
+def _merged(results: Sequence[list[tuple[int, str]]]) -> list[str]:
     best: dict[str, int] = {}
-    for votes, song in (one for phase in phases for one in phase):
-        best[song] = max(votes, best.get(song, 0))
+    for hits, song in (one for result in results for one in result):
+        best[song] = max(hits, best.get(song, 0))
     return sorted(best, key=lambda song: (-best[song], song))[:LIMIT]
 
 

@@ -1,9 +1,9 @@
 """The embedded fingerprint index beside a million songs: `python -m benchmarks.fingerprint_index [--songs 1000000]`.
 
 Baselines of the same run: the postings as one sorted, memory-mapped array (what a look-up costs at least; no song can
-be added), and with `--table` the plain table that the index was before. Promised for a million songs: a look-up of two
-phases takes under 2 ms (median) and 10 ms (99th percentile), warm; adding a song takes under 20 ms (median); a song
-takes under 1.2 KB of disk. Exit status 1 where one is broken.
+be added), and with `--table` the plain table that the index was before. Promised for a million songs: a look-up by
+both alignments takes under 2 ms (median) and 10 ms (99th percentile), warm; adding a song takes under 20 ms (median); a
+song takes under 1.2 KB of disk. Exit status 1 where one is broken.
 
 A warm look-up is judged by the time it was at work: it waits for no disk, and how long it waits for a processor is the
 doing of whatever else runs. Both are printed.
@@ -25,24 +25,24 @@ import click
 import numpy as np
 
 from benchmarks.fingerprint_baselines import PlainTable, SortedArray
-from benchmarks.prints import SEED, Synthetic, changed, originals, stored, transcodes
+from benchmarks.fingerprints import SEED, Synthetic, changed, originals, stored, transcodes
 from benchmarks.report import TIMES_HEADER, milliseconds, percentile, print_table, times
-from demixer.adapters.common.hit_counts import Places, places_of
+from demixer.adapters.common.hit_counts import KeyHashes, key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.recognition.fingerprint import Items
 
 LIMIT = 50
 LONGEST = 6  # tracks that are left out of those looked for, to save time; the others have two minutes or less
 PROMISED = (  # what, at most, unit
-    ("look-up, two phases, warm, at work, median", 2.0, "ms"),
-    ("look-up, two phases, warm, at work, p99", 10.0, "ms"),
+    ("look-up, both alignments, warm, at work, median", 2.0, "ms"),
+    ("look-up, both alignments, warm, at work, p99", 10.0, "ms"),
     ("adding a song, median", 20.0, "ms"),
     ("a song on disk", 1200.0, "bytes"),
 )
 MILLION = 1_000_000  # songs: what is promised is promised for so many
 
-Prints = Sequence[bytes]
-LookUp = Callable[[Prints], object]
+Variants = Sequence[bytes]
+LookUp = Callable[[Variants], object]
 
 
 @click.command()
@@ -66,7 +66,7 @@ def main(count: int, lookups: int, adds: int, tracks: int, table: bool, folder: 
     sys.exit(0 if _kept(measured) or count != MILLION else 1)
 
 
-def _build(path: Path, count: int, songs: Callable[[], Iterator[tuple[str, Places]]]) -> float:
+def _build(path: Path, count: int, songs: Callable[[], Iterator[tuple[str, KeyHashes]]]) -> float:
     """Bytes a song."""
     index, clock = SqliteFingerprints(path), _Clock()
     index.load(clock.watched(songs()))
@@ -81,7 +81,7 @@ def _build(path: Path, count: int, songs: Callable[[], Iterator[tuple[str, Place
     return bytes_ / count
 
 
-def _baselines(path: Path, queries: Sequence[Prints], table: bool) -> Iterator[list[object]]:
+def _baselines(path: Path, queries: Sequence[Variants], table: bool) -> Iterator[list[object]]:
     array = SortedArray(path.with_name("array"), path)
     print(f"sorted array: {array.bytes / 1e6:,.0f} MB")
     yield from _rows("sorted array", *_warm(partial(array.candidates, limit=LIMIT), queries))
@@ -93,7 +93,7 @@ def _baselines(path: Path, queries: Sequence[Prints], table: bool) -> Iterator[l
 
 
 def _measure(
-    path: Path, queries: Sequence[Prints], adds: int, rows: list[list[object]], real: dict[str, Items]
+    path: Path, queries: Sequence[Variants], adds: int, rows: list[list[object]], real: dict[str, Items]
 ) -> tuple[list[float], list[float]]:
     before = _memory()
     with closing(SqliteFingerprints(path)) as index:
@@ -101,8 +101,8 @@ def _measure(
         own, mapped = (after - earlier for after, earlier in zip(_memory(), before, strict=True))
         print(f"memory that look-ups took: {own:.0f} MB, and {mapped:.0f} MB of the file, mapped\n")
         one = _warm(partial(index.candidates, limit=LIMIT), [query[:1] for query in queries])
-    rows += [*_rows("index, two phases", *warm), *_rows("index, one phase", *one)]
-    rows += [times("index, two phases, cold", [_cold(path, query) for query in queries[:100]])]
+    rows += [*_rows("index, both alignments", *warm), *_rows("index, one alignment", *one)]
+    rows += [times("index, both alignments, cold", [_cold(path, query) for query in queries[:100]])]
     with closing(SqliteFingerprints(path)) as index:
         added = _added(index, adds)
         print_table(TIMES_HEADER, [*rows, times("index, adding a song", added)])
@@ -122,7 +122,7 @@ def _memory() -> tuple[float, float]:
     return own, mapped
 
 
-def _warm(look_up: LookUp, queries: Sequence[Prints]) -> tuple[list[float], list[float]]:
+def _warm(look_up: LookUp, queries: Sequence[Variants]) -> tuple[list[float], list[float]]:
     """The second time that each is looked up: milliseconds, and those without waiting for a processor."""
     for query in queries:
         look_up(query)
@@ -134,7 +134,7 @@ def _warm(look_up: LookUp, queries: Sequence[Prints]) -> tuple[list[float], list
     return taken, working
 
 
-def _cold(path: Path, query: Prints) -> float:
+def _cold(path: Path, query: Variants) -> float:
     """With nothing of the file in memory, neither the system's nor that of a connection."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -146,17 +146,17 @@ def _cold(path: Path, query: Prints) -> float:
 def _added(index: SqliteFingerprints, adds: int) -> list[float]:
     random = np.random.default_rng(SEED)
     new = [stored(random.integers(0, 2**32, 1900, dtype=np.uint32)) for _ in range(adds)]
-    return [milliseconds(partial(index.add, secrets.token_hex(10), print_)) for print_ in new]
+    return [milliseconds(partial(index.add, secrets.token_hex(10), fingerprint)) for fingerprint in new]
 
 
 def _show_recall(index: SqliteFingerprints, real: dict[str, Items]) -> None:
     found: dict[str, list[tuple[bool, bool]]] = {}
-    for name, path, prints in transcodes(list(real)):
-        one, two = (path in index.candidates(some, limit=LIMIT) for some in (prints[:1], prints))
+    for name, path, variants in transcodes(list(real)):
+        one, two = (path in index.candidates(some, limit=LIMIT) for some in (variants[:1], variants))
         found.setdefault(name, []).append((one, two))
     print(f"\n{len(real)} real tracks among all these: their transcodes found among {LIMIT} candidates")
     rows = [(name, *(sum(hits) for hits in zip(*both, strict=True))) for name, both in found.items()]
-    print_table(("", "one phase", "two phases"), rows)
+    print_table(("", "one alignment", "both alignments"), rows)
 
 
 def _kept(measured: Sequence[float]) -> bool:
@@ -166,18 +166,18 @@ def _kept(measured: Sequence[float]) -> bool:
     return all(value < most for (_, most, _), value in zip(PROMISED, measured, strict=True))
 
 
-def _queries(synthetic: Synthetic, count: int) -> Iterator[Prints]:
-    """Transcodes of songs that are there: half their items are equal in one phase, a tenth in the other."""
+def _queries(synthetic: Synthetic, count: int) -> Iterator[Variants]:
+    """Transcodes of songs that are there: half their items are equal in one alignment, a tenth in the other."""
     random = np.random.default_rng(SEED)
     songs = (items for batch in range(count) for items in synthetic.items(batch))
     for items in islice(songs, count):
         yield stored(changed(items, random, 0.5)), stored(changed(items, random, 0.1))
 
 
-def _all(real: dict[str, Items], synthetic: Synthetic, count: int) -> Iterator[tuple[str, Places]]:
+def _all(real: dict[str, Items], synthetic: Synthetic, count: int) -> Iterator[tuple[str, KeyHashes]]:
     yield from synthetic.songs(count - len(real))
     for path, items in real.items():
-        yield path, places_of(stored(items))
+        yield path, key_hashes_of(stored(items))
 
 
 class _Clock:
@@ -189,7 +189,7 @@ class _Clock:
     def now(self) -> float:
         return perf_counter() - self._began
 
-    def watched(self, songs: Iterator[tuple[str, Places]]) -> Iterator[tuple[str, Places]]:
+    def watched(self, songs: Iterator[tuple[str, KeyHashes]]) -> Iterator[tuple[str, KeyHashes]]:
         asked = self.now()
         for song in songs:
             self.making += self.now() - asked

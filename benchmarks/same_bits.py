@@ -1,12 +1,11 @@
-"""One recording, printed by three programs: the muxer of ffmpeg, libchromaprint and the WebAssembly of a browser.
+"""The fingerprints of one recording by three programs: ffmpeg's muxer, libchromaprint and the WebAssembly of a browser.
 
     python -m benchmarks.same_bits [FILE...]
 
-By default five real tracks, as they are and as mp3. Of each, the share of bits that two prints differ in: the server's
-(`demixer.recognition.decoding`), the one that libchromaprint makes of the samples that our ffmpeg decodes, and the
-one that a
-page asks with. The claim: under `LIMIT`, where recordings that sound different begin at 0.12. `apt-get install
-libchromaprint1` brings the library, `make install` the WebAssembly; what is missing is left out, and said.
+By default five real tracks, as they are and as MP3. For each file, the share of bits in which two fingerprints differ:
+the server's (`demixer.recognition.decoding`), that of libchromaprint from the samples that our ffmpeg decodes, and that
+of the upload page. Required: at most `LIMIT`; one recording may differ in 0.20. `apt-get install libchromaprint1`
+installs the library, `make install` the WebAssembly. What is missing is left out, with a line that says so.
 """
 
 import ctypes
@@ -24,9 +23,9 @@ from benchmarks.browser_print import opened, site
 from benchmarks.report import print_table
 from demixer.recognition.fingerprint import TEST2, Fingerprint
 from demixer.recognition.reference import RATE
-from demixer.recognition.similarity import compare
+from demixer.recognition.similarity import compare_fingerprints
 from tests.browser.browsing import chromium
-from tests.browser.printing import Asked, has_chromaprint, print_of, served_print
+from tests.browser.fingerprinting import Asked, has_chromaprint, print_of, served_print
 from tests.music import converted, ffmpeg, tracks
 
 LIMIT = 0.02
@@ -36,25 +35,28 @@ SERVER, LIBRARY, BROWSER = "ffmpeg", "libchromaprint", "browser"
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        files = [Path(each) for each in sys.argv[1:]] or made(Path(name))
+        files = [Path(each) for each in sys.argv[1:]] or make_files(Path(name))
         by_program = {SERVER: [served_print(file) for file in files]}
         if has_library():
-            by_program[LIBRARY] = [printed_by_library(file) for file in files]
+            by_program[LIBRARY] = [fingerprint_by_library(file) for file in files]
         if has_webassembly():
-            by_program[BROWSER] = printed_by_page(Path(name), files)
+            by_program[BROWSER] = fingerprints_by_page(Path(name), files)
     worst = report(files, by_program)
     sys.exit(f"more than {LIMIT:g}" if worst > LIMIT else 0)
 
 
-def made(folder: Path) -> list[Path]:
+def make_files(folder: Path) -> list[Path]:
     some = tracks()[:TRACKS]
     return [*some, *(converted(track, folder / f"{track.stem}.mp3", "-b:a", "128k") for track in some)]
 
 
-def report(files: Sequence[Path], prints: Mapping[str, Sequence[Fingerprint]]) -> float:
-    """Returns the most that two differ in."""
-    pairs = list(combinations(prints, 2))
-    rates = [[rate(prints[one][number], prints[other][number]) for one, other in pairs] for number in range(len(files))]
+def report(files: Sequence[Path], fingerprints: Mapping[str, Sequence[Fingerprint]]) -> float:
+    """Returns the highest share of bits in which two differ."""
+    pairs = list(combinations(fingerprints, 2))
+    rates = [
+        [bit_error_rate(fingerprints[one][number], fingerprints[other][number]) for one, other in pairs]
+        for number in range(len(files))
+    ]
     rows = [(file.name, *(f"{each:.4f}" for each in row)) for file, row in zip(files, rates, strict=True)]
     print_table(("file", *map(" / ".join, pairs)), rows)
     worst = max((each for row in rates for each in row), default=0.0)
@@ -62,9 +64,9 @@ def report(files: Sequence[Path], prints: Mapping[str, Sequence[Fingerprint]]) -
     return worst
 
 
-def rate(one: Fingerprint, other: Fingerprint) -> float:
-    """1 where they do not even lie on each other from the first item on."""
-    found = compare(one, [other])
+def bit_error_rate(one: Fingerprint, other: Fingerprint) -> float:
+    """1 where the fingerprints do not begin at the same item."""
+    found = compare_fingerprints(one, [other])
     return found.bit_error_rate if found.offset == 0 else 1.0
 
 
@@ -87,8 +89,8 @@ def library() -> ctypes.CDLL:
     return found
 
 
-def printed_by_library(file: Path) -> Fingerprint:
-    """Of the samples as the muxer gets them."""
+def fingerprint_by_library(file: Path) -> Fingerprint:
+    """Of the same samples that the muxer gets."""
     pcm = ffmpeg("-i", str(file), "-map", "0:a:0", "-ar", str(RATE), "-ac", "1", "-f", "s16le", "-")
     chromaprint = library()
     context = ctypes.c_void_p(chromaprint.chromaprint_new(TEST2))
@@ -109,8 +111,8 @@ def _raw(chromaprint: ctypes.CDLL, context: ctypes.c_void_p) -> "np.ndarray[tupl
     return copied
 
 
-def printed_by_page(folder: Path, files: Sequence[Path]) -> list[Fingerprint]:
-    with sync_playwright() as playwright, site(folder / "services", files[0]) as address:
+def fingerprints_by_page(folder: Path, files: Sequence[Path]) -> list[Fingerprint]:
+    with sync_playwright() as playwright, site(folder / "house", files[0]) as address:
         browser = chromium(playwright)
         with opened(browser, address) as page:
             asked = Asked(page)

@@ -61,13 +61,13 @@ class Songs:
             return text
         at, letter = self._random.randrange(len(word) - 1), self._random.choice(LETTERS)
         swapped = word[:at] + word[at : at + 2][::-1] + word[at + 2 :]
-        ways = [
+        typos = [
             word[:at] + letter + word[at + 1 :],
             word[:at] + word[at + 1 :],
             word[:at] + letter + word[at:],
             swapped,
         ]
-        return text.replace(word, self._random.choice(ways))
+        return text.replace(word, self._random.choice(typos))
 
     def cut(self, text: str) -> str:
         return text[: self._random.randint(1, len(text))]

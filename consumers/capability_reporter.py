@@ -1,4 +1,4 @@
-"""A separation worker says what it can do, when it has found out, and then every minute: `Capabilities` tells others."""
+"""A separation worker says what it can do, when it has found out, and then every minute."""
 
 import logging
 import threading
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from demixer.domain import SeparationWorker
 from demixer.domain.errors import DemixerError
+from demixer.domain.uploads import FOR_A_WORKER
 from demixer.services.capabilities import REPORT_SECONDS, Capabilities
-from demixer.services.matching import WAITING_FOR_WORKER, Matching
+from demixer.services.matching import Matching
 
 RETRY_SECONDS = 1.0  # after an engine was busy
 
@@ -36,7 +37,7 @@ class CapabilityReporter:
         worker = self._describe()
         self._capabilities.report(worker)
         if worker.model:
-            self._matching.resume_waiting(WAITING_FOR_WORKER)
+            self._matching.resume_waiting(FOR_A_WORKER)
         self._flush()
 
     def close(self) -> None:

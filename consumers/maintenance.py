@@ -5,16 +5,16 @@ Everything here may run in several processes at once, at any time, and again.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 
 from consumers.framework.periodic import PeriodicTask, Timer
 from consumers.separation_leases import EXPIRY_SECONDS
 from consumers.staleness import Staleness
 from demixer.domain import Separation, SeparationState, Song, Upload, UploadState, song_id_of
+from demixer.domain.uploads import FOR_A_WORKER
 from demixer.ports import Catalogue, EventLog, Files, SearchIndex, SongDocument, Songs
 from demixer.services.capabilities import Capabilities
-from demixer.services.matching import WAITING_FOR_WORKER
 from demixer.services.removals import Removals
 from demixer.services.separations import SeparationQueue
 from demixer.services.unit_of_work import OutboxRelay
@@ -90,8 +90,10 @@ class LeftOverFiles:
         for key in self._older("uploads", DAY):
             if not self._audio_is_needed(key):
                 self._remove(key)
+        waiting = self._uploads.in_state([state for state, _, _ in AWAITED], updated_before=self._now() + DAY)
+        hashes = {upload.sha256 for upload in waiting}
         for key in self._older("covers", DAY):
-            if not self._cover_is_needed(key):
+            if not self._cover_is_needed(key, hashes):
                 self._remove(key)
         for folder in ("exports", "analyses"):
             for key in self._older(folder, KEPT):
@@ -113,11 +115,12 @@ class LeftOverFiles:
         song = self._removals.song_made_of(upload.sha256)
         return upload.audio_key == key or bool(song and song.audio_key == key)
 
-    def _cover_is_needed(self, key: str) -> bool:
-        """A key is named after the file (its SHA-256), after the song, or, until version 0.1, after the upload."""
+    def _cover_is_needed(self, key: str, waiting: Collection[str]) -> bool:
+        """A key is named after the file (its SHA-256), after the song, or, until version 0.1, after the upload.
+        `waiting`: the SHA-256 of files that no song was made of yet."""
         name = key.rpartition("/")[2].partition(".")[0].partition("-")[0]
         upload = self._uploads.get(name)
-        if upload is not None and upload.is_open:
+        if name in waiting or (upload is not None and upload.is_open):
             return True
         song = self._song_of_cover(name, upload)
         return bool(song and song.cover_key == key)
@@ -181,7 +184,7 @@ class LostEventRepublisher:
 
     def _is_waiting(self, upload: Upload) -> bool:
         """For a worker, or for the stems of a song that is on its way."""
-        if upload.waiting_for == WAITING_FOR_WORKER:
+        if upload.waiting_for == FOR_A_WORKER:
             return self._capabilities.model_for_new_songs() is None
         song = self._catalogue.songs.get(upload.waiting_for or "")
         separation = self._catalogue.separations.get(song.separation_id or "") if song else None

@@ -72,7 +72,8 @@ def consumer(
     wait: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Consumer:
-    """`temporary`: a folder of this consumer's for the stems that are being made. `wait` and `clock`, in seconds, are for
+    """`temporary`: a folder of this consumer's for the stems that are being made. `wait` and `clock`, in seconds, are
+    for
     tests."""
     clear(temporary)
     run = SeparationRun(queue, matching, files, worker, temporary, now)

@@ -249,12 +249,12 @@ def open_files(url: str, public_url: str = "") -> Files:
     return _open(url, "FILES_URL", {"file": _local_files, "s3": lambda url: _s3(url, public_url)})
 
 
-def open_catalogue_dump(url: str) -> TableExport:
-    return _open(url, "CATALOGUE_URL", {"sqlite": _sqlite_catalogue_dump, **_mongodb(_mongo_catalogue_dump)})
+def open_catalogue_export(url: str) -> TableExport:
+    return _open(url, "CATALOGUE_URL", {"sqlite": _sqlite_catalogue_export, **_mongodb(_mongo_catalogue_export)})
 
 
-def open_accounts_dump(url: str) -> TableExport:
-    return _open(url, "ACCOUNTS_URL", {"sqlite": _sqlite_accounts_dump, **_mongodb(_mongo_accounts_dump)})
+def open_accounts_export(url: str) -> TableExport:
+    return _open(url, "ACCOUNTS_URL", {"sqlite": _sqlite_accounts_export, **_mongodb(_mongo_accounts_export)})
 
 
 def _open(url: str, variable: str, engines: Mapping[str, Callable[[str], Engine]]) -> Engine:
@@ -354,25 +354,25 @@ def _s3(url: str, public_url: str) -> Files:
     return S3Files(url, public_url)
 
 
-def _sqlite_catalogue_dump(url: str) -> TableExport:
+def _sqlite_catalogue_export(url: str) -> TableExport:
     from demixer.adapters.sqlite import database, table_export
 
     return table_export.catalogue(database.path_of(url, "CATALOGUE_URL"))
 
 
-def _sqlite_accounts_dump(url: str) -> TableExport:
+def _sqlite_accounts_export(url: str) -> TableExport:
     from demixer.adapters.sqlite import database, table_export
 
     return table_export.accounts(database.path_of(url, "ACCOUNTS_URL"))
 
 
-def _mongo_catalogue_dump(url: str) -> TableExport:
+def _mongo_catalogue_export(url: str) -> TableExport:
     from demixer.adapters.mongo import table_export
 
     return table_export.catalogue(url)
 
 
-def _mongo_accounts_dump(url: str) -> TableExport:
+def _mongo_accounts_export(url: str) -> TableExport:
     from demixer.adapters.mongo import table_export
 
     return table_export.accounts(url)

@@ -1,19 +1,19 @@
-"""Whether the process in this container can do its work: exit code 0, or 1 with what it says."""
+"""The health check of a container: exit code 0 if `/readyz` of its process answers 200, else 1. Prints the answer."""
 
 import os
 import sys
 import urllib.error
 import urllib.request
 
-PATIENCE = 4.0  # seconds; the container's health check waits a little longer
-PORTS = ("METRICS_PORT", "PORT")  # a consumer answers on the first, the web server on the second
-WEB = 8000  # the default of PORT
+TIMEOUT = 4.0  # seconds; less than the timeout of HEALTHCHECK in the Dockerfile
+PORT_VARIABLES = ("METRICS_PORT", "PORT")  # the first that is set; only the web server has PORT
+DEFAULT_PORT = 8000  # the default of PORT
 
 
 def main() -> int:
-    port = next((port for name in PORTS if (port := int(os.environ.get(name) or 0))), WEB)
+    port = next((port for name in PORT_VARIABLES if (port := int(os.environ.get(name) or 0))), DEFAULT_PORT)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=TIMEOUT) as answer:
             sys.stdout.write(answer.read().decode())
         return 0
     except urllib.error.HTTPError as error:

@@ -1,4 +1,4 @@
-"""What is indexed: one document a song, made from the catalogue and from nothing else; and what orders the hits."""
+"""The search documents of the songs in the catalogue, and what both engines compute from a document."""
 
 from collections.abc import Iterator
 from math import log2
@@ -7,17 +7,18 @@ from demixer.ports import Catalogue, SongDocument
 from demixer.services.listing import every_song
 from search.queries import phrase
 
-DOUBLED = 8  # what twice the plays are worth: eight words fewer
+RANK_PER_DOUBLING = 8  # of the plays; one word more costs 1
+MAX_WORDS_COUNTED = 40
 
 
-def standing(document: SongDocument) -> int:
-    """Hits of the same kind come in this order, the highest first: the most played, then the shortest."""
+def rank(document: SongDocument) -> int:
+    """Hits that match equally well come in this order, the highest first: the most played, then the shortest."""
     length = len(document.artist.split()) + len(document.title.split())
-    return int(DOUBLED * log2(1 + max(0, document.plays))) - min(length, 40)
+    return int(RANK_PER_DOUBLING * log2(1 + max(0, document.plays))) - min(length, MAX_WORDS_COUNTED)
 
 
-def wholes(document: SongDocument) -> list[str]:
-    """What a query is compared with to tell whether it is all of the title, of the artist, or of both."""
+def exact_phrases(document: SongDocument) -> list[str]:
+    """A query equal to one of these is the whole title, the whole artist, or both. Made by `search.queries.phrase`."""
     artist, title = phrase(document.artist), phrase(document.title)
     both = {f"{artist}_{title}", f"{title}_{artist}"} if artist and title else set()
     return sorted({artist, title} | both)

@@ -1,8 +1,7 @@
-"""What a person typed and what a song is called, as words that can be compared. Pure text work, for every engine.
+"""Queries and the texts of songs as words and terms that can be compared. Pure functions, for every engine.
 
-Words are folded (`demixer.domain.folding`): no case, no accents, ligatures and the like spelled out. A mark inside a
-word
-leaves two ways to write it, and both are found: "Don't" is `dont`, or `don` beside `t`.
+Words are folded (`demixer.domain.folding`): no case, no accents, ligatures and the like spelled out. A word with
+punctuation inside is found in two spellings: "Don't" is `dont`, or `don` beside `t`.
 """
 
 import unicodedata
@@ -17,9 +16,9 @@ from rapidfuzz.process import extract
 from demixer.domain.folding import fold, within
 
 MAX_WORDS = 8  # of a query
-MAX_LETTERS = 32  # of a word; longer ones are compared by their beginning
+MAX_LETTERS = 32  # of a word; longer ones are cut
 
-# Scripts that put no spaces between words: South-East Asian ones, Japanese, Chinese.
+# Scripts without spaces between words: South-East Asian ones, Japanese, Chinese.
 _UNSPACED = (
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
@@ -32,14 +31,14 @@ _UNSPACED = (
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a query. `parts` are not empty where a mark was inside: "AC/DC" is `acdc`, or `ac` beside `dc`."""
+    """One word of a query. It has `parts` if punctuation was inside: "AC/DC" is `acdc`, or `ac` beside `dc`."""
 
     text: str
     parts: tuple[str, ...] = ()
 
     @property
     def tolerance(self) -> int:
-        """How many letters may be wrong, missing, too many or swapped with their neighbour."""
+        """How many typos are forgiven: letters that are wrong, missing, too many or swapped with their neighbour."""
         if len(self.text) < 4 or self.text.isdigit():
             return 0
         return 1 if len(self.text) < 8 else 2
@@ -58,51 +57,52 @@ def words(query: str) -> tuple[Word, ...]:
 
 
 def terms(text: str) -> list[str]:
-    """What a text is found by: its words, each also as its parts, and in unspaced scripts from every letter on."""
+    """The terms that a text is found by: its words, their parts, and in unspaced scripts the suffixes of each word."""
     found: dict[str, None] = {}
     for chunk in fold(text).split():
         word = _word(chunk)
         for piece in (word.text, *word.parts) if word else ():
-            found.update(dict.fromkeys(_beginnings(piece)))
+            found.update(dict.fromkeys(_suffixes(piece)))
         if chunk in ("&", "+"):
             found["and"] = None
     return list(found)
 
 
 def phrase(text: str | tuple[Word, ...]) -> str:
-    """A whole text as one term, to tell whether a query is all of it: `dancing_queen`."""
+    """A whole text as one term, to find out whether a query equals it: `dancing_queen`."""
     return "_".join(word.text for word in (words(text) if isinstance(text, str) else text))
 
 
-def heads(term: str) -> list[str]:
-    """The beginnings of `term` that a word with a typo may be compared with, the term itself last."""
+def prefixes(term: str) -> list[str]:
+    """The prefixes of `term` that a word with a typo is compared with, the term itself last."""
     return [] if term.isdigit() else [term[:size] for size in range(3, len(term) + 1)]
 
 
-def neighbourhood(term: str) -> set[str]:
-    """The keys under which `term` is kept, so that `lookups` of anything near it shares one. At most 16."""
+def typo_keys(term: str) -> set[str]:
+    """The keys under which `term` is stored, at most 16: `lookup_keys` of any word near it has one of them."""
     if len(term) < 3 or term.isdigit():
         return set()
     tails = (term[at : at + 3] for at in range(3, 8) if at + 3 <= len(term))
-    return _head_keys(term, 4) | _head_keys(term, 5) | {f">{tail}" for tail in tails}
+    return _deletion_keys(term, 4) | _deletion_keys(term, 5) | {f">{tail}" for tail in tails}
 
 
-def lookups(word: Word) -> set[str]:
-    """The keys to look under for terms within `word.tolerance` of the word, or beginning so.
+def lookup_keys(word: Word) -> set[str]:
+    """The keys under which every term is stored that is within `word.tolerance` of the word, or begins so.
 
-    Heads are a deletion neighbourhood of the first five letters (as in SymSpell, https://github.com/wolfgarbe/SymSpell),
-    or of four: one error there leaves a common key. Two errors there leave none in letters six to eight, which then are
-    in the term too, moved by two at most; or else letters five and six were swapped, and are swapped back here.
+    They are the deletion neighbourhood of the first five letters, or of four, as in SymSpell
+    (https://github.com/wolfgarbe/SymSpell): with one typo there, word and term have a key in common. With two typos
+    there, letters six to eight have none, and are in the term too, moved by two at most; or letters five and six were
+    swapped, and the last key swaps them back.
     """
     text = word.text
     tails = {f">{text[5:8]}", f">{text[4]}{text[6:8]}"} if word.tolerance > 1 else set()
-    return _head_keys(text, 4 if len(text) < 5 else 5) | tails
+    return _deletion_keys(text, 4 if len(text) < 5 else 5) | tails
 
 
 def near(word: Word, candidates: Iterable[str], *, limit: int) -> dict[str, int]:
-    """Those candidates that are `word` but for its tolerance, or begin so: the nearest `limit`, with their distance.
+    """The `limit` candidates nearest to `word`, or beginning so, with their distances, which its tolerance bounds.
 
-    The distance is the restricted one of Damerau and Levenshtein (optimal string alignment).
+    The distance is the optimal string alignment distance (restricted Damerau-Levenshtein).
     """
     found, length = _distances(word.text, word.tolerance, list(candidates)), len(word.text)
     nearest = sorted(found, key=lambda term: (found[term], abs(len(term) - length), term))
@@ -110,16 +110,16 @@ def near(word: Word, candidates: Iterable[str], *, limit: int) -> dict[str, int]
 
 
 def _distances(text: str, tolerance: int, candidates: list[str]) -> dict[str, int]:
-    """Of the beginning of each candidate that is nearest to `text`."""
+    """By candidate, the distance of its prefix that is nearest to `text`."""
     found: dict[str, int] = {}
     for size in range(len(text) - tolerance, len(text) + tolerance + 1):
-        beginnings = [term[:size] for term in candidates]
-        for _, distance, at in extract(text, beginnings, scorer=OSA.distance, score_cutoff=tolerance, limit=None):
+        cut = [term[:size] for term in candidates]
+        for _, distance, at in extract(text, cut, scorer=OSA.distance, score_cutoff=tolerance, limit=None):
             found[candidates[at]] = min(distance, found.get(candidates[at], distance))
     return found
 
 
-def _head_keys(term: str, size: int) -> set[str]:
+def _deletion_keys(term: str, size: int) -> set[str]:
     head = term[:size]
     return {f"{size}{head}"} | {f"{size}{head[:at]}{head[at + 1 :]}" for at in range(len(head))}
 
@@ -132,7 +132,7 @@ def _word(chunk: str) -> Word | None:
     return Word(text, parts if len(parts) > 1 else ()) if text else None
 
 
-def _beginnings(term: str) -> Iterator[str]:
+def _suffixes(term: str) -> Iterator[str]:
     yield term
     if term.isascii():  # most are, and none of those scripts is
         return

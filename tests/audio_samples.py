@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 44_100  # Hz
 Samples = NDArray[np.float32]  # shape (2, frames), full scale 1.0
 
-# Every kind of file a person may send: suffix of the name, and what ffmpeg needs to be told to write it.
+# Every kind of file a person may send: suffix of the name, and the options with which ffmpeg writes it.
 FORMATS: dict[str, tuple[str, ...]] = {
     "mp3": (),
     "flac": (),

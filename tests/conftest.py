@@ -1,4 +1,4 @@
-"""The fixtures that several suites share. The web and the browser suite have houses of their own."""
+"""The fixtures that several suites share. The web and the browser suite have services of their own."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,7 +16,7 @@ from tests.wired import Clock, services_in
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     choices = ("embedded", "servers")
-    parser.addoption("--engines", choices=choices, default="embedded", help="what the houses of the tests stand on")
+    parser.addoption("--engines", choices=choices, default="embedded", help="the engines of the services in the tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

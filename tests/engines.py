@@ -1,8 +1,7 @@
-"""What a services of the tests stands on: embedded engines in its folder, or servers (`pytest --engines=servers`).
+"""The engines that the tests use: embedded ones in the test's folder, or servers (`pytest --engines=servers`).
 
-Every folder is an installation of its own. On servers that means namespaces of its own, found again by the folder, so
-that a services may be closed and opened again. Databases are kept and emptied between tests: making their indexes takes
-longer. Topics are deleted.
+Every folder is an installation of its own. On servers it has its own namespaces, which are the same whenever the folder
+is opened again. Between tests databases are emptied, since making their indexes takes longer; topics are deleted.
 """
 
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ from pathlib import Path
 from demixer.adapters.kafka.client import cluster_of
 from tests import servers
 
-QUICK_GROUPS = "session.timeout.ms=3000&heartbeat.interval.ms=300&fetch.wait.max.ms=50"  # so that tests need not wait
+QUICK_GROUPS = "session.timeout.ms=3000&heartbeat.interval.ms=300&fetch.wait.max.ms=50"  # shorter waits in tests
 
 
 class Servers:
-    """One of each, started for this process."""
+    """One server of each kind, started for this process."""
 
     def __init__(self, folder: Path, held: ExitStack) -> None:
         self.kafka, self.mongodb, self.elasticsearch, self.s3 = (
@@ -27,12 +26,12 @@ class Servers:
         self._emptied: list[str] = []
 
     def settings(self, folder: Path) -> dict[str, str]:
-        """The URLs of the installation in `folder`, as the names of `Settings` have them."""
+        """The URLs of the installation in `folder`, by the field names of `Settings`."""
         return self._urls.setdefault(folder.resolve(), self._new())
 
     @contextmanager
     def forgetting(self) -> Iterator[None]:
-        """The installations that are made meanwhile are not used afterwards."""
+        """Empty the installations that are made inside the `with` block, for use by other tests."""
         before = set(self._urls)
         yield
         for folder in self._urls.keys() - before:
@@ -52,7 +51,7 @@ class Servers:
         }
 
 
-in_use: Servers | None = None  # by this process's tests; None: embedded engines
+in_use: Servers | None = None  # None: the tests of this process use embedded engines
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 def environ(folder: Path) -> dict[str, str]:
-    """The same for a process of its own."""
+    """The same as environment variables of another process."""
     return {name.upper(): url for name, url in settings(folder).items()}
 
 
@@ -80,7 +79,7 @@ def _with(url: str, options: str) -> str:
 
 
 def _empty(url: str) -> None:
-    """Every collection but the one that says which indexes were made."""
+    """Every collection except `migrations`, which notes the indexes that exist."""
     from pymongo import MongoClient
 
     with MongoClient[dict[str, object]](url) as client:
@@ -91,7 +90,7 @@ def _empty(url: str) -> None:
 
 
 def _delete_topics(url: str) -> None:
-    """Brokers keep something in memory, and open files, for every partition there is; a test makes up to 26."""
+    """Brokers hold memory and open files for every partition; a test makes up to 26."""
     from confluent_kafka.admin import AdminClient
 
     cluster = cluster_of(url)

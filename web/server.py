@@ -15,12 +15,10 @@ from gunicorn.workers.gthread import ThreadWorker
 from demixer.runtime.settings import Settings
 from demixer.wiring import Services, open_services
 from web.app import close, create_app
-from web.live.broadcaster import Hub
+from web.live.broadcaster import Broadcaster
 
-STOP_SECONDS = 3  # for requests in hand once a stop is asked for
-SILENCE_SECONDS = (
-    60  # without a byte from a client in the middle of its request, or taken by it; phones drop out for a while
-)
+STOP_SECONDS = 3  # for requests under way when the server is stopped
+IDLE_SECONDS = 60  # without a byte from or to a client in the middle of its request: phones lose their connection
 KEEPALIVE_SECONDS = 15
 WAITING_CONNECTIONS = 1000  # open ones beyond those being served
 
@@ -50,12 +48,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
         self.ending = True
         app = getattr(self, "wsgi", None)  # not there yet while the application loads
         if isinstance(app, Flask):
-            hub: Hub = app.extensions["live"]
-            hub.stop()
+            broadcaster: Broadcaster = app.extensions["live"]
+            broadcaster.stop()
 
 
 class Log(Logger):  # type: ignore[misc]
-    """What gunicorn says goes where all else goes, and looks like it."""
+    """Sends the log lines of gunicorn through the log of the application."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
@@ -73,11 +71,11 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         for name, value in options(self._settings).items():
-            if name in self.cfg.settings:  # some are younger than the oldest gunicorn that we take
+            if name in self.cfg.settings:  # the oldest gunicorn that is allowed does not know all
                 self.cfg.set(name, value)
-        self.cfg.set("pre_request", _limit_silence)
+        self.cfg.set("pre_request", _set_idle_timeout)
         self.cfg.set("worker_exit", self._close)
-        self.cfg.set("child_exit", _forget)
+        self.cfg.set("child_exit", _forget_worker)
 
     def load(self) -> Flask:
         self._services = open_services(self._settings)
@@ -93,14 +91,14 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Exits the process."""
-    _share_counts(settings)
+    _share_metrics(settings)
     Server(settings).run()
 
 
 def options(settings: Settings) -> dict[str, Any]:
     """The settings of gunicorn that differ from its own."""
     return {
-        "bind": [_at(settings.host, port) for port in (settings.port, settings.metrics_port) if port],
+        "bind": [_address(settings.host, port) for port in (settings.port, settings.metrics_port) if port],
         "worker_class": Worker,
         "workers": settings.web_workers,
         "threads": settings.web_threads,
@@ -115,25 +113,25 @@ def options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _at(host: str, port: int) -> str:
+def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _share_counts(settings: Settings) -> None:
-    """Workers count into files of one folder (see `web.http.metrics`), empty at every start. The port makes it ours."""
+def _share_metrics(settings: Settings) -> None:
+    """Workers count into files of one folder (see `web.http.metrics`), empty at every start. Each port has its own."""
     folder = settings.data_dir / "metrics" / f"web-{settings.port}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def _forget(arbiter: object, worker: ThreadWorker) -> None:
-    """A worker ended, however that was. In the arbiter, which counts nothing itself."""
+def _forget_worker(arbiter: object, worker: ThreadWorker) -> None:
+    """Called in the arbiter, which counts nothing itself, when a worker has ended."""
     from web.http import metrics
 
     metrics.forget(worker.pid)
 
 
-def _limit_silence(worker: ThreadWorker, request: Request) -> None:
-    """A client that fell silent must not keep its thread: `timeout` is about workers that hang, not clients."""
-    request.unreader.sock.settimeout(SILENCE_SECONDS)
+def _set_idle_timeout(worker: ThreadWorker, request: Request) -> None:
+    """A client that sends nothing must not keep its thread. The `timeout` of gunicorn is about workers, not clients."""
+    request.unreader.sock.settimeout(IDLE_SECONDS)

@@ -1,4 +1,4 @@
-"""For a WSGI server of one's own: `web.wsgi:app`, with settings from the environment. `demixer web` needs it not."""
+"""For a WSGI server of one's own: `web.wsgi:app`, with settings from the environment. `demixer web` does not use it."""
 
 import atexit
 

@@ -1,4 +1,4 @@
-"""What a pair takes, beside pyacoustid, where that is installed. Of it no compiled library is needed for this."""
+"""The time to compare two fingerprints, beside pyacoustid where that is installed (without its compiled library)."""
 
 import json
 import statistics
@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import milliseconds
-from demixer.recognition import similarity
 from demixer.recognition.fingerprint import Fingerprint
+from demixer.recognition.similarity import compare_fingerprints
 
-FILES, SONGS = 10, 30  # each of these files is laid on so many songs, as those that an index proposes
+FILES, SONGS = 10, 30  # each of these files is compared with so many songs, as those that an index proposes
 
 
-def measure(work: Path, prints: Sequence[Fingerprint]) -> None:
-    """What `compare_fingerprints` does once it has unpacked two prints, and what we do, right after each other."""
-    theirs = import_module("acoustid")._match_fingerprints if find_spec("acoustid") else None
-    taken: dict[str, list[float]] = {"two phases": [], "one phase": [], "pyacoustid": []}
-    for file, songs in _rounds(prints):
+def measure(work: Path, fingerprints: Sequence[Fingerprint]) -> None:
+    """What pyacoustid does once it has unpacked two fingerprints, and our comparison, right after each other."""
+    pyacoustid = import_module("acoustid")._match_fingerprints if find_spec("acoustid") else None
+    times: dict[str, list[float]] = {"both variants": [], "one variant": [], "pyacoustid": []}
+    for file, songs in _rounds(fingerprints):
         shifted = _copy(file)
-        taken["two phases"].append(_a_pair(songs, partial(similarity.compare, phases=[file, shifted])))
-        taken["one phase"].append(_a_pair(songs, partial(similarity.compare, phases=[file])))
-        if theirs:
+        times["both variants"].append(_a_pair(songs, partial(compare_fingerprints, variants=[file, shifted])))
+        times["one variant"].append(_a_pair(songs, partial(compare_fingerprints, variants=[file])))
+        if pyacoustid:
             numbers = [song.items.tolist() for song in songs]
-            taken["pyacoustid"].append(_a_pair(numbers, partial(theirs, file.items.tolist())))
-    medians = {name: statistics.median(times) for name, times in taken.items() if times}
+            times["pyacoustid"].append(_a_pair(numbers, partial(pyacoustid, file.items.tolist())))
+    medians = {name: statistics.median(taken) for name, taken in times.items() if taken}
     (work / "pairs.json").write_text(json.dumps(medians))
 
 
@@ -37,10 +37,10 @@ def measured(work: Path) -> dict[str, float]:
     return medians
 
 
-def _rounds(prints: Sequence[Fingerprint]) -> list[tuple[Fingerprint, list[Fingerprint]]]:
-    """Copies of the files: nothing is known of them yet."""
-    files = prints[: min(FILES, len(prints) // 2)]
-    songs = prints[len(files) : len(files) + SONGS]
+def _rounds(fingerprints: Sequence[Fingerprint]) -> list[tuple[Fingerprint, list[Fingerprint]]]:
+    """Copies of the files, for which nothing is cached."""
+    files = fingerprints[: min(FILES, len(fingerprints) // 2)]
+    songs = fingerprints[len(files) : len(files) + SONGS]
     return [(_copy(file), list(songs)) for file in files]
 
 

@@ -1,4 +1,4 @@
-"""The music: packages of Debian, fetched into the work folder, never installed; and the prints of all of it."""
+"""The music: packages of Debian, fetched into the work folder, never installed; and the fingerprints of all of it."""
 
 import random
 import shutil
@@ -65,17 +65,17 @@ def name_of(track: Path) -> str:
     return f"{package}/{track.parent.name}-{track.stem}".replace(" ", "_")
 
 
-def print_of(work: Path, track: Path) -> Fingerprint:
+def fingerprint_of(work: Path, track: Path) -> Fingerprint:
     """Of the whole track, kept for the next time."""
     kept = work / "prints" / f"{name_of(track)}.print"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        items = printed(track)
+        items = fingerprint_items(track)
         kept.write_bytes(Fingerprint(items, len(items) * ITEM_SECONDS).to_bytes())
     return Fingerprint.from_bytes(kept.read_bytes())
 
 
-def printed(track: Path, skipped: int = 0) -> Items:
+def fingerprint_items(track: Path, skipped: int = 0) -> Items:
     sound = ("-i", str(track), "-map", "0:a:0", "-ac", "1", "-af", f"aresample=11025,atrim=start_sample={skipped}")
     raw = music.ffmpeg(*sound, "-f", "chromaprint", "-algorithm", "1", "-fp_format", "raw", "-")
     return np.frombuffer(raw, dtype="<u4").astype(np.uint32)

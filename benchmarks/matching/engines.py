@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from benchmarks.matching.kinds import kinds_of
-from benchmarks.matching.making import heard
+from benchmarks.fingerprints import Synthetic, song_id, stored
+from benchmarks.matching.files import load
 from benchmarks.matching.sources import Song
-from benchmarks.prints import Synthetic, song_id, stored
-from demixer.adapters.common.hit_counts import places_of
+from benchmarks.matching.transforms import transforms_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.recognition.fingerprint import Fingerprint
@@ -27,14 +27,16 @@ class Index(Protocol):
     def candidates(self, fingerprints: Sequence[bytes]) -> Sequence[str]: ...
 
 
-def look_up(work: Path, songs: Sequence[Song], prints: Mapping[str, Fingerprint], fill: int) -> None:
+def look_up(work: Path, songs: Sequence[Song], fingerprints: Mapping[str, Fingerprint], fill: int) -> None:
     """`fill`: synthetic songs beside the real ones in SQLite. MongoDB, whose test server is slow, gets a hundredth."""
-    known = {name: print_.to_bytes() for name, print_ in prints.items()} | {song.name: song.print for song in songs}
-    synthetic = Synthetic(np.concatenate([print_.items for print_ in prints.values()]))
+    known = {name: fingerprint.to_bytes() for name, fingerprint in fingerprints.items()} | {
+        song.name: song.fingerprint for song in songs
+    }
+    synthetic = Synthetic(np.concatenate([fingerprint.items for fingerprint in fingerprints.values()]))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with closing(SqliteFingerprints(folder / "index.db")) as sqlite:
-            real = ((name, places_of(print_)) for name, print_ in known.items())
+            real = ((name, key_hashes_of(fingerprint)) for name, fingerprint in known.items())
             sqlite.load(one for some in (synthetic.songs(fill), real) for one in some)
             _keep(work, ENGINES[0], sqlite, songs)
         with servers.started(servers.mongodb, folder) as server, closing(MongoFingerprints(server.fresh())) as mongo:
@@ -43,8 +45,11 @@ def look_up(work: Path, songs: Sequence[Song], prints: Mapping[str, Fingerprint]
 
 
 def proposed(work: Path) -> dict[str, set[tuple[str, str]]]:
-    """By engine: songs and kinds of which the song was among the candidates."""
-    return {name: {(song, kind) for song, kind in json.loads((work / f"{name}.json").read_text())} for name in ENGINES}
+    """By engine: songs and transforms of which the song was among the candidates."""
+    return {
+        name: {(song, transform) for song, transform in json.loads((work / f"{name}.json").read_text())}
+        for name in ENGINES
+    }
 
 
 def _made(synthetic: Synthetic, count: int) -> Iterator[tuple[str, bytes]]:
@@ -54,9 +59,9 @@ def _made(synthetic: Synthetic, count: int) -> Iterator[tuple[str, bytes]]:
 
 def _keep(work: Path, engine: str, index: Index, songs: Sequence[Song]) -> None:
     found = [
-        (song.name, kind.name)
+        (song.name, transform.name)
         for song in songs
-        for kind in kinds_of(song.played)
-        if (file := heard(song, kind)) and song.name in index.candidates(file.phases)
+        for transform in transforms_of(song.is_rendered)
+        if (file := load(song, transform)) and song.name in index.candidates(file.variants)
     ]
     (work / f"{engine}.json").write_text(json.dumps(found))

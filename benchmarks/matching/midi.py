@@ -1,4 +1,4 @@
-"""Songs that are played by a program: every part can be played alone, so their stems are known exactly."""
+"""Songs rendered by FluidSynth: every part can be rendered alone, so their stems are known exactly."""
 
 import shutil
 import subprocess
@@ -32,8 +32,8 @@ class Event:
 Score = Sequence[Event]
 
 
-def needed() -> None:
-    """Says what is to be installed."""
+def require_programs() -> None:
+    """Raises `ClickException` with what is to be installed."""
     if not (shutil.which("fluidsynth") and FONT.exists() and OTHER_FONT.exists()):
         raise click.ClickException("apt-get install fluidsynth fluid-soundfont-gm timgm6mb-soundfont")
 
@@ -54,7 +54,7 @@ def score_of(path: Path, seconds: float) -> Score:
 
 def parts_of(score: Score) -> dict[str, set[int]]:
     """Channels: drums, bass, the melody (the highest of those that play much) as "vocals", and the other ones."""
-    programs, notes = _played(score)
+    programs, notes = _programs_and_notes(score)
     parts: dict[str, set[int]] = {"vocals": set(), "drums": set(), "bass": set(), "other": set()}
     for channel in notes:
         bass = programs.get(channel, 0) in BASSES
@@ -66,7 +66,7 @@ def parts_of(score: Score) -> dict[str, set[int]]:
     return {name: channels for name, channels in parts.items() if channels}
 
 
-def _played(score: Score) -> tuple[dict[int, int], dict[int, list[int]]]:
+def _programs_and_notes(score: Score) -> tuple[dict[int, int], dict[int, list[int]]]:
     programs: dict[int, int] = {}
     notes: dict[int, list[int]] = {}
     for message in (event.message for event in score):
@@ -77,7 +77,7 @@ def _played(score: Score) -> tuple[dict[int, int], dict[int, list[int]]]:
     return programs, notes
 
 
-def only(score: Score, channels: Container[int]) -> Score:
+def keep_channels(score: Score, channels: Container[int]) -> Score:
     notes = ("note_on", "note_off")
     return [event for event in score if event.message.type not in notes or event.message.channel in channels]
 
@@ -91,7 +91,7 @@ def transposed(score: Score, by: int) -> Score:
 
 
 def other_instruments(score: Score) -> Score:
-    """Of each family of eight the one four further, and a piano becomes an organ."""
+    """Each program of General MIDI moved by 20, so that a piano becomes an organ."""
 
     def changed(message: Any) -> Any:
         return message.copy(program=(message.program + 20) % 112) if message.type == "program_change" else message
@@ -103,7 +103,7 @@ def faster(score: Score, share: float) -> Score:
     return [replace(event, at=event.at / (1 + share)) for event in score]
 
 
-def played_by_hand(score: Score, seed: int, drift: float) -> Score:
+def humanized(score: Score, seed: int, drift: float) -> Score:
     """Each note up to 30 ms early or late and struck a little harder or softer; the tempo sways by `drift`."""
     random = np.random.default_rng(seed)
 
@@ -123,8 +123,8 @@ def played_by_hand(score: Score, seed: int, drift: float) -> Score:
     return sorted(late, key=lambda event: event.at)
 
 
-def played(score: Score, seconds: float, font: Path = FONT) -> Samples:
-    """Without reverb and chorus: parts that are played alone add up to the whole."""
+def render(score: Score, seconds: float, font: Path = FONT) -> Samples:
+    """Without reverb and chorus, so that parts that are rendered alone add up to the whole. Shape (2, samples)."""
     frames = round(seconds * SAMPLE_RATE)
     with tempfile.NamedTemporaryFile(suffix=".mid") as written:
         _file(score).save(written.name)
@@ -152,8 +152,8 @@ def _file(score: Score) -> mido.MidiFile:
 VARIANTS: dict[str, Callable[[Score], tuple[Score, Path]]] = {
     "other sound font": lambda score: (score, OTHER_FONT),
     "other instruments": lambda score: (other_instruments(score), FONT),
-    "live, tempo sways by 1.5 %": lambda score: (played_by_hand(score, 1, 0.015), FONT),
-    "live, same tempo": lambda score: (played_by_hand(score, 2, 0.0), FONT),
+    "live, tempo sways by 1.5 %": lambda score: (humanized(score, 1, 0.015), FONT),
+    "live, same tempo": lambda score: (humanized(score, 2, 0.0), FONT),
     "a semitone up": lambda score: (transposed(score, 1), FONT),
     "tempo + 1 %": lambda score: (faster(score, 0.01), FONT),
     "tempo + 3 %": lambda score: (faster(score, 0.03), FONT),

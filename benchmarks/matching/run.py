@@ -1,4 +1,4 @@
-"""All stages of it, one after another; each keeps what it made in the work folder, and goes on where it was killed."""
+"""Makes songs and files, stage after stage. Each stage keeps its results and resumes where it was killed."""
 
 import os
 from collections.abc import Container, Iterator, Sequence
@@ -8,13 +8,13 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from benchmarks.matching import corpus, making, midi, preparing
-from benchmarks.matching.kinds import Group, kinds_of
+from benchmarks.matching import corpus, files, midi, preparation
 from benchmarks.matching.sources import SECONDS, Source
+from benchmarks.matching.transforms import Group, transforms_of
 from demixer.recognition import similarity
-from demixer.recognition.fingerprint import Fingerprint
+from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
 
-PARTS = {"vocals", "drums", "other"}  # that a song which is played must have
+PARTS = {"vocals", "drums", "other"}  # that a rendered song must have
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def started(processes: int) -> ProcessPoolExecutor:
 
 
 def tasks(work: Path, pool: ProcessPoolExecutor, tracks: int, played: int) -> list[Task]:
-    scores = list(islice(_playable(work), played))
+    scores = list(islice(_renderable(work), played))
     found = list(islice(_long_enough(work, pool), tracks + 1))
     songs = [*scores, *found[:tracks]]
     others = [*islice(cycle(found), len(scores)), *found[1:]]  # of each track the next one
@@ -38,7 +38,7 @@ def tasks(work: Path, pool: ProcessPoolExecutor, tracks: int, played: int) -> li
     return [Task(song, other, melody) for song, other, melody in zip(songs, others, melodies, strict=False)]
 
 
-def _playable(work: Path) -> Iterator[Path]:
+def _renderable(work: Path) -> Iterator[Path]:
     for path in corpus.midi_files(work):
         score = midi.score_of(path, SECONDS)
         if score and score[-1].at > SECONDS - 5 and set(midi.parts_of(score)) >= PARTS:
@@ -46,11 +46,11 @@ def _playable(work: Path) -> Iterator[Path]:
 
 
 def _long_enough(work: Path, pool: ProcessPoolExecutor) -> Iterator[Path]:
-    """Those whose print tells them from others: what has too little variety is recognised by its samples alone."""
+    """Those with a distinctive fingerprint. Others are recognised by the hash of their samples."""
     tracks = corpus.tracks(work)
-    for track, print_ in zip(tracks, pool.map(partial(corpus.print_of, work), tracks), strict=True):
-        cut = Fingerprint(print_.items[: round(SECONDS / 0.1238)], SECONDS)
-        if print_.duration >= corpus.SHORTEST and similarity.tells(cut):
+    for track, fingerprint in zip(tracks, pool.map(partial(corpus.fingerprint_of, work), tracks), strict=True):
+        cut = Fingerprint(fingerprint.items[: round(SECONDS / ITEM_SECONDS)], SECONDS)
+        if fingerprint.duration >= corpus.SHORTEST and similarity.is_distinctive(cut):
             yield track
 
 
@@ -58,14 +58,14 @@ PASSES = ({Group.KEPT, Group.MIX}, {Group.CHAIN, Group.OTHER, Group.EDIT, Group.
 
 
 def make(work: Path, groups: Container[Group], task: Task) -> str:
-    song = preparing.prepared(work, task.source)
-    kinds = [kind for kind in kinds_of(song.played) if kind.group in groups]
-    making.make(song, Source(song, task.other, task.melody), kinds)
+    song = preparation.prepare(work, task.source)
+    transforms = [transform for transform in transforms_of(song.is_rendered) if transform.group in groups]
+    files.make(song, Source(song, task.other, task.melody), transforms)
     return song.name
 
 
 def make_all(work: Path, pool: ProcessPoolExecutor, wanted: Sequence[Task]) -> None:
-    """What matters most of all songs first, so that half a run says something, too."""
+    """The most important transforms of all songs first, so that half a run is of use, too."""
     for groups in PASSES:
         for number, name in enumerate(pool.map(partial(make, work, groups), wanted), 1):
             print(f"{number} of {len(wanted)}: {name}", flush=True)

@@ -1,4 +1,4 @@
-"""What files are made of: a song, another one, a melody, and of songs that a program plays their parts and variants."""
+"""What files are made of: a song, another one, a melody, and the parts and variants of rendered songs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from tests import music
 from tests.audio_samples import SAMPLE_RATE, Samples
 
 SECONDS = 60.0  # of each song
-FAINTEST = 1e-4  # share of the energy, -40 dB: a part that hardly plays in these seconds makes no karaoke
+MIN_PART_ENERGY = 1e-4  # share of the energy, -40 dB: of a quieter part no karaoke version is made
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """In its folder: `song.flac`, a FLAC file for each stem, the reference, and what came of its files."""
+    """In its folder: `song.flac`, a FLAC file for each stem, the reference, and the outcomes of its files."""
 
     name: str
     folder: Path
     stems: tuple[str, ...]
-    print: bytes
+    fingerprint: bytes
     shares: Mapping[str, float]  # of the energy, of each stem
 
     @property
-    def played(self) -> bool:
-        """By a program, so that its stems are exact."""
+    def is_rendered(self) -> bool:
+        """From MIDI, so that its stems are exact."""
         return self.name.startswith("midi/")
 
 
@@ -48,14 +48,14 @@ class Source:
     @cached_property
     def other(self) -> Samples:
         """Of another song, as long and as loud as this one."""
-        return self._like_song(beginning_of(self._other))
+        return self._fitted(beginning_of(self._other))
 
     @cached_property
     def melody(self) -> Samples:
-        return self._like_song(_melody_of(self._melody))
+        return self._fitted(_melody_of(self._melody))
 
     def part(self, name: str) -> Samples:
-        if self._song.shares.get(name, 0.0) < FAINTEST:
+        if self._song.shares.get(name, 0.0) < MIN_PART_ENERGY:
             raise Missing(name)
         return music.decoded(self._song.folder / f"{name}.flac")
 
@@ -65,16 +65,16 @@ class Source:
             raise Missing(name)
         return music.decoded(path)
 
-    def _like_song(self, sound: Samples) -> Samples:
-        long = np.resize(sound.T, self.song.T.shape).T
-        louder = np.sqrt(np.mean(self.song**2) / max(1e-12, float(np.mean(long**2))))
-        return np.asarray(long * louder, np.float32)
+    def _fitted(self, samples: Samples) -> Samples:
+        repeated = np.resize(samples.T, self.song.T.shape).T
+        gain = np.sqrt(np.mean(self.song**2) / max(1e-12, float(np.mean(repeated**2))))
+        return np.asarray(repeated * gain, np.float32)
 
 
 @cache
 def _melody_of(path: Path) -> Samples:
     score = midi.score_of(path, SECONDS)
-    return midi.played(midi.only(score, midi.parts_of(score)["vocals"]), SECONDS)
+    return midi.render(midi.keep_channels(score, midi.parts_of(score)["vocals"]), SECONDS)
 
 
 def beginning_of(path: Path) -> Samples:

@@ -1,4 +1,4 @@
-"""Audio files to blocks of samples, with constant memory."""
+"""Decodes audio files into blocks of samples, with constant memory."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,20 +15,20 @@ Block = NDArray[np.float32]
 # +7.7 dB. Mono is put on both sides 3 dB lower, which `rematrix_volume` makes up for.
 TO_STEREO = "aresample=osf={format}:ochl=stereo:osr={rate}:rematrix_maxval=1"
 MONO_LOSS = 2**-0.5
-LOUDEST = 8.0  # +18 dBFS; real decoders overshoot by 4 dB at most, float files can hold anything
-_SECONDS = 5  # a block
+LOUDEST = 8.0  # full scale 1.0: +18 dBFS. Decoders overshoot by 4 dB at most, but float files can hold anything
+_BLOCK_SECONDS = 5
 
 
 def decode(path: Path, *, sample_rate: int, channels: int = 2, max_seconds: float | None = None) -> Iterator[Block]:
     """The first audio stream as float32 blocks, shape (channels, frames), full scale 1.0, 5 s each but the last.
 
-    `channels` is 2, or 1 for the mean of both. A truncated file gives what is there. What is no number becomes 0, and
-    the rest is held within `LOUDEST`. Ends after `max_seconds`. Closing the iterator stops ffmpeg.
+    `channels` is 2, or 1 for the mean of both. A truncated file gives what is there. NaN and infinities become 0, and
+    the rest is clipped to `LOUDEST`. Ends after `max_seconds`. Closing the iterator stops ffmpeg.
     Raises `Refused`: "not-audio", "no-sound", "damaged-audio" (nothing decodes), "took-too-long"; `Transient` when the
     decoder was killed.
     """
     frames = 0
-    for block in _up_to(max_seconds, sample_rate, _stereo(path, sample_rate)):
+    for block in _first_seconds(max_seconds, sample_rate, _stereo(path, sample_rate)):
         frames += block.shape[1]
         yield block if channels == 2 else block.mean(axis=0, keepdims=True, dtype=np.float32)
     if not frames:
@@ -37,20 +37,20 @@ def decode(path: Path, *, sample_rate: int, channels: int = 2, max_seconds: floa
 
 def _stereo(path: Path, sample_rate: int) -> Iterator[Block]:
     to_stereo = TO_STEREO.format(format="flt", rate=sample_rate)
-    if probe.probe(path).channels == 1:
+    if probe.probe(path).encoding.channels == 1:
         to_stereo += f":rematrix_volume={1 / MONO_LOSS}"
     command = ffmpeg.decoding("-map", "0:a:0", "-vn", "-sn", "-dn", "-af", to_stereo, "-f", "f32le", "pipe:1")
     with sandbox.Child(command, source=path) as child:
-        for data in _sized(child.blocks(), _SECONDS * sample_rate * 8):
+        for data in _regrouped(child.blocks(), _BLOCK_SECONDS * sample_rate * 8):
             yield _as_block(data)
         child.finish()
 
 
-def _sized(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes, `size` at a time; the last may be shorter."""
+def _regrouped(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes, `size` at a time. The last block may be shorter."""
     rest = bytearray()
-    for piece in pieces:
-        rest += piece
+    for block in blocks:
+        rest += block
         while len(rest) >= size:
             yield bytes(rest[:size])
             del rest[:size]
@@ -66,7 +66,7 @@ def _as_block(data: bytes) -> Block:
     return block.clip(-LOUDEST, LOUDEST, out=block)
 
 
-def _up_to(seconds: float | None, sample_rate: int, blocks: Iterator[Block]) -> Iterator[Block]:
+def _first_seconds(seconds: float | None, sample_rate: int, blocks: Iterator[Block]) -> Iterator[Block]:
     left = None if seconds is None else round(seconds * sample_rate)
     for block in blocks:
         yield block if left is None else block[:, :left]

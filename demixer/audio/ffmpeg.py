@@ -1,15 +1,17 @@
-"""How we call ffmpeg: what it may read, and the beginnings of our commands. `demixer.audio.sandbox` runs them.
+"""Command lines of ffmpeg, and what it may read. `demixer.audio.sandbox` runs them.
 
 A file that a person sent comes as standard input, and of all protocols only `fd` is allowed for reading. So neither its
-name nor anything written inside it (a playlist, an external track, a URL) leads to another file or to the network.
-Demuxers and decoders come from an allow-list: no video decoder is ever opened.
+name nor anything inside it (a playlist, an external track, a URL) makes ffmpeg open another file or the network.
+Demuxers and decoders come from an allow-list, which has no video decoder.
 """
 
 from functools import cache
 
 import imageio_ffmpeg
 
-DEMUXERS = "mp3,flac,wav,w64,aiff,ogg,mov,mp4,m4a,asf,matroska,webm,aac"
+from demixer.domain.formats import UPLOAD_FORMATS
+
+DEMUXERS = ",".join(dict.fromkeys(demuxer for each in UPLOAD_FORMATS for demuxer in each.demuxers))
 DECODERS = ",".join(
     (
         "mp1float,mp1,mp2float,mp2,mp3float,mp3,flac,alac,aac,aac_latm,vorbis,libvorbis,opus,libopus",
@@ -25,7 +27,7 @@ _UNTRUSTED = (
 
 @cache
 def binary() -> str:
-    """The path of the ffmpeg that `imageio-ffmpeg` brings: with libmp3lame and chromaprint, without ffprobe."""
+    """The path of the ffmpeg that `imageio-ffmpeg` installs: with libmp3lame and Chromaprint, without ffprobe."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 

@@ -1,21 +1,21 @@
-"""The waveform a player draws, gathered while the samples pass."""
+"""The waveform that a player draws, measured while the samples pass."""
 
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-POINTS = 2_000  # at most; more than a wide screen has pixels for
+POINTS = 2_000  # at most: more than the pixels of a wide screen
 _BUCKET = 0.02  # seconds
 
 
 class Waveform(TypedDict):
     duration: float  # seconds
-    points: list[int]  # the loudest sample of each equal part of the song, 0 to 255 for 0 to full scale, linear
+    points: list[int]  # the peak of each equal part of the song, 0 to 255 for 0 to full scale, linear
 
 
 class Peaks:
-    """Feed it blocks in order, then ask for the waveform. Holds 50 numbers a second, whatever the sample rate."""
+    """Takes blocks in order, then gives the waveform. Keeps 50 numbers a second, whatever the sample rate."""
 
     def __init__(self, sample_rate: int = 44_100) -> None:
         self._sample_rate = sample_rate
@@ -27,13 +27,13 @@ class Peaks:
     def add(self, block: NDArray[np.float32]) -> None:
         """`block`: float32, shape (channels, frames), full scale 1.0."""
         self._frames += block.shape[1]
-        loudest = np.concatenate([self._rest, np.abs(block).max(axis=0, initial=0.0)])
-        whole = len(loudest) // self._width * self._width
-        self._buckets.append(loudest[:whole].reshape(-1, self._width).max(axis=1))
-        self._rest = loudest[whole:]
+        peaks = np.concatenate([self._rest, np.abs(block).max(axis=0, initial=0.0)])
+        whole = len(peaks) // self._width * self._width
+        self._buckets.append(peaks[:whole].reshape(-1, self._width).max(axis=1))
+        self._rest = peaks[whole:]
 
     def waveform(self) -> Waveform:
-        """JSON-able: at most `POINTS` values of 0 to 255."""
+        """For JSON: at most `POINTS` values of 0 to 255."""
         tail = [self._rest.max(keepdims=True)] if self._rest.size else []
         buckets = np.concatenate([*self._buckets, *tail, np.zeros(0, dtype=np.float32)])
         points = np.rint(_reduced(buckets).clip(0, 1) * 255).astype(np.uint8)

@@ -1,9 +1,9 @@
-"""The only door to child processes of the audio room: ffmpeg, and the reader of tags.
+"""Runs the child processes that read untrusted audio: ffmpeg and the tag reader, with limits.
 
-A file that a person sent is opened here and handed over as the child's standard input; the child never sees its name.
+A file that a person sent is opened here and passed as the child's standard input; the child never sees its name.
 
-Limits are set by `ulimit` in a one-line shell that then becomes the child: unlike `preexec_fn` that is safe with
-threads, and unlike `prlimit` afterwards it leaves no gap. The child leads its own process group, killed with it.
+Limits are set by `ulimit` in a one-line shell that then becomes the child. Unlike `preexec_fn` that is safe with
+threads, and unlike `prlimit` they hold from the start. The child leads a process group, which is killed with it.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from demixer.domain.errors import Refused, Transient
 SIDE = "pipe:side"  # an argument that becomes a second pipe to us; see `Outcome.side`
 
 _PIPE = 1 << 20  # bytes asked for or offered at a time
-_LOG = 64 * 1024  # bytes of what the child says that are kept: the first half and the last
+_LOG = 64 * 1024  # bytes of standard error that are kept: the first half and the last quarter
 _SIDE = 4 << 20  # bytes kept of the side pipe: a fingerprint has 1,920 a minute
 # The soft limit of processor time first: a hard one below it is refused. A limit that the system lacks is left out.
 _SHELL = (
@@ -35,7 +35,7 @@ _SHELL = (
 class Limits:
     """What a child may use. The defaults fit a decode of two hours; ffmpeg needs 150 MB of data at least (measured)."""
 
-    wait: float = 120.0  # seconds that we wait for it, all together; our own time between two reads does not count
+    wait: float = 120.0  # seconds that we wait for it in total; the time between two reads does not count
     cpu: int = 300  # seconds of processor
     data: int = 512  # MB of private memory, which Linux enforces and others ignore
     address: int = 2048  # MB of address space
@@ -49,15 +49,15 @@ class Outcome:
 
 
 class Child:
-    """A running child. Use it as a context: whatever happens, it is dead and reaped afterwards.
+    """A running child process. Use it as a context manager: afterwards it is killed and reaped, whatever happens.
 
     `source` is opened here and becomes its standard input; without one, `write` feeds it. Every method raises
-    `Refused("took-too-long")` when the child used up its time, and `Transient` when somebody killed it.
+    `Refused("took-too-long")` when the child used up its time, and `Transient` when it was killed from outside.
     """
 
     def __init__(self, command: Sequence[str], *, source: Path | None = None, limits: Limits | None = None) -> None:
         limits = limits or Limits()
-        self._patience = limits.wait
+        self._seconds_left = limits.wait
         self._side, side_end = os.pipe() if SIDE in command else (-1, -1)
         try:
             self._process = _start(_limited(command, limits, side_end), source, side_end)
@@ -89,7 +89,7 @@ class Child:
         return iter(self.read, b"")
 
     def write(self, data: bytes | memoryview) -> None:
-        """Feed its standard input. Raises `BrokenPipeError` when it does not want more: `finish` tells why."""
+        """Feed its standard input. Raises `BrokenPipeError` when it reads no more: `finish` raises the reason."""
         assert self._process.stdin
         rest = memoryview(data).cast("B")
         while rest:
@@ -98,7 +98,7 @@ class Child:
                 rest = rest[os.write(self._process.stdin.fileno(), rest[:_PIPE]) :]
 
     def finish(self) -> Outcome:
-        """Close its input, hear it out, and wait for its end. Output not read yet is thrown away."""
+        """Close its input, read all its messages, and wait for its end. Output that was not read is discarded."""
         if self._process.stdin:
             self._process.stdin.close()
         for _ in self.blocks():
@@ -106,10 +106,10 @@ class Child:
         while self._unread:
             self._wait_for(-1, 0)
         log = self._kept[_fd(self._process.stderr)].decode(errors="replace")
-        return _judged(Outcome(self._exit_code(), log, bytes(self._kept.get(self._side, b""))))
+        return _checked(Outcome(self._exit_code(), log, bytes(self._kept.get(self._side, b""))))
 
     def kill(self) -> None:
-        """End it and all it may have started. May be called again, and after `finish`."""
+        """Kill it and all that it started. May be called again, and after `finish`."""
         if self._process.returncode is None:  # not reaped, so the id is still its own
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -123,31 +123,31 @@ class Child:
 
     def _exit_code(self) -> int:
         try:
-            return self._process.wait(timeout=max(self._patience, 1.0))
+            return self._process.wait(timeout=max(self._seconds_left, 1.0))
         except subprocess.TimeoutExpired as error:
-            raise self._late() from error
+            raise self._timeout() from error
 
     def _wait_for(self, fd: int, event: int) -> None:
-        """Until `fd` is ready (or, with -1, something was drained), draining what the child says meanwhile."""
+        """Until `fd` is ready (or, with -1, something was drained), reading the other pipes meanwhile."""
         ready: set[int] = set()
         while fd not in ready:
             ready = self._poll(fd, event)
-            for talking in ready & self._unread:
-                self._drain(talking)
+            for pipe in ready & self._unread:
+                self._drain(pipe)
             if fd < 0:
                 return
 
     def _poll(self, fd: int, event: int) -> set[int]:
         poller = select.poll()
-        for talking in self._unread:
-            poller.register(talking, select.POLLIN)
+        for pipe in self._unread:
+            poller.register(pipe, select.POLLIN)
         if fd >= 0:
             poller.register(fd, event)
         before = time.monotonic()
-        ready = {number for number, _ in poller.poll(self._patience * 1000)}
-        self._patience -= time.monotonic() - before
-        if not ready or self._patience <= 0:
-            raise self._late()
+        ready = {number for number, _ in poller.poll(self._seconds_left * 1000)}
+        self._seconds_left -= time.monotonic() - before
+        if not ready or self._seconds_left <= 0:
+            raise self._timeout()
         return ready
 
     def _drain(self, fd: int) -> None:
@@ -160,7 +160,7 @@ class Child:
         elif len(kept) > _LOG:
             kept[_LOG // 2 : -_LOG // 4] = b"\n"
 
-    def _late(self) -> Refused:
+    def _timeout(self) -> Refused:
         self.kill()
         return Refused("took-too-long")
 
@@ -178,7 +178,7 @@ def _limited(command: Sequence[str], limits: Limits, side_end: int) -> list[str]
 
 
 def _start(command: list[str], source: Path | None, side_end: int) -> subprocess.Popen[bytes]:
-    """With next to no environment (ffmpeg obeys some variables) and a working folder that holds nothing of ours."""
+    """With a minimal environment (ffmpeg reads some variables) and `/` as the working folder."""
     with contextlib.ExitStack() as stack:
         return subprocess.Popen(
             command,
@@ -194,12 +194,12 @@ def _start(command: list[str], source: Path | None, side_end: int) -> subprocess
         )
 
 
-def _judged(outcome: Outcome) -> Outcome:
-    """A child that was killed says nothing about its input, and must not pass for one that read a short file."""
+def _checked(outcome: Outcome) -> Outcome:
+    """A child that was killed must not be taken for one that read a short file."""
     if outcome.code == -signal.SIGXCPU:
         raise Refused("took-too-long")
-    asked = outcome.code == 255 and "received signal" in outcome.log  # ffmpeg ends by itself on SIGTERM
-    if asked or outcome.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+    was_asked = outcome.code == 255 and "received signal" in outcome.log  # ffmpeg ends by itself on SIGTERM
+    if was_asked or outcome.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         raise Transient(reason=f"the child process was killed ({outcome.code})")
     return outcome
 

@@ -1,7 +1,7 @@
 """The child process that reads tags: `python -m demixer.audio.tag_reader < song`, started by `demixer.audio.tags`.
 
-mutagen parses bytes that a stranger made. In its own process, with limits, it can hang, eat memory or crash as it
-likes. Writes one line of JSON (raw texts, uncleaned), then the cover as a clean JPEG. Nothing at all means no tags.
+mutagen parses untrusted bytes. In a process of its own, with limits, it may hang, use up memory or crash. It writes one
+line of JSON (raw texts), then the cover as a clean JPEG. No output means no tags.
 """
 
 import base64
@@ -16,7 +16,7 @@ import mutagen.flac
 
 from demixer.audio.cover import clean_cover
 
-# The names of one thing in ID3, Vorbis comments, MP4 and ASF, the most telling first.
+# The names of one thing in ID3, Vorbis comments, MP4 and ASF, the most specific first.
 _FIELDS = {
     "artist": ("TPE1", "artist", "\xa9ART", "Author", "TPE2", "albumartist", "aART", "WM/AlbumArtist"),
     "album": ("TALB", "album", "\xa9alb", "WM/AlbumTitle"),
@@ -24,7 +24,7 @@ _FIELDS = {
     "year": ("TDRC", "TDOR", "TYER", "date", "year", "originaldate", "\xa9day", "WM/Year"),
 }
 _Picture: Any = mutagen.flac.Picture
-_LONGEST = 2_000  # characters handed on; the parent cleans, then cuts
+_MAX_LENGTH = 2_000  # characters that are passed on; the parent process cleans, then cuts
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     tags = getattr(file, "tags", None)
     texts = {field: _text(tags, names) for field, names in _FIELDS.items()} if tags is not None else {}
     sys.stdout.buffer.write(json.dumps(texts).encode() + b"\n")
-    sys.stdout.buffer.flush()  # a broken picture must not cost the texts
+    sys.stdout.buffer.flush()  # a damaged picture must not cost the texts
     sys.stdout.buffer.write(next(filter(None, map(clean_cover, _pictures(file, tags))), b""))
 
 
@@ -41,14 +41,14 @@ def _text(tags: Any, names: tuple[str, ...]) -> str:
 
 
 def _first(tags: Any, name: str) -> str:
-    """The first text under `name`, whichever way this kind of tags keeps it; `""` without one."""
+    """The first text under `name`, however this kind of tags stores it; `""` without one."""
     try:
         value = tags.get(name)
     except (KeyError, ValueError):  # Vorbis comments refuse names with non-ASCII letters
         return ""
     values = getattr(value, "text", value)
     first = next(iter(values), "") if isinstance(values, list | tuple) else values
-    return "" if first is None else str(getattr(first, "value", first))[:_LONGEST]
+    return "" if first is None else str(getattr(first, "value", first))[:_MAX_LENGTH]
 
 
 def _pictures(file: Any, tags: Any) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What a file says about its song: tags, cover, and, where the tags are silent, its name."""
+"""The tags and the cover of a file; where a title is missing, its name."""
 
 import json
 import re
@@ -21,7 +21,9 @@ _TRACK_NUMBER = re.compile(
     r"^\s*(?:(?:\d{1,2}[-.])?\d{1,3}\s*(?:[.)]|\s-)\s+|\d{1,2}-\d\d\s+|0\d\s+|\d{2}[-.]\s?(?=\D))"
 )
 _FFMPEG_NAMES = {"artist": "artist", "album": "album", "title": "title", "year": "date"}
-_EMBEDDING = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}  # would turn the page around
+_EMBEDDING = {
+    chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}  # would reverse the direction of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ def with_file_name(tags: Tags, filename: str) -> Tags:
 
 
 def clean_text(text: str) -> str:
-    """One line without control characters, at most `MAX_LENGTH` long; broken encodings mended where that is sure."""
-    mended = unicodedata.normalize("NFC", _mended(text))
-    visible = "".join(" " if char.isspace() else char for char in mended if char.isspace() or _visible(char))
+    """One line without control characters, at most `MAX_LENGTH` long; wrong encodings repaired where that is sure."""
+    repaired = unicodedata.normalize("NFC", _repaired(text))
+    visible = "".join(" " if char.isspace() else char for char in repaired if char.isspace() or _visible(char))
     return re.sub(" +", " ", visible).strip()[:MAX_LENGTH].strip()
 
 
@@ -102,7 +104,7 @@ def _from_ffmpeg(path: Path) -> dict[str, str]:
     return {field: found.get(name, "") for field, name in _FFMPEG_NAMES.items()}
 
 
-def _mended(text: str) -> str:
+def _repaired(text: str) -> str:
     """Undo UTF-8 or UTF-16 that was read as Latin-1, and UTF-16 that was read the wrong way round."""
     if text and all(ord(char) >= 0x100 and ord(char) & 0xFF == 0 for char in text):
         return "".join(chr(ord(char) >> 8) for char in text)
@@ -121,5 +123,5 @@ def _decoded(data: bytes) -> str:
 
 
 def _visible(char: str) -> bool:
-    """Joiners and marks of direction stay: emoji and right-to-left names need them."""
+    """Joiners and direction marks are kept: emoji and right-to-left names need them."""
     return unicodedata.category(char) not in ("Cc", "Cs", "Co", "Cn") and char not in _EMBEDDING

@@ -119,7 +119,7 @@ def _newest_is_found(settings: Settings) -> Diagnostic:
 
 
 def _telling(song: Song) -> bool:
-    return bool(song.fingerprint) and similarity.tells(Fingerprint.from_bytes(song.fingerprint))
+    return bool(song.fingerprint) and similarity.is_distinctive(Fingerprint.from_bytes(song.fingerprint))
 
 
 def _files(settings: Settings) -> Diagnostic:

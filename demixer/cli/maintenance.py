@@ -35,8 +35,8 @@ def reindex(fingerprints: bool) -> None:
         count = wiring.reindex(services.catalogue, services.search)
         click.echo(f"The search index holds {count} songs.")
         if fingerprints:
-            with closing(wiring.open_catalogue_dump(settings.catalogue_url)) as dump:
-                count = services.fingerprints.rebuild(table_export.fingerprints(dump.rows("songs")))
+            with closing(wiring.open_catalogue_export(settings.catalogue_url)) as export:
+                count = services.fingerprints.rebuild(table_export.fingerprints(export.rows("songs")))
             click.echo(f"The fingerprint index holds {count} songs.")
 
 

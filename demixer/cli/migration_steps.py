@@ -34,7 +34,7 @@ class Move:
     catalogue: tuple[TableExport, TableExport] | None
 
     @property
-    def dumps(self) -> Sequence[tuple[TableExport, TableExport]]:
+    def exports(self) -> Sequence[tuple[TableExport, TableExport]]:
         return [pair for pair in (self.accounts, self.catalogue) if pair]
 
     @property
@@ -47,13 +47,13 @@ class Move:
 
     def found(self) -> str | None:
         """What already lies where this would carry to."""
-        tables = (rows.first_with_rows(target) for _, target in self.dumps)
+        tables = (rows.first_with_rows(target) for _, target in self.exports)
         files = "files" if self.files_move and migration_files.keys(self.target.files) else None
         return next(filter(None, tables), files)
 
     def carry(self, quick: bool) -> Iterator[Comparison]:
         """All that cannot be made anew, compared in the end, or as it comes."""
-        for source, target in self.dumps:
+        for source, target in self.exports:
             for table in source.tables:
                 _say(f"Carrying {table}")
                 rows.carry(source, target, table)
@@ -91,7 +91,7 @@ class Move:
         _say(f"Told the target's log {told} events")
 
     def _rows_compared(self) -> Iterator[Comparison]:
-        for source, target in self.dumps:
+        for source, target in self.exports:
             for table in source.tables:
                 yield rows.compare(source, target, table)
 
@@ -102,12 +102,12 @@ def opened(ours: Settings, theirs: Settings) -> Iterator[Move]:
         yield Move(
             source=held.enter_context(closing(open_adapters(ours))),
             target=held.enter_context(closing(open_adapters(theirs))),
-            accounts=_dumps(wiring.open_accounts_dump, ours.accounts_url, theirs.accounts_url, held),
-            catalogue=_dumps(wiring.open_catalogue_dump, ours.catalogue_url, theirs.catalogue_url, held),
+            accounts=_exports(wiring.open_accounts_export, ours.accounts_url, theirs.accounts_url, held),
+            catalogue=_exports(wiring.open_catalogue_export, ours.catalogue_url, theirs.catalogue_url, held),
         )
 
 
-def _dumps(
+def _exports(
     open_: Callable[[str], TableExport], ours: str, theirs: str, held: ExitStack
 ) -> tuple[TableExport, TableExport] | None:
     if not _elsewhere(ours, theirs):

@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 
 from demixer.domain import require
-from demixer.recognition.decoding import examine
+from demixer.domain.formats import STORED_FORMATS
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.runtime.settings import Settings, load
 from demixer.separation import models, preflight, protocol, worker
 from demixer.separation.separate import Made
 from demixer.separation.worker import Progress, SeparationWorker
 
 STEPS = 1000  # of the progress bar
-KINDS = ("flac", "mp3")  # of files a person wants of each stem; the waveforms are for pages
 
 
 def separate(song: Path, out: Path, model: str | None, device: str | None) -> None:
@@ -30,7 +30,7 @@ def separate(song: Path, out: Path, model: str | None, device: str | None) -> No
         choice = models.resolve(settings)
         _read(song, settings)
         made = _separated(settings, song, unfinished, choice.name)
-        names = [f"{stem.name}.{kind}" for stem in made.stems for kind in KINDS]
+        names = [f"{stem.name}.{kind}" for stem in made.stems for kind in STORED_FORMATS]
         for name in names:
             os.replace(unfinished / name, out / name)
     for name in names:
@@ -41,7 +41,7 @@ def separate(song: Path, out: Path, model: str | None, device: str | None) -> No
 def _read(song: Path, settings: Settings) -> None:
     require(song.stat().st_size > 0, "empty-file")
     click.echo(f"Reading {click.format_filename(song.name)}", err=True)
-    examine(song, max_minutes=settings.max_minutes)
+    decode_and_fingerprint(song, max_minutes=settings.max_minutes)
 
 
 def _separated(settings: Settings, song: Path, folder: Path, model: str) -> Made:

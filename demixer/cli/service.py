@@ -35,7 +35,6 @@ def web(started_by: int | None) -> None:
     if started_by is None:  # `demixer run` has looked, and after a kill the port may be let go of a moment late
         instance_lock.check_port(settings)
         instance_lock.check_metrics_ports(settings, 1)
-        preflight.check_model(settings)
     from web.server import run
 
     run(settings)
@@ -47,7 +46,7 @@ def consume(names: Sequence[str], started_by: int | None) -> int:
     from consumers import registry
 
     for name in names:
-        if name not in registry.NAMES:
+        if name not in (*registry.NAMES, *registry.ALIASES):
             raise click.BadParameter(f"{name!r} is no consumer; there are {', '.join(registry.NAMES)}")
     if started_by is None:
         _check_what_separates(settings, names)
@@ -78,10 +77,9 @@ def _check_what_separates(settings: Settings, names: Sequence[str]) -> None:
     """What `demixer run` looks at for all, each machine of several looks at for itself."""
     if "separate" in names:
         preflight.check_installed(settings)
+        preflight.check_model(settings)
         preflight.check_device(settings.device)
         _warn_beside(settings, log.warning)
-    if not {"match", "separate"}.isdisjoint(names):
-        preflight.check_model(settings)
 
 
 def _warn_beside(settings: Settings, say: Callable[[str], object]) -> None:

@@ -41,7 +41,8 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """Everything that was measured of a file by one decode. Later measurements (tempo, key, chords, loudness) are further
+    """Everything that was measured of a file by one decode. Later measurements (tempo, key, chords, loudness) are
+    further
     fields with a default.
 
     `id` is the file's SHA-256 (hex). `fingerprint` and `shifted_fingerprint` are both alignments of the Chromaprint

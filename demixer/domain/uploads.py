@@ -7,6 +7,8 @@ from enum import StrEnum
 from demixer.domain.separations import Separation, SeparationState
 from demixer.domain.values import Failure, Tags
 
+FOR_A_WORKER = "worker"  # `Upload.waiting_for` while no separation worker has said what it can do
+
 
 class UploadState(StrEnum):
     """What is stored of an upload. Once it has joined a song, the rest follows from the song's separation."""
@@ -65,13 +67,22 @@ class Upload:
     matched_by: MatchMethod | None = None
     failure: Failure | None = None
     hidden: bool = False  # deleted by the person: out of every list, kept so that a replay cannot revive it
-    waiting_for: str | None = None  # the song whose stems will tell whether this is the same mix
+    waiting_for: str | None = None  # the song whose stems will tell whether this is the same mix, or `FOR_A_WORKER`
     version: int = 0
 
     @property
     def is_open(self) -> bool:
         """Still on its way to a song, so that a consumer may work on it."""
         return self.state in (UploadState.RECEIVED, UploadState.FINGERPRINTING, UploadState.FINGERPRINTED)
+
+    @property
+    def waits_for_worker(self) -> bool:
+        return self.is_open and self.waiting_for == FOR_A_WORKER
+
+    @property
+    def waits_for_song(self) -> str | None:
+        """The id of the song whose stems it waits for."""
+        return self.waiting_for if self.is_open and self.waiting_for != FOR_A_WORKER else None
 
     def joined(self, song_id: str, matched_by: MatchMethod | None, now: datetime) -> "Upload":
         return replace(

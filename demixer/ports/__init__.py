@@ -1,9 +1,8 @@
-"""The interfaces of the engines, and what each promises. Six methods a port at most, `close` apart.
+"""The interfaces of the adapters, and what each promises.
 
 Common to all: domain objects go in and come out, absence is `None`, an engine's own error is raised as one of
 `demixer.domain.errors` with the original as its cause (`Transient` when trying again may help). Every method may be
-called
-from any thread, and from several processes at once. `close` may be called twice.
+called from any thread, and from several processes at once. `close` may be called twice.
 
 Both sides of a port (embedded and distributed) pass the same contract tests, in `tests/contract/`.
 """

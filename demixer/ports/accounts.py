@@ -5,12 +5,12 @@ from typing import Protocol
 
 from demixer.domain import Person
 
-MIN_PASSWORD = 10  # characters; forms tell it beforehand, `Accounts.create` refuses less
+MIN_PASSWORD = 10  # characters; forms say so, and `Accounts.create` refuses fewer
 
 
 class Accounts(Protocol):
     def create(self, email: str, password: str, name: str, at: datetime) -> Person:
-        """Raises `Refused` ("email-taken", "email-invalid", "password-short"). E-mails are compared without case."""
+        """Raises `Refused` ("email-taken", "email-invalid", "password-short"). E-mail is compared without case."""
 
     def authenticate(self, email: str, password: str) -> Person | None:
         """Takes as long for an unknown e-mail as for a wrong password."""
@@ -23,6 +23,6 @@ class Accounts(Protocol):
     def by_token(self, token: str) -> Person | None: ...
 
     def revoke_tokens(self, person_id: str) -> None:
-        """None of the person's tokens works any more. Without any, nothing happens."""
+        """From now on no token of the person is valid. Does nothing if there is none."""
 
     def close(self) -> None: ...

@@ -1,8 +1,8 @@
-"""The catalogue: uploads, songs, separations, libraries, and the events that wait to be told of them.
+"""The catalogue: uploads, songs, separations, libraries, analyses, workers, and the outbox of their events.
 
 `save` is a compare-and-swap: version 0 inserts, anything else replaces exactly that version; otherwise `Conflict`.
-It returns what was stored, one version on. The events go into the outbox in the same transaction: either both are
-stored or neither. `demixer.services.outbox` publishes them at least once.
+It returns what was stored, with the next version. The events go into the outbox in the same transaction: either both
+are stored or neither. `demixer.services.outbox` publishes them at least once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ class Uploads(Protocol):
         """The open uploads whose `waiting_for` is `key`, the longest untouched first. By an index, not by a scan."""
 
     def in_state(self, states: Sequence[UploadState], *, updated_before: datetime) -> Sequence[Upload]:
-        """At most 1,000, the longest untouched first. For the maintenance consumer."""
+        """At most 1,000, the longest untouched first."""
 
 
 class Songs(Protocol):
@@ -46,13 +46,16 @@ class Songs(Protocol):
         """The song, not removed, that a file with these bytes brought or joined (`link_file`)."""
 
     def link_file(self, sha256: str, song_id: str) -> None:
-        """From now on these bytes are this song. The last word counts."""
+        """From now on these bytes are this song. Linking again replaces."""
+
+    def linked_song(self, sha256: str) -> Song | None:
+        """The song that these bytes were linked to last, also a removed one."""
 
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
-        """Those that are `Song.shown`. `order` is `newest`, `most-played`, or `id` (stable, for reading all of them).
+        """Those that are `Song.is_visible`. `order`: `newest`, `most-played`, or `id` (stable, for reading all).
 
-        `prefix`: only those whose artist, album or title begins so, without case or accents. What is left of search
-        while the search engine is down.
+        `prefix`: only those whose artist, album or title begins so, without case or accents. Used while the search
+        engine is down.
         """
 
     def count_play(self, song_id: str) -> None:
@@ -71,16 +74,16 @@ class Separations(Protocol):
         """Oldest first."""
 
     def in_state(self, states: Sequence[SeparationState]) -> Sequence[Separation]:
-        """In the order they were asked for: the queue."""
+        """In the order they were requested in: the queue."""
 
     def queue_position(self, separation: Separation) -> int:
-        """Its place among those requested and not begun: 1 is next."""
+        """Its position among those requested and not begun: 1 is next."""
 
     def queue_positions(self, separation_ids: Collection[str]) -> Mapping[str, int]:
         """As `queue_position`, of those that are requested and not begun, in one query."""
 
     def queue_length(self) -> tuple[int, datetime | None]:
-        """How many are requested and not begun, and when the first of them was asked for."""
+        """How many are requested and not begun, and when the first of them was requested."""
 
 
 class Libraries(Protocol):
@@ -89,13 +92,13 @@ class Libraries(Protocol):
     def remove(self, person_id: str, song_id: str) -> None: ...
 
     def songs(self, person_id: str, *, limit: int, offset: int = 0) -> Sequence[Song]:
-        """The songs a person keeps, not removed, the last kept first; those that were merged too, as they are."""
+        """The songs in the library that are not removed, the last added first. Merged songs are given as they are."""
 
     def contains(self, person_id: str, song_id: str) -> bool: ...
 
 
 class Analyses(Protocol):
-    """What was measured of files, by their SHA-256. Measuring again gives the same, so the last word counts."""
+    """What was measured of files, by their SHA-256. Saving again replaces."""
 
     def get(self, analysis_id: str) -> Analysis | None: ...
 
@@ -106,7 +109,7 @@ class Workers(Protocol):
     """What the separation workers said they can do."""
 
     def save(self, worker: SeparationWorker) -> None:
-        """In the place of what a worker of this id said before."""
+        """Replaces what a worker of this id said before."""
 
     def all(self) -> Sequence[SeparationWorker]:
         """In the order of their ids, those that ended too: look at `updated_at`."""
@@ -114,10 +117,13 @@ class Workers(Protocol):
 
 class Outbox(Protocol):
     def pending(self, limit: int = 100) -> Sequence[Event]:
-        """Events saved beside a change and not published yet, in the order they were saved."""
+        """Events saved with a change and not published yet, in the order they were saved.
+
+        An event that was saved twice is given once. Each event has the version that it was saved in.
+        """
 
     def mark_published(self, event_ids: Sequence[str]) -> None:
-        """They were published. Unknown ids are ignored."""
+        """Remove the events from the outbox. Unknown ids are ignored, so it may be repeated."""
 
 
 class Catalogue(Protocol):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class FileWriter(Protocol):
-    """A file being written. It appears whole at `commit`, or never."""
+    """A file being written. It appears at `commit`, complete, or never."""
 
     def write(self, data: bytes) -> None:
         """Raises `StorageFull`."""
@@ -16,17 +16,17 @@ class FileWriter(Protocol):
     def commit(self) -> None: ...
 
     def abort(self) -> None:
-        """Leave nothing behind. May be called after `commit`, and then does nothing."""
+        """Discard what was written. Does nothing after `commit`."""
 
 
 class Links(Protocol):
-    """Addresses at which the store itself gives a file, so that its bytes need not pass through us."""
+    """URLs at which the store itself serves a file, so that its bytes do not pass through the web server."""
 
     def signed_url(self, key: str, *, media_type: str, disposition: str) -> str | None:
-        """Good for an hour, for anybody who has it. None where the store gives none that a browser can reach.
+        """Valid for an hour, for anybody who has it. None where browsers cannot reach the store.
 
-        Whoever follows it gets `media_type` and `disposition` as `Content-Type` and `Content-Disposition`. Whether
-        there is such a file is not looked at.
+        The answer has `media_type` and `disposition` as `Content-Type` and `Content-Disposition`. Whether there is such
+        a file is not checked.
         """
 
 
@@ -48,7 +48,7 @@ class Files(Protocol):
         """In bytes; None if there is no such file."""
 
     def delete(self, prefix: str) -> None:
-        """Everything at or below `prefix`; gone already is fine.
+        """Everything at or below `prefix`. Does nothing if there is nothing.
 
         `songs/ab` is the file `songs/ab` or the folder, never `songs/abc`.
         """

@@ -9,7 +9,7 @@ from demixer.domain import Song
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SongDocument:
-    """What the search index knows of a song: a copy, derived from the catalogue, good enough to draw a result row."""
+    """What the search index holds of a song: derived from the catalogue, and enough to show a result."""
 
     id: str
     artist: str
@@ -40,7 +40,7 @@ class SongDocument:
         )
 
 
-Highlights = Mapping[str, Sequence[tuple[int, int]]]  # of "artist", "album", "title": from where to where it was found
+Highlights = Mapping[str, Sequence[tuple[int, int]]]  # by "artist", "album", "title": start and end of what was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class SearchIndex(Protocol):
 
     def search(self, query: str, *, limit: int, offset: int = 0) -> SearchPage:
         """Every word of `query` must be found in artist, album or title: without case or accents, its first letters are
-        enough, and a typo in a word of four letters or more is forgiven. An exact hit comes before a forgiven one.
+        enough, and a typo in a word of four letters or more is forgiven. Exact hits come before those with typos.
 
-        `highlights` tell whole words, one after the other.
+        `highlights` are of whole words, in the order of the text.
         """
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:
-        """Replace everything, at once for those who search meanwhile. Returns how many."""
+        """Replace everything; searches see the old index until the new one is complete. Returns how many."""
 
     def close(self) -> None: ...

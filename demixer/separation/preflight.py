@@ -43,7 +43,7 @@ def model_warning(settings: Settings) -> str:
     """
     try:
         choice = models.resolve(settings)
-        missing = choice.name != models.OFFLINE and not _in_reach(choice.name, settings)
+        missing = not models.model_info(choice.name).bundled and not _in_reach(choice.name, settings)
         reason = weights.MISSING if missing else ""
     except ConfigurationError as error:
         return str(error)

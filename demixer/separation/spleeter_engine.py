@@ -163,9 +163,8 @@ def _network(unet: Any, path: Path) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     """Names to arrays. The file is a pickle of numpy arrays: only what those need is let through."""
-    from numpy._core.multiarray import _reconstruct
-
+    reconstruct = np.empty(0).__reduce__()[0]  # the function that a pickled array names
     old_name = "numpy.core.multiarray._reconstruct"  # as numpy 1 called it when the file was written
-    allowed: list[Any] = [(_reconstruct, old_name), np.ndarray, np.dtype, type(np.dtype("float32"))]
+    allowed: list[Any] = [(reconstruct, old_name), np.ndarray, np.dtype, type(np.dtype("float32"))]
     with torch.serialization.safe_globals(allowed):
         return cast(dict[str, Any], torch.load(path, "cpu", weights_only=True))

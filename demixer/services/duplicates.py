@@ -32,7 +32,7 @@ class Duplicates:
     def of(self, song: Song) -> Sequence[DuplicatePair]:
         """Those with a song of a greater id, so that looking at all songs finds each pair once."""
         candidates = self._comparisons.candidates([song.fingerprint])
-        others = {self._canonical.of(other).id for other, alike in candidates if alike.same}
+        others = {self._canonical.of(other).id for other, alike in candidates if alike.is_same_recording}
         found = self._songs.get_many({song_id for song_id in others if song_id > song.id})
         later = [other for other in found.values() if other.is_visible]
         return [self._pair(song, other) for other in later if self._comparisons.are_same(song, other)]

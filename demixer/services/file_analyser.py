@@ -1,18 +1,17 @@
-"""What the `fingerprint` consumer measures of a file: one decode, its tags and cover, and how it compares with songs."""
+"""What the `fingerprint` consumer measures of a file: one decode, tags and cover, and how it compares with songs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from demixer.audio import tags
 from demixer.domain import Analysis, Comparison, Upload
 from demixer.ports import Analyses, Files, Songs
-from demixer.recognition import reference, similarity
-from demixer.recognition.decoding import examine
+from demixer.recognition import reference
+from demixer.recognition.decoding import decode_and_fingerprint
+from demixer.recognition.reference import Pcm
+from demixer.recognition.similarity import is_distinctive
 from demixer.runtime.threads import in_thread
 from demixer.services.comparisons import Comparisons
 from demixer.services.storage import store_bytes
@@ -31,38 +30,40 @@ class FileAnalyser:
         self._max_minutes = max_minutes
 
     def analyse(self, upload: Upload) -> Analysis:
-        """Raises `Refused` as `demixer.recognition.decoding.examine` does, and `NotFound` where the file is gone."""
+        """Raises `Refused` as `demixer.recognition.decoding.decode_and_fingerprint` does, and `NotFound` where the file
+        is gone."""
         known, samples = self._analyses.get(upload.sha256), self._stored_samples(upload)
         if known is None or samples is None:
             with self._files.local(upload.audio_key) as path:
                 known, samples = self._measured(upload, path)
         return replace(known, comparisons=tuple(self._compared(upload, known, samples)))
 
-    def _measured(self, upload: Upload, path: Path) -> tuple[Analysis, NDArray[np.int16]]:
+    def _measured(self, upload: Upload, path: Path) -> tuple[Analysis, Pcm]:
         reading = in_thread(partial(tags.read, path, ""), "tags")
         try:
-            decoded = examine(path, max_minutes=self._max_minutes)
+            decoded = decode_and_fingerprint(path, max_minutes=self._max_minutes)
         finally:
             read = reading.result()  # it has the file open
-        store_bytes(self._files, samples_key(upload.sha256), reference.encode_mono(decoded.sound))
+        store_bytes(self._files, samples_key(upload.sha256), reference.encode_mono(decoded.samples))
         analysis = Analysis(
             id=upload.sha256,
-            duration=decoded.duration_s,
+            duration=decoded.duration,
             fingerprint=decoded.fingerprint.to_bytes(),
-            shifted_fingerprint=decoded.shifted.to_bytes(),
-            sample_hash="" if similarity.tells(decoded.fingerprint) else decoded.sound_sha256,
+            shifted_fingerprint=decoded.shifted_fingerprint.to_bytes(),
+            sample_hash="" if is_distinctive(decoded.fingerprint) else decoded.sample_hash,
             tags=read.tags,
             cover_key=self._store_cover(upload, read.cover),
+            encoding=decoded.encoding,
         )
-        return analysis, decoded.sound
+        return analysis, decoded.samples
 
-    def _stored_samples(self, upload: Upload) -> NDArray[np.int16] | None:
+    def _stored_samples(self, upload: Upload) -> Pcm | None:
         key = samples_key(upload.sha256)
         if self._files.size(key) is None:
             return None
         return reference.decode_mono(b"".join(self._files.read(key)))
 
-    def _compared(self, upload: Upload, analysis: Analysis, samples: NDArray[np.int16]) -> Sequence[Comparison]:
+    def _compared(self, upload: Upload, analysis: Analysis, samples: Pcm) -> Sequence[Comparison]:
         """The same bytes need no comparison."""
         if self._songs.by_file(upload.sha256):
             return ()

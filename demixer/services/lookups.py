@@ -19,5 +19,5 @@ class FingerprintLookup:
     def find(self, fingerprints: Sequence[Fingerprint]) -> Song | None:
         """The visible song that `fingerprints`, alignment variants of one recording, are a recording of."""
         candidates = self._comparisons.candidates([each.to_bytes() for each in fingerprints])
-        sure = (self._canonical.of(song) for song, alike in candidates if alike.sure)
+        sure = (self._canonical.of(song) for song, alike in candidates if alike.is_near_identical)
         return next((song for song in sure if song.is_visible), None)

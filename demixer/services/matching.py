@@ -22,11 +22,13 @@ from demixer.domain import (
     events,
     song_id_of,
 )
+from demixer.domain.uploads import FOR_A_WORKER
 from demixer.ports import Catalogue, Files, FingerprintIndex
+from demixer.recognition.thresholds import MAX_COMPARISONS, MAX_SOUND_COMPARISONS
 from demixer.runtime import logs
 from demixer.services.analyses import UploadAnalyses
 from demixer.services.capabilities import Capabilities
-from demixer.services.comparisons import MAX_COMPARED_BY_SOUND, MAX_COMPARISONS, Candidate, Comparisons
+from demixer.services.comparisons import Candidate, Comparisons
 from demixer.services.file_analyser import samples_key
 from demixer.services.relations import Relations, relation
 from demixer.services.removals import Removals
@@ -34,7 +36,6 @@ from demixer.services.separations import SeparationQueue
 from demixer.services.unit_of_work import Decision, UnitOfWork
 
 MAX_ATTEMPTS = 6  # at one upload, while songs like it keep appearing; then it becomes a song of its own
-WAITING_FOR_WORKER = "worker"  # `Upload.waiting_for` while no separation worker has said what it can do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class Matching:
         result = self.resolve_match(upload, analysis)
         if result.taken_down:
             self._upload_analyses.reject(upload, Failure("taken-down"), keep_file=False)
+            self._files.delete(samples_key(upload.sha256))
         elif result.compare_again and upload.attempt < MAX_ATTEMPTS:
             self.reanalyse(upload)
         elif result.wait_for:
@@ -101,9 +103,8 @@ class Matching:
             return MatchResult(song=song, method=MatchMethod.FILE)
         if analysis.sample_hash and (song := self._songs.by_file(sample_key(analysis))):
             return MatchResult(song=song)
-        variants = [variant for variant in (analysis.fingerprint, analysis.shifted_fingerprint) if variant]
-        candidates = self._comparisons.candidates(variants)
-        if self._is_taken_down(upload, candidates):
+        candidates = self._comparisons.candidates([analysis.fingerprint, analysis.shifted_fingerprint])
+        if self._is_taken_down(upload, analysis, candidates):
             return MatchResult(taken_down=True)
         alive = [one for one in candidates if one[0].state is not SongState.TAKEN_DOWN]
         return self._by_recording(analysis, alive[:MAX_COMPARISONS])
@@ -122,7 +123,7 @@ class Matching:
 
     def resume_waiting(self, key: str) -> None:
         """What uploads waited for is there: the separation of the song with this id has ended, or a worker has said
-        what it can do (`WAITING_FOR_WORKER`)."""
+        what it can do (`FOR_A_WORKER`)."""
         for upload in self._uploads.waiting_for(key):
             self.reanalyse(upload)
 
@@ -132,18 +133,22 @@ class Matching:
         for song, one in known:
             if one.verdict is MatchVerdict.SAME:
                 return MatchResult(song=song)
-        if any(alike.same and song.id not in compared for song, alike in candidates[:MAX_COMPARED_BY_SOUND]):
+        if any(
+            alike.is_same_recording and song.id not in compared for song, alike in candidates[:MAX_SOUND_COMPARISONS]
+        ):
             return MatchResult(compare_again=True)
         for song, one in known:
             if one.verdict is MatchVerdict.UNSURE and self._is_being_separated(song):
                 return MatchResult(wait_for=song)
         return MatchResult(relations=tuple(relation(one) for _, one in known))
 
-    def _is_taken_down(self, upload: Upload, candidates: Sequence[Candidate]) -> bool:
-        made_of_it = self._songs.get(song_id_of(upload.sha256))
-        if made_of_it is not None and made_of_it.state is SongState.TAKEN_DOWN:
+    def _is_taken_down(self, upload: Upload, analysis: Analysis, candidates: Sequence[Candidate]) -> bool:
+        known = [self._songs.get(song_id_of(upload.sha256)), self._songs.linked_song(upload.sha256)]
+        if analysis.sample_hash:
+            known.append(self._songs.linked_song(sample_key(analysis)))
+        if any(song is not None and song.state is SongState.TAKEN_DOWN for song in known):
             return True
-        return any(alike.same and song.state is SongState.TAKEN_DOWN for song, alike in candidates)
+        return any(alike.is_same_recording and song.state is SongState.TAKEN_DOWN for song, alike in candidates)
 
     def _settle(self, upload: Upload, analysis: Analysis, result: MatchResult) -> None:
         """The song that this very upload made is its own, not a match. One that was merged is joined as itself: people
@@ -151,7 +156,7 @@ class Matching:
         own = result.song is None or result.song.audio_key == upload.audio_key
         model = self._capabilities.model_for_new_songs()
         if model is None and not (result.song and self._is_separated(result.song)):
-            self._wait(upload, WAITING_FOR_WORKER)
+            self._wait(upload, FOR_A_WORKER)
             return
         if result.song:
             song = self._with_audio(result.song, upload)
@@ -175,6 +180,8 @@ class Matching:
             return song
 
         def decide(current: Song) -> Decision[Song]:
+            if current.is_removed:
+                return None
             return replace(current, audio_key=upload.audio_key, updated_at=self._clock()), []
 
         return self._work.update(self._songs, song.id, decide)

@@ -1,4 +1,4 @@
-"""Two songs of the catalogue that turned out to be one: one of them is shown for both, and nothing of the other is lost.
+"""Two songs that turned out to be one: one of them is shown for both, and nothing of the other is lost.
 
 The merged song keeps its id, its stems, its uploads and its place in the fingerprint index, so every link to a stem
 stays what it was, files are recognised by either, and a merge can be undone. Who looks for it, edits it or adds it to a

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from demixer.domain import Relation, Separation, SeparationState, Song, Stem, Tags, events, require
 from demixer.domain.errors import Forbidden, NotFound, Transient
+from demixer.domain.stems import list_position
 from demixer.ports import Catalogue, Files, SearchIndex, SearchPage, SongDocument
 from demixer.services.canonical_songs import CanonicalSongs
 from demixer.services.relations import Relations
@@ -15,7 +16,6 @@ from demixer.services.unit_of_work import Decision, UnitOfWork
 
 TEXT_LENGTH = 300  # characters an artist, album or title may have
 YEARS = range(1000, 3000)
-ORDER = ("vocals", "drums", "bass", "guitar", "piano", "other", "accompaniment")  # how stems are listed
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class SongCatalogue:
             song=song,
             separation=separation,
             next=upcoming if upcoming and upcoming.is_open else None,
-            stems=sorted(separation.stems, key=_listening_order) if separation else (),
+            stems=sorted(separation.stems, key=lambda stem: list_position(stem.name)) if separation else (),
             in_library=bool(person_id) and any(self._libraries.contains(person_id or "", one) for one in _ids(song)),
             is_owner=is_owner,
             related_songs=self._relations.of(song),
@@ -208,7 +208,3 @@ def file_name(tags: Tags) -> str:
 
 def _ids(song: Song) -> Sequence[str]:
     return song.id, *song.merged_ids
-
-
-def _listening_order(stem: Stem) -> int:
-    return ORDER.index(stem.name) if stem.name in ORDER else len(ORDER)

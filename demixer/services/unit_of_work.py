@@ -20,6 +20,7 @@ from demixer.services.publishing import publish
 T = TypeVar("T")
 ATTEMPTS = 20  # each lost race means that another process won: this many in a row are a bug, not bad luck
 OWN_LIMIT = 10_000  # events that a process keeps in mind while the log is away; the relay publishes the others
+FLUSH_SECONDS = 1.0  # that a thread waits for another one which is publishing
 ABANDONED_SECONDS = 3.0  # that an event stays in the outbox before the relay publishes it
 
 
@@ -40,8 +41,9 @@ class UnitOfWork:
 
     def __init__(self, outbox: Outbox, log: EventLog) -> None:
         self._outbox, self._log = outbox, log
-        self._lock = threading.Lock()
+        self._lock, self._publishing = threading.Lock(), threading.Lock()
         self._own: list[Event] = []  # saved here, not published yet
+        self._untried = False  # some of them since the last try
 
     def save(self, store: Store[T], value: T, events: Sequence[Event] = ()) -> T:
         """As the `save` of the store. Raises `Conflict`, and then stores nothing."""
@@ -49,6 +51,7 @@ class UnitOfWork:
         if events:
             with self._lock:
                 self._own = [*self._own, *events][-OWN_LIMIT:]
+                self._untried = True
         return saved
 
     def update(self, store: Store[T], id_: str, decide: Callable[[T], Decision[T]], *, missing: str = "not-found") -> T:
@@ -70,14 +73,33 @@ class UnitOfWork:
         raise Conflict(id=id_)
 
     def flush(self) -> None:
-        """Publish what this process saved since the last call. Where the log is too busy, the next call does it, or
-        the relay: whoever made the change need not know."""
-        if not self._own:
+        """Publish what this process saved since the last call. Where the log is away, the first call after the next
+        save does it, or the relay: whoever made the change need not know.
+
+        One thread publishes at a time, so that the order is kept. While that takes long, the others go on.
+        """
+        if not self._untried or not self._publishing.acquire(timeout=FLUSH_SECONDS):
             return
-        with self._lock, contextlib.suppress(Transient):
-            publish(self._log, self._own)
-            published, self._own = self._own, []
-            self._outbox.mark_published([event.id for event in published])
+        try:
+            with self._lock:
+                events, self._own, self._untried = self._own, [], False
+            if events:
+                self._publish_own(events)
+        finally:
+            self._publishing.release()
+
+    def _publish_own(self, events: list[Event]) -> None:
+        """What cannot be published is kept for the next try. Raises what is no `Transient`."""
+        try:
+            publish(self._log, events)
+        except BaseException as error:
+            with self._lock:
+                self._own = [*events, *self._own][-OWN_LIMIT:]
+            if isinstance(error, Transient):
+                return
+            raise
+        with contextlib.suppress(Transient):
+            self._outbox.mark_published([event.id for event in events])
 
     def publish(self, events: Sequence[Event]) -> None:
         """Straight to the log, past the outbox: for events that may be lost. Raises `Transient`."""

@@ -1,4 +1,4 @@
-// Healthy is: takes writes. At the first start this is also what makes it a replica set.
+// The health check: exit code 0 if this is a writable primary. At the first start it initiates the replica set.
 const password = require("fs").readFileSync("/run/secrets/mongodb_root_password", "utf8").trim();
 const admin = connect(`mongodb://root:${password}@127.0.0.1:27017/admin?directConnection=true`);
 

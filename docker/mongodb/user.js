@@ -1,4 +1,4 @@
-// Once, while the database is still empty: who the service is, and what it may do.
+// Runs once, while the database is empty: makes the user of the service, with the roles it needs.
 const password = require("fs").readFileSync("/run/secrets/mongodb_password", "utf8").trim();
 
 db.getSiblingDB("demixer").createUser({

@@ -1,4 +1,4 @@
-"""The Elasticsearch client that a URL names, and its errors as ours.
+"""The Elasticsearch client for a URL, and its errors as ours.
 
 `elasticsearch://host:9200,host:9200/prefix`, or `elasticsearch+https://user:password@host:9200/prefix?ca_certs=FILE`.
 Without a port it is 9200, without a prefix `demixer`. `media_type=plain` is for servers that speak the API but do not
@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from elastic_transport import HttpHeaders, TlsError, Urllib3HttpNode
-from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import ApiError, ConnectionTimeout, Elasticsearch, TransportError, UnsupportedProductError
 from elasticsearch.helpers import ScanError
@@ -23,9 +23,9 @@ from demixer.runtime.settings import without_password
 PORT = 9200
 PREFIX = "demixer"
 OPTIONS = {"ca_certs", "media_type"}
-CONNECTIONS = 32  # at work at once, per process and host; more threads wait for one
-SECONDS = 10.0  # for a request that says nothing else
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")  # of a prefix; an index is named after it
+CONNECTIONS = 32  # per process and host; more threads wait for one
+SECONDS = 10.0  # for a request without a timeout of its own
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")  # of a prefix, as Elasticsearch wants index names
 BUSY = (429, 502, 503, 504)
 
 
@@ -39,13 +39,13 @@ class PlainNode(Urllib3HttpNode):
         body: bytes | None = None,
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> NodeApiResponse:
+    ) -> Any:  # what the transport gets of a node is a type that it does not publish
         plain = HttpHeaders({name: _plain(value) for name, value in (headers or {}).items()})
         return super().perform_request(method, target, body, plain, request_timeout)
 
 
 def client_and_prefix(url: str) -> tuple[Elasticsearch, str]:
-    """Nothing is asked of the server yet: it may come later. Raises `ConfigurationError`."""
+    """No request is sent yet: the server may start later. Raises `ConfigurationError`."""
     parts = urlsplit(url)
     prefix = parts.path.strip("/") or PREFIX
     if not NAME.fullmatch(prefix):
@@ -57,16 +57,16 @@ def client_and_prefix(url: str) -> tuple[Elasticsearch, str]:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Errors of the client as ours."""
     try:
         yield
     except ApiError as error:
-        raise _refused(error) from error
+        raise _translation(error) from error
     except ScanError as error:
         raise Transient(reason=f"Elasticsearch could not give all songs: {error}") from error
     except TransportError as error:
-        raise Transient(reason=f"Elasticsearch {_silence(error)}") from error
+        raise Transient(reason=f"Elasticsearch {_connection_problem(error)}") from error
 
 
 def _client(hosts: list[str], login: str, options: Mapping[str, str]) -> Elasticsearch:
@@ -78,7 +78,7 @@ def _client(hosts: list[str], login: str, options: Mapping[str, str]) -> Elastic
         node_class=PlainNode if options.get("media_type") == "plain" else Urllib3HttpNode,
         connections_per_node=CONNECTIONS,
         request_timeout=SECONDS,
-        max_retries=max(1, len(hosts) - 1),  # once each host; a connection that was kept open may be gone, too
+        max_retries=max(1, len(hosts) - 1),  # once each host; a connection that was kept open may have been closed
         retry_on_status=(),
     )
 
@@ -97,8 +97,8 @@ def _host(scheme: str, host: str, url: str) -> str:
 
 def _options(query: str) -> Mapping[str, str]:
     options = dict(parse_qsl(query))
-    if strange := sorted(set(options) - OPTIONS):
-        raise _wrong(f"knows no option {', '.join(strange)}; there are {', '.join(sorted(OPTIONS))}")
+    if unknown := sorted(set(options) - OPTIONS):
+        raise _wrong(f"knows no option {', '.join(unknown)}; there are {', '.join(sorted(OPTIONS))}")
     if "ca_certs" in options and not Path(options["ca_certs"]).is_file():
         raise _wrong(f"the file of ca_certs is not there: {options['ca_certs']}")
     return options
@@ -108,8 +108,8 @@ def _wrong(hint: str) -> ConfigurationError:
     return ConfigurationError(variable="SEARCH_URL", hint=hint)
 
 
-def _refused(error: ApiError) -> DemixerError:
-    """A request that is wrong in itself is our own fault, and never `Transient`."""
+def _translation(error: ApiError) -> DemixerError:
+    """A request that is wrong in itself is an error in this program, and never `Transient`."""
     status = error.meta.status
     if isinstance(error, UnsupportedProductError):
         return Transient(reason="what answers at SEARCH_URL is no Elasticsearch")
@@ -126,7 +126,7 @@ def _refused(error: ApiError) -> DemixerError:
     return DemixerError(reason=f"Elasticsearch refuses what we asked: {status} {error.message}")
 
 
-def _silence(error: TransportError) -> str:
+def _connection_problem(error: TransportError) -> str:
     if isinstance(error, ConnectionTimeout):
         return "does not answer in time; see how busy it is"
     if isinstance(error, TlsError):

@@ -1,13 +1,13 @@
 """The index of songs in Elasticsearch: its mapping, its names, and every change to its documents.
 
-Searches go to the alias `<prefix>-songs`. Every change goes to that alias and to `<prefix>-songs-next`, which is there
-while a rebuild fills its new index. Both are written by one request that makes no index where there is no alias.
+Searches go to the alias `<prefix>-songs`. Every change goes to that alias and to `<prefix>-songs-next`, which exists
+while a rebuild fills its new index. One request writes to both, and creates no index where an alias is missing.
 
-Which write counts is for Elasticsearch to say, by external versions: twice the revision of a song, and one more for a
-removed one. So nothing older replaces anything newer, and nothing of the revision that was removed brings it back. What
-is removed stays as a tombstone, an empty document: deletions are forgotten after a minute (`index.gc_deletes`).
+Elasticsearch decides which write is the newer one, by external versions: twice the revision of a song, and one more for
+its tombstone. So nothing older replaces anything newer, and the revision that was removed does not come back. A
+tombstone is an empty document, since Elasticsearch forgets deletions after a minute (`index.gc_deletes`).
 
-Words are folded by `search.queries`, for every engine alike, so the fields are keywords and no analyzer is needed.
+Words are folded by `search.queries`, as for every engine, so the fields are keywords and no analyzer is needed.
 """
 
 import logging
@@ -20,26 +20,26 @@ from elasticsearch import ApiError, Elasticsearch
 
 from demixer.domain.errors import DemixerError, Transient
 from demixer.ports import SongDocument
-from search.documents import standing, wholes
-from search.queries import heads, terms
+from search.documents import exact_phrases, rank
+from search.queries import prefixes, terms
 
 T = TypeVar("T")
 BATCH = 500  # documents a request; about 2 MB
-TRIES = 5  # for a removal that songs are put beside
-MISSING, LATE = "index_not_found_exception", "version_conflict_engine_exception"
+TRIES = 5  # to remove songs that others put at the same time
+MISSING, OUTDATED = "index_not_found_exception", "version_conflict_engine_exception"
 
 log = logging.getLogger(__name__)
 
-_SHOWN = {"index": False, "doc_values": False}  # kept to draw a result row
+_SHOWN = {"index": False, "doc_values": False}  # stored to show a result
 MAPPING = {
     "dynamic": "strict",
     "properties": {
-        "id": {"type": "keyword"},  # the last criterion of the order
-        "standing": {"type": "integer", "index": False},  # see `search.documents.standing`
-        "whole": {"type": "keyword", "doc_values": False},  # the whole title, the whole artist, both ways
+        "id": {"type": "keyword"},  # orders hits of the same score and rank
+        "standing": {"type": "integer", "index": False},  # `search.documents.rank`
+        "whole": {"type": "keyword", "doc_values": False},  # `search.documents.exact_phrases`
         "names": {"type": "keyword", "doc_values": False},  # terms of artist and title
-        "terms": {"type": "keyword", "doc_values": False},  # and of the album
-        "heads": {"type": "keyword", "doc_values": False},  # beginnings of the terms, for words with a typo
+        "terms": {"type": "keyword", "doc_values": False},  # the same, and of the album
+        "heads": {"type": "keyword", "doc_values": False},  # prefixes of the terms, for words with a typo
         **{name: {"type": "text", "index": False} for name in ("artist", "album", "title")},
         "year": {"type": "integer", **_SHOWN},
         "duration": {"type": "double", **_SHOWN},
@@ -62,13 +62,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    late: Sequence[str]  # ids of which something newer is there
-    missing: frozenset[str]  # aliases that are not there
+class WriteResult:
+    outdated: Sequence[str]  # ids of which the index has something newer
+    missing: frozenset[str]  # aliases that do not exist
 
 
 class SongsIndex:
-    """For all threads; the server keeps the order."""
+    """For all threads: versions make the order of writes unimportant."""
 
     def __init__(self, client: Elasticsearch, prefix: str) -> None:
         self.alias = f"{prefix}-songs"
@@ -76,49 +76,50 @@ class SongsIndex:
         self._client = client
 
     def put(self, documents: Iterable[SongDocument]) -> None:
-        """What is late is left out."""
+        """Documents that are older than what the index has are ignored."""
         for batch in batches(map(change_of, documents)):
             self._change(batch)
 
-    def bury(self, song_ids: Iterable[str]) -> None:
+    def write_tombstones(self, song_ids: Iterable[str]) -> None:
         """Ids that were never put are ignored. Raises `Transient` where others keep putting the songs."""
         for batch in batches(song_ids):
             left: Sequence[str] = batch
             for _ in range(TRIES):
-                left = self._change([Change(song_id, buried(last)) for song_id, last in self._versions(left).items()])
+                versions = self._versions(left)
+                left = self._change([Change(song_id, tombstone_version(last)) for song_id, last in versions.items()])
                 if not left:
                     break
             else:
                 raise Transient(reason="songs to be removed from the index are changing")
 
-    def make(self) -> None:
-        """An empty index under the alias, unless there is one. Safe to do in several processes at once."""
-        if self._is_there():
+    def create_if_missing(self) -> None:
+        """Create an empty index under the alias, unless there is one. Several processes may do so at once."""
+        if self._exists():
             return
         try:
             self.create(f"{self.alias}-v-first", self.alias)
         except ApiError:
-            if not self._is_there():
+            if not self._exists():
                 raise
         else:
             log.warning("the search index %s was made, empty; `demixer reindex` fills it", self.alias)
 
     def create(self, index: str, alias: str) -> None:
-        """Only one index can be written to by an alias, so of two processes one is refused."""
+        """An alias has one write index at most, so of two processes the second one gets an error."""
         aliases = {alias: {"is_write_index": True}}
         self._client.indices.create(index=index, mappings=MAPPING, settings=SETTINGS, aliases=aliases)
 
     def _change(self, changes: Sequence[Change]) -> Sequence[str]:
-        """Returns the ids of those that came late."""
+        """Returns the ids of those that were outdated."""
         written = write(self._client, (self.alias, self.next), changes, refresh=True)
         if self.alias in written.missing:
-            self.make()
+            self.create_if_missing()
             written = write(self._client, (self.alias, self.next), changes, refresh=True)
         if self.alias in written.missing:
             raise Transient(reason=f"the alias {self.alias} was removed while we wrote to it")
-        return written.late
+        return written.outdated
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         return bool(self._client.indices.exists_alias(name=self.alias))
 
     def _versions(self, song_ids: Sequence[str]) -> Mapping[str, int]:
@@ -133,25 +134,25 @@ class SongsIndex:
         return found
 
 
-def write(client: Elasticsearch, aliases: Sequence[str], changes: Sequence[Change], *, refresh: bool) -> Written:
-    """Each change to each alias. Raises where one is refused for any other reason than being late."""
+def write(client: Elasticsearch, aliases: Sequence[str], changes: Sequence[Change], *, refresh: bool) -> WriteResult:
+    """Write each change to each alias. Raises where one is refused for any other reason than being outdated."""
     if not changes:
-        return Written((), frozenset())
+        return WriteResult((), frozenset())
     operations: list[Mapping[str, Any]] = []
     for change in changes:
         for alias in aliases:
             versioned = {"_id": change.id, "version": change.version, "version_type": "external_gte"}
             operations += [{"index": {"_index": alias, **versioned}}, change.body]
     answer = client.bulk(operations=operations, require_alias=True, refresh=refresh)
-    return _written([item["index"] for item in answer["items"]]) if answer["errors"] else Written((), frozenset())
+    return _written([item["index"] for item in answer["items"]]) if answer["errors"] else WriteResult((), frozenset())
 
 
 def change_of(document: SongDocument) -> Change:
     return Change(document.id, 2 * document.revision, body_of(document))
 
 
-def buried(version: int) -> int:
-    """The version of the tombstone of what had `version`. That of a tombstone is its own."""
+def tombstone_version(version: int) -> int:
+    """Of the tombstone for a document of `version`, or for what is a tombstone already."""
     return version | 1
 
 
@@ -160,11 +161,11 @@ def body_of(document: SongDocument) -> Mapping[str, Any]:
     every = list({**names, **dict.fromkeys(terms(document.album))})
     return {
         **asdict(document),
-        "standing": standing(document),
-        "whole": wholes(document),
+        "standing": rank(document),
+        "whole": exact_phrases(document),
         "names": list(names),
         "terms": every,
-        "heads": sorted({head for term in every for head in heads(term)}),
+        "heads": sorted({prefix for term in every for prefix in prefixes(term)}),
     }
 
 
@@ -178,13 +179,15 @@ def batches(items: Iterable[T]) -> Iterator[Sequence[T]]:
         yield batch
 
 
-def _written(items: Sequence[Mapping[str, Any]]) -> Written:
+def _written(items: Sequence[Mapping[str, Any]]) -> WriteResult:
     failed = [item for item in items if "error" in item]
     for item in failed:
-        if item["error"]["type"] not in (MISSING, LATE):
+        if item["error"]["type"] not in (MISSING, OUTDATED):
             raise _refused(item)
-    late = dict.fromkeys(item["_id"] for item in failed if item["error"]["type"] == LATE)
-    return Written(tuple(late), frozenset(item["_index"] for item in failed if item["error"]["type"] == MISSING))
+    outdated = dict.fromkeys(item["_id"] for item in failed if item["error"]["type"] == OUTDATED)
+    return WriteResult(
+        tuple(outdated), frozenset(item["_index"] for item in failed if item["error"]["type"] == MISSING)
+    )
 
 
 def _refused(item: Mapping[str, Any]) -> DemixerError:

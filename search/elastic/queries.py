@@ -1,7 +1,7 @@
-"""What Elasticsearch is asked: the kinds of hits of decision 8, each worth more than the next. Plain dictionaries.
+"""Builds the queries for Elasticsearch: the kinds of hits of decision 8, each with a higher score than the next.
 
-No score comes from statistics of words. A hit is worth what its best kind is worth; one with typos forgiven is worth
-less than any other, and less the more typos. Hits of the same worth come by their standing.
+No score comes from statistics of words. A hit has the score of its best kind. A hit with typos scores lower than any
+other, the lower the more typos it has. Hits with the same score come by rank.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,49 +10,50 @@ from typing import Any
 from search.queries import Word, phrase
 
 Query = dict[str, Any]
-KIND = 100  # what a kind is worth more than the next; more than all words with typos together
-RIGHT = 3  # what a word without typo is worth among forgiven hits; each typo costs one
+KIND_SCORE = 100  # between one kind and the next; more than all words of a hit with typos score together
+WORD_SCORE = 3  # of a word without a typo in a hit with typos; each typo costs one
 ORDER: list[Query] = [{"_score": "desc"}, {"standing": "desc"}, {"id": "asc"}]
 
 
 def exact(asked: Sequence[Word]) -> Query:
     """All hits without typos, the best kind first."""
     kinds = list(_kinds(asked))
-    worths = range(KIND * len(kinds), 0, -KIND)
-    return _best_of([_worth(worth, kind) for worth, kind in zip(worths, kinds, strict=True)])
+    scores = range(KIND_SCORE * len(kinds), 0, -KIND_SCORE)
+    return _best_of([_scored(score, kind) for score, kind in zip(scores, kinds, strict=True)])
 
 
 def forgiving(asked: Sequence[Word]) -> Query:
-    """Those, and all hits with typos, the fewest first."""
+    """All hits: those without typos, then the others, those with the fewest typos first."""
     return _best_of([exact(asked), {"bool": {"must": [_forgiven(word) for word in asked]}}])
 
 
 def _kinds(asked: Sequence[Word]) -> Iterator[Query]:
-    """The last kind has them all. The same kinds as `search.sqlite.matching`."""
+    """The same kinds as in `search.sqlite.matching`. The last one includes all others."""
     whole = phrase(tuple(asked))
     yield _is("whole", whole)
     yield _begins("whole", whole + "_")
     for field in ("names", "terms"):
         for render in (_is, _begins):
-            yield _all_of([_either_way(word, field, render) for word in asked])
+            yield _all_of([_whole_or_parts(word, field, render) for word in asked])
 
 
 def _forgiven(word: Word) -> Query:
-    ways = [_worth(RIGHT, _either_way(word, "terms", _begins))]
-    return _best_of(ways + [_worth(RIGHT - typos, _near(word, typos)) for typos in range(1, word.tolerance + 1)])
+    exact = _scored(WORD_SCORE, _whole_or_parts(word, "terms", _begins))
+    near = [_scored(WORD_SCORE - typos, _near(word, typos)) for typos in range(1, word.tolerance + 1)]
+    return _best_of([exact, *near])
 
 
 def _near(word: Word, typos: int) -> Query:
-    """Some beginning of a term is `word` but for so many typos, swapped neighbours counted as one. `constant_score`
-    looks at all such terms; the standard would be the fifty nearest."""
+    """A prefix of a term is `word` with so many typos; swapped neighbours count as one. With `constant_score` all such
+    terms are looked up; the default is the fifty nearest."""
     options = {"fuzziness": typos, "transpositions": True, "rewrite": "constant_score"}
     return {"fuzzy": {"heads": {"value": word.text, **options}}}
 
 
-def _either_way(word: Word, field: str, render: Callable[[str, str], Query]) -> Query:
+def _whole_or_parts(word: Word, field: str, render: Callable[[str, str], Query]) -> Query:
     if not word.parts:
         return render(field, word.text)
-    return _one_of([render(field, word.text), _all_of([render(field, part) for part in word.parts])])
+    return _any_of([render(field, word.text), _all_of([render(field, part) for part in word.parts])])
 
 
 def _is(field: str, term: str) -> Query:
@@ -67,7 +68,7 @@ def _all_of(queries: list[Query]) -> Query:
     return {"bool": {"filter": queries}}
 
 
-def _one_of(queries: list[Query]) -> Query:
+def _any_of(queries: list[Query]) -> Query:
     return {"bool": {"should": queries, "minimum_should_match": 1}}
 
 
@@ -75,5 +76,5 @@ def _best_of(queries: list[Query]) -> Query:
     return {"dis_max": {"queries": queries}}
 
 
-def _worth(worth: int, query: Query) -> Query:
-    return {"constant_score": {"filter": query, "boost": worth}}
+def _scored(score: int, query: Query) -> Query:
+    return {"constant_score": {"filter": query, "boost": score}}

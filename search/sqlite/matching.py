@@ -1,8 +1,8 @@
-"""How the SQLite index answers a query: a few kinds of hits, one after the other, each in the order of places.
+"""How the SQLite index answers a query: a few kinds of hits, one after the other, each in the order of row ids.
 
-Where every word must be found, the rarity of words (bm25's main term) is the same for all hits; what tells them apart
-is where the words stand and whether they are whole. So there is no score to compute over all hits of a common word:
-FTS5 stops as soon as the page is full.
+Every word has to be found, so the rarity of words (bm25's main term) is the same for all hits. They differ in where the
+words are, and whether whole words match. So no score has to be computed for all hits of a common word: FTS5 stops when
+the page is full.
 """
 # ruff: noqa: S608 - only question marks and our own constants are put into SQL
 
@@ -10,16 +10,16 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from demixer.ports import SearchPage, SongDocument
-from search.queries import Word, lookups, near, phrase
+from search.queries import Word, lookup_keys, near, phrase
 from search.sqlite.tables import document_of, quoted
 
-COUNTED = 1000  # hits are counted up to here; one more stands for "more"
-REACH = 10_000  # hits that can be paged to
-FEW = 20  # with fewer hits than this, typos are forgiven too
-NEAR_TERMS = 40  # tried for one word with a typo
-CANDIDATES = 6000  # terms compared for one word; the longest lists of 100,000 songs have about 3,000
+COUNTED = 1000  # hits are counted up to here; one more means more
+MAX_HITS = 10_000  # that can be paged to
+FEW_HITS = 20  # with fewer than this, typos are forgiven too
+NEAR_TERMS = 40  # looked for in the place of one word with a typo
+CANDIDATES = 6000  # terms compared with one word; of 100,000 songs there are about 3,000 at most
 
-Tolerated = Mapping[Word, Mapping[str, int]]  # for each word the near terms, and how far they are
+NearTerms = Mapping[Word, Mapping[str, int]]  # for each word the near terms, and their distances
 
 
 class Matching:
@@ -29,58 +29,59 @@ class Matching:
         self._connection = connection
 
     def page(self, asked: Sequence[Word], *, limit: int, offset: int) -> SearchPage:
-        start, end = max(0, offset), min(max(0, offset) + max(0, limit), REACH)
-        total = len(self._places(_anywhere(asked, _begins), COUNTED + 1))
-        if total >= FEW:
-            places = self._first(asked, end)
+        start, end = max(0, offset), min(max(0, offset) + max(0, limit), MAX_HITS)
+        total = len(self._rowids(_anywhere(asked, _begins), COUNTED + 1))
+        if total >= FEW_HITS:
+            rowids = self._first(asked, end)
         else:
-            places = self._with_forgiven(asked)
-            total = len(places)
-        return SearchPage(self._documents(places[start:end]), total)
+            rowids = self._with_typos(asked)
+            total = len(rowids)
+        return SearchPage(self._documents(rowids[start:end]), total)
 
     def _first(self, asked: Sequence[Word], wanted: int) -> list[int]:
-        """The first `wanted` hits without typos. Every kind adds those that no kind before it had."""
+        """The first `wanted` hits without typos. Each kind adds the hits that no kind before it had."""
         found: dict[int, None] = {}
         for kind in _kinds(asked):
             if len(found) >= wanted:
                 break
-            found.update(dict.fromkeys(self._places(kind, wanted)))
+            found.update(dict.fromkeys(self._rowids(kind, wanted)))
         return list(found)[:wanted]
 
-    def _with_forgiven(self, asked: Sequence[Word]) -> list[int]:
-        found = self._first(asked, FEW)
+    def _with_typos(self, asked: Sequence[Word]) -> list[int]:
+        """All hits, those without typos first."""
+        found = self._first(asked, FEW_HITS)
         if any(word.tolerance for word in asked):
-            found += [place for place in self._forgiven(asked) if place not in set(found)]
+            found += [rowid for rowid in self._forgiven(asked) if rowid not in set(found)]
         return found[: COUNTED + 1]
 
     def _forgiven(self, asked: Sequence[Word]) -> list[int]:
         """Hits with typos forgiven, those with the fewest first."""
-        tolerated = {word: self._near(word) for word in asked}
+        near_terms = {word: self._near(word) for word in asked}
         rows = self._connection.execute(
             "SELECT rowid, artist, title, album FROM texts WHERE texts MATCH ? ORDER BY rowid LIMIT ?",
-            (_forgiving(asked, tolerated), COUNTED + 1),
+            (_forgiving(asked, near_terms), COUNTED + 1),
         )
-        return [place for _, place in sorted((_typos(tuple(row)[1:], tolerated), row["rowid"]) for row in rows)]
+        return [rowid for _, rowid in sorted((_typos(tuple(row)[1:], near_terms), row["rowid"]) for row in rows)]
 
     def _near(self, word: Word) -> Mapping[str, int]:
         if not word.tolerance:
             return {}
-        keys = sorted(lookups(word))
-        sql = f"SELECT term FROM near WHERE key IN ({_marks(keys)}) LIMIT {CANDIDATES}"
+        keys = sorted(lookup_keys(word))
+        sql = f"SELECT term FROM near WHERE key IN ({_placeholders(keys)}) LIMIT {CANDIDATES}"
         return near(word, {row[0] for row in self._connection.execute(sql, keys)}, limit=NEAR_TERMS)
 
-    def _places(self, expression: str, limit: int) -> list[int]:
+    def _rowids(self, expression: str, limit: int) -> list[int]:
         sql = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid LIMIT ?"
         return [row["rowid"] for row in self._connection.execute(sql, (expression, limit))]
 
-    def _documents(self, places: Sequence[int]) -> tuple[SongDocument, ...]:
-        rows = self._connection.execute(f"SELECT * FROM songs WHERE place IN ({_marks(places)})", places)
-        by_place = {row["place"]: document_of(row) for row in rows}
-        return tuple(by_place[place] for place in places)
+    def _documents(self, rowids: Sequence[int]) -> tuple[SongDocument, ...]:
+        rows = self._connection.execute(f"SELECT * FROM songs WHERE place IN ({_placeholders(rowids)})", rowids)
+        documents = {row["place"]: document_of(row) for row in rows}
+        return tuple(documents[rowid] for rowid in rowids)
 
 
 def _kinds(asked: Sequence[Word]) -> Iterator[str]:
-    """All hits without typos, the best kind first; the last kind has them all."""
+    """The expressions for hits without typos, the best kind first. The last kind includes all others."""
     whole = phrase(tuple(asked))
     yield f"whole : {_is(whole)}"
     yield f"whole : {_begins(whole + '_')}"
@@ -91,23 +92,23 @@ def _kinds(asked: Sequence[Word]) -> Iterator[str]:
 
 
 def _anywhere(asked: Sequence[Word], render: Callable[[str], str]) -> str:
-    return " AND ".join(_either_way(word, render) for word in asked)
+    return " AND ".join(_whole_or_parts(word, render) for word in asked)
 
 
-def _either_way(word: Word, render: Callable[[str], str]) -> str:
+def _whole_or_parts(word: Word, render: Callable[[str], str]) -> str:
     parts = " AND ".join(render(part) for part in word.parts)
     return f"({render(word.text)} OR ({parts}))" if parts else render(word.text)
 
 
-def _forgiving(asked: Sequence[Word], tolerated: Tolerated) -> str:
-    ways = ([_either_way(word, _begins), *map(quoted, tolerated[word])] for word in asked)
+def _forgiving(asked: Sequence[Word], near_terms: NearTerms) -> str:
+    ways = ([_whole_or_parts(word, _begins), *map(quoted, near_terms[word])] for word in asked)
     return " AND ".join(f"({' OR '.join(way)})" for way in ways)
 
 
-def _typos(texts: Sequence[str], tolerated: Tolerated) -> int:
-    """How many typos were forgiven in all for the song with these texts."""
+def _typos(texts: Sequence[str], near_terms: NearTerms) -> int:
+    """The total number of typos that were forgiven for the song with these texts."""
     terms = {term for text in texts for term in text.split()}
-    return sum(_typos_in(word, terms, distances) for word, distances in tolerated.items())
+    return sum(_typos_in(word, terms, distances) for word, distances in near_terms.items())
 
 
 def _typos_in(word: Word, terms: set[str], distances: Mapping[str, int]) -> int:
@@ -124,5 +125,5 @@ def _begins(term: str) -> str:
     return f"{quoted(term)}*"
 
 
-def _marks(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))

@@ -1,7 +1,7 @@
-"""A new set of tables beside the ones in use, filled in short transactions, then put in their place in one.
+"""Rebuilds the index: new tables are filled in short transactions, and replace the old ones in one.
 
-Meanwhile searches see the old tables, and changes go to the old tables too; which songs they touched is written down,
-and carried over at the end. Killed half-way, the old tables stay as they are, and the next rebuild clears up.
+Meanwhile searches and changes use the old tables. The table `touched` notes which songs were changed; these are copied
+to the new tables at the end. If the rebuild is killed, the old tables stay, and the next rebuild removes the new ones.
 """
 # ruff: noqa: S608 - only our own table names are put into SQL
 
@@ -16,9 +16,9 @@ from demixer.ports import SongDocument
 from search.sqlite.tables import NAMES, TABLES, Tables, document_of
 
 FRESH = "fresh_"
-BATCH = 1000  # songs a transaction, so that no writer waits long
+BATCH = 1000  # songs a transaction: other writers wait for one
 
-# `rebuild` has one row while one is under way. `touched`: songs changed since it began.
+# `rebuild` has one row while a rebuild runs. `touched`: songs changed since it began.
 BOOKKEEPING = """
 CREATE TABLE rebuild (token TEXT NOT NULL);
 CREATE TABLE touched (id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -43,7 +43,7 @@ class Rebuild:
             self._index()
             return self._swap()
         except BaseException:
-            self._give_up()
+            self._clean_up()
             raise
 
     def _begin(self) -> None:
@@ -57,20 +57,20 @@ class Rebuild:
         numbered = enumerate(documents, start=1)
         while batch := list(islice(numbered, BATCH)):
             with self._database.write(durable=False) as connection:
-                self._still_ours(connection)
+                self._check_token(connection)
                 Tables(connection, FRESH).add_songs(batch)
 
     def _index(self) -> None:
         known: set[str] = set()
-        for batch in self._by_place():
+        for batch in self._by_rowid():
             with self._database.write(durable=False) as connection:
-                self._still_ours(connection)
+                self._check_token(connection)
                 Tables(connection, FRESH).add_texts(batch, known)
         with self._database.write(durable=False) as connection:
-            self._still_ours(connection)
+            self._check_token(connection)
             connection.execute(f"INSERT INTO {FRESH}texts({FRESH}texts) VALUES('optimize')")
 
-    def _by_place(self) -> Iterator[Sequence[tuple[int, SongDocument]]]:
+    def _by_rowid(self) -> Iterator[Sequence[tuple[int, SongDocument]]]:
         last = 0
         sql = f"SELECT * FROM {FRESH}songs WHERE place > ? ORDER BY place LIMIT {BATCH}"
         while rows := self._database.rows(sql, (last,)):
@@ -79,8 +79,8 @@ class Rebuild:
 
     def _swap(self) -> int:
         with self._database.write() as connection:
-            self._still_ours(connection)
-            _carry_over(connection)
+            self._check_token(connection)
+            _copy_touched(connection)
             for name in NAMES:
                 connection.execute(f"DROP TABLE {name}")
                 connection.execute(f"ALTER TABLE {FRESH}{name} RENAME TO {name}")
@@ -88,11 +88,11 @@ class Rebuild:
             connection.execute("DELETE FROM touched")
             return int(connection.execute("SELECT count(place) FROM songs").fetchone()[0])
 
-    def _still_ours(self, connection: sqlite3.Connection) -> None:
+    def _check_token(self, connection: sqlite3.Connection) -> None:
         if connection.execute("SELECT 1 FROM rebuild WHERE token=?", (self._token,)).fetchone() is None:
             raise Conflict(reason="another rebuild of the search index has begun")
 
-    def _give_up(self) -> None:
+    def _clean_up(self) -> None:
         with self._database.write() as connection:
             if connection.execute("SELECT 1 FROM rebuild WHERE token=?", (self._token,)).fetchone():
                 _clear(connection)
@@ -105,12 +105,12 @@ def _clear(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM touched")
 
 
-def _carry_over(connection: sqlite3.Connection) -> None:
-    """What was changed meanwhile, as it is now; and for songs that are no more, the last revision seen."""
+def _copy_touched(connection: sqlite3.Connection) -> None:
+    """To the new tables: songs that were changed since the rebuild began, and all tombstones."""
     fresh = Tables(connection, FRESH)
     touched = connection.execute("SELECT songs.* FROM songs JOIN touched USING (id)").fetchall()
     fresh.put([document_of(row) for row in touched if row["place"] is not None])
-    fresh.bury([row["id"] for row in touched if row["place"] is None])
+    fresh.write_tombstones([row["id"] for row in touched if row["place"] is None])
     connection.execute(
         f"INSERT INTO {FRESH}songs(id, revision) SELECT id, revision FROM songs WHERE true"
         f" ON CONFLICT (id) DO UPDATE SET revision=max(revision, excluded.revision) WHERE place IS NULL"

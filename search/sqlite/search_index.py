@@ -6,7 +6,7 @@ from pathlib import Path
 
 from demixer.adapters.sqlite.database import Database
 from demixer.ports import SearchPage, SongDocument
-from search.highlights import marks_of
+from search.highlights import highlights_of
 from search.queries import words
 from search.sqlite.matching import Matching
 from search.sqlite.rebuild import BOOKKEEPING, Rebuild, note_touched
@@ -18,8 +18,8 @@ MIGRATIONS = (TABLES.format(to="") + BOOKKEEPING,)
 class SqliteSearch:
     """`demixer.ports.SearchIndex` in one file. Many processes may search and change it at once.
 
-    A search takes milliseconds over 100,000 songs (`benchmarks.search`). It reaches the first 10,000 hits; `total` is
-    1,001 where there are more than 1,000. Of hits with typos forgiven there are 1,001 at most.
+    A search takes milliseconds over 100,000 songs (`benchmarks.search`). It gives the first 10,000 hits; `total` is
+    1,001 where there are more than 1,000. Of hits with typos it gives 1,001 at most.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +32,7 @@ class SqliteSearch:
 
     def remove(self, song_ids: Sequence[str]) -> None:
         with self._database.write() as connection:
-            Tables(connection).bury(song_ids)
+            Tables(connection).write_tombstones(song_ids)
             note_touched(connection, song_ids)
 
     def search(self, query: str, *, limit: int, offset: int = 0) -> SearchPage:
@@ -41,7 +41,7 @@ class SqliteSearch:
             return SearchPage((), 0)
         with self._database.snapshot() as connection:
             page = Matching(connection).page(asked, limit=limit, offset=offset)
-        return replace(page, highlights=marks_of(asked, page.songs))
+        return replace(page, highlights=highlights_of(asked, page.songs))
 
     def rebuild(self, documents: Iterable[SongDocument]) -> int:
         """Raises `Conflict` when another rebuild began meanwhile; that one goes on."""

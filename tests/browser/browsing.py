@@ -21,7 +21,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from demixer.audio.encode import StemWriter
 from demixer.audio.peaks import Peaks
 from demixer.domain import Person, Separation, Song, Stem
-from demixer.domain.events import separation_requested
 from demixer.ports import SongDocument
 from demixer.wiring import Services
 from tests.web.visiting import FOUR, PASSWORD, a_song
@@ -128,7 +127,7 @@ def begin(services: Services, song_id: str) -> Separation:
     """The song's separation, running."""
     separation = services.catalogue.separations.get(services.songs.get(song_id).separation_id or "")
     assert separation
-    begun = services.separations.begin(*separation_event(separation_requested(separation)), "CPU (2 cores)")
+    begun = services.separations.begin(separation.id, separation.attempt, "CPU (2 cores)")
     assert begun
     return begun[0]
 

@@ -48,7 +48,7 @@ def test_the_notice_fits(
     context.close()
 
 
-def test_names_are_taken(plain_page: Page, nameless: Song) -> None:
+def test_names_are_accepted(plain_page: Page, nameless: Song) -> None:
     plain_page.goto(f"/songs/{nameless.id}")
     plain_page.get_by_role("button", name="Use these names").click()
     expect(plain_page.get_by_role("heading", level=1)).to_have_text("Falcon 69")

@@ -187,7 +187,7 @@ def test_the_first_tab_leads_to_the_content(page: Page) -> None:
     expect(page.get_by_role("main")).to_be_focused()
 
 
-def test_a_song_is_kept_and_let_go(anas_page: Page, song: Song) -> None:
+def test_a_song_is_added_to_the_library_and_removed(anas_page: Page, song: Song) -> None:
     anas_page.goto(f"/songs/{song.id}")
     anas_page.get_by_role("button", name="Keep in my library").click()
     anas_page.goto("/library")
@@ -197,7 +197,7 @@ def test_a_song_is_kept_and_let_go(anas_page: Page, song: Song) -> None:
     expect(anas_page.get_by_text("Nothing kept yet")).to_be_visible()
 
 
-def test_who_brought_a_song_edits_it(anas_page: Page, services: Services, ana: Person) -> None:
+def test_the_owner_of_a_song_edits_it(anas_page: Page, services: Services, ana: Person) -> None:
     song = a_song(services, ana, "Tipo")
     anas_page.goto(f"/songs/{song.id}")
     anas_page.get_by_role("link", name="Edit").click()

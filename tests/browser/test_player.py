@@ -1,4 +1,4 @@
-"""The player, heard: one clock, exact joins, mute and solo, keys, and what happens when a stem does not come."""
+"""The player, by the sound it makes: one clock, exact joins, mute and solo, keys, and a stem that does not come."""
 
 import json
 

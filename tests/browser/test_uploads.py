@@ -10,7 +10,6 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from demixer.domain import Failure, MatchMethod, Person, Separation, Song, Tags, Upload
 from demixer.domain.events import song_matched
-from demixer.services import outbox
 from demixer.wiring import Services
 from tests.browser.browsing import begin, sign_up, with_stems
 from tests.web.visiting import a_song, join
@@ -55,7 +54,7 @@ def sent(services: Services, page: Page) -> Upload:
 
 
 def joined(services: Services, upload: Upload, title: str, match: MatchMethod | None = None) -> Song:
-    """The upload found its song, and everybody is told."""
+    """The upload found its song, and an event says so."""
     person = services.accounts.get(upload.person_id)
     assert person
     song = a_song(services, person, title)
@@ -101,7 +100,7 @@ def test_a_recording_that_was_here_says_so(sender: Page, services: Services, fil
 def tell(services: Services, page: Page) -> None:
     """What the match consumer publishes after a join."""
     upload = sent(services, page)
-    outbox.publish(services.events, [song_matched(upload, services.clock())])
+    services.work.publish([song_matched(upload, services.clock())])
 
 
 def test_what_cannot_be_read_says_why_and_can_be_deleted(sender: Page, services: Services, file: Path) -> None:
@@ -214,7 +213,7 @@ def test_several_files_go_at_once_and_bad_ones_are_refused_before_they_are_sent(
 
 
 def test_what_is_typed_beside_a_file_goes_with_it(sender: Page, services: Services, file: Path) -> None:
-    sender.get_by_text("Say who and what it is").click()
+    sender.get_by_text("Add artist, album and title").click()
     sender.get_by_label("Artist", exact=True).fill("Ana")
     sender.get_by_label("Title", exact=True).fill("Mío")
     send(sender, file)
@@ -279,7 +278,9 @@ def test_leaving_while_a_file_is_on_its_way_asks_first(sender: Page, file: Path)
     assert sender.evaluate("() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"), "it still asks"
 
 
-def test_who_is_signed_out_meanwhile_is_told_that_the_file_was_not_kept(context: BrowserContext, file: Path) -> None:
+def test_after_a_sign_out_meanwhile_the_page_says_that_the_file_was_not_kept(
+    context: BrowserContext, file: Path
+) -> None:
     page = context.new_page()  # its console tells of the refused request
     sign_up(page, f"sender-{next(NUMBERS)}@example.com", "Sender")
     page.goto("/uploads")
@@ -373,9 +374,7 @@ def test_a_file_can_be_sent_without_javascript(context: BrowserContext, site: st
     bare.close()
 
 
-def test_the_tab_tells_of_a_song_that_got_ready_while_nobody_looked(
-    sender: Page, services: Services, file: Path
-) -> None:
+def test_the_title_of_the_tab_says_that_a_song_is_ready(sender: Page, services: Services, file: Path) -> None:
     sender.evaluate("() => Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     send(sender, file)
     song = joined(services, sent(services, sender), "Callada")

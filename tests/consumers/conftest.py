@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.services import file_analyser
 
 
@@ -10,11 +11,10 @@ from demixer.services import file_analyser
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were decoded for an analysis, one entry a decode."""
     paths: list[Path] = []
-    examine = file_analyser.examine
 
     def counting(path: Path, **options: Any) -> Any:
         paths.append(path)
-        return examine(path, **options)
+        return decode_and_fingerprint(path, **options)
 
-    monkeypatch.setattr(file_analyser, "examine", counting)
+    monkeypatch.setattr(file_analyser, "decode_and_fingerprint", counting)
     return paths

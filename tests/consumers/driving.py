@@ -117,11 +117,11 @@ class CountingSubscription:
         if not isinstance(membership, Membership):
             return False
         joined(membership)
-        lines = {place: line for place, line in membership._lines.items() if not line.paused}
+        queues = {partition: queue for partition, queue in membership._queues.items() if not queue.paused}
         offsets = Offsets(membership._cluster, membership._consumer)
-        begun, ends = offsets.committed(list(lines)), offsets.end(list(lines)) if lines else {}
-        at = {place: max(line._position, begun.get(place, 0)) for place, line in lines.items()}
-        return any(line.head is not None or at[place] < ends[place] for place, line in lines.items())
+        committed, ends = offsets.committed(list(queues)), offsets.end(list(queues)) if queues else {}
+        at = {partition: max(queue.position, committed.get(partition, 0)) for partition, queue in queues.items()}
+        return any(queue.head is not None or at[partition] < ends[partition] for partition, queue in queues.items())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._subscription, name)
@@ -130,7 +130,7 @@ class CountingSubscription:
 def joined(membership: Membership) -> None:
     """Waits for partitions. A member that has none after `JOINED_WITHIN` gets none: there may be more members."""
     deadline = time.monotonic() + JOINED_WITHIN
-    while not membership._lines and time.monotonic() < deadline:
+    while not membership._queues and time.monotonic() < deadline:
         membership._receive(0.02)
 
 

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from consumers.framework.consumer import Consumer
-from demixer.adapters.kafka.client import Trouble
+from demixer.adapters.kafka.client import ErrorReporter
 from demixer.adapters.kafka.event_log import KafkaEvents
 from demixer.adapters.kafka.offsets import Offsets
 from demixer.adapters.sqlite.event_log import SqliteEvents
@@ -28,9 +28,9 @@ def to_the_beginning(services: Services, consumer: Consumer) -> None:
 
 def _on_kafka(events: KafkaEvents, consumer: Consumer) -> None:
     cluster = events._cluster
-    client = Client(cluster.properties_with({}, Trouble("resetting"), group_id=cluster.name(consumer.name)))
-    partitions = [each for each in Offsets(cluster, client).places() if each[0] in consumer.topics]
-    _commit(client, [KafkaPartition(cluster.name(topic), number, 0) for topic, number in partitions])
+    client = Client(cluster.properties_with({}, ErrorReporter("resetting"), group_id=cluster.name(consumer.name)))
+    partitions = [each for each in Offsets(cluster, client).partitions() if each[0] in consumer.topics]
+    _commit(client, [cluster.kafka_partition(each, 0) for each in partitions])
     client.close()
 
 

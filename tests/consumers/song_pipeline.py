@@ -64,7 +64,7 @@ class SongPipeline:
 def split(path: Path, folder: Path) -> Path:
     """Nothing but the reference of a separation, of two stems: what is low, and what is high."""
     folder.mkdir()
-    whole = reference.as_float(reference.samples(path))
+    whole = reference.as_float(reference.decode_file(path))
     low = np.convolve(whole, SMOOTH, mode="same")
     write(folder / reference.FILE, np.stack([whole, low, whole - low]).astype(np.float32), *SIXTEEN, sample_rate=RATE)
     return folder

@@ -69,7 +69,7 @@ def test_it_is_refused_with_why(name: str, pipeline: SongPipeline) -> None:
 
 
 def test_two_hours_are_refused(clock: Clock, tmp_path: Path) -> None:
-    """As soon as the limit is passed: tests/unit/audio/test_examine.py."""
+    """As soon as the limit is passed: tests/unit/audio/test_decoding.py."""
     path = two_hours(tmp_path / "mix.wav")
     with services_in(tmp_path / "data", clock, max_minutes=1) as services:
         failure = SongPipeline(services, clock, tmp_path).process_file("two hours", path).failure

@@ -127,7 +127,9 @@ def test_a_decoder_that_was_killed_is_asked_again(
     upload = sent(services, data=song)
     loop = loop_of(services, consumers_of.fingerprint(services), clock)
     with monkeypatch.context() as patch:
-        patch.setattr(file_analyser, "examine", lambda *_, **__: (_ for _ in ()).throw(Transient("took-too-long")))
+        patch.setattr(
+            file_analyser, "decode_and_fingerprint", lambda *_, **__: (_ for _ in ()).throw(Transient("took-too-long"))
+        )
         steps(loop, 5)
     assert now(services, upload).state is UploadState.FINGERPRINTING
     clock.advance(1)

@@ -16,7 +16,7 @@ from tests.audio_samples import write
 from tests.consumers import consumers_of
 from tests.consumers.driving import drained
 from tests.steps import keys, now, sent
-from tests.unit.audio.test_mix import Parts, mixed, parts_of
+from tests.unit.audio.test_mix_comparison import Parts, mixed, parts_of
 from tests.wired import Clock
 
 pytestmark = pytest.mark.thorough
@@ -113,7 +113,7 @@ def test_two_encodings_at_once_cost_one_separation_and_two_decodes(
         process()
     assert len({now(services, upload).song_id for upload in both}) == 1
     assert len(services.catalogue.separations.of_song(now(services, both[0]).song_id or "")) == 1
-    assert [now(services, upload).attempt > 1 for upload in both] == [False, True], "one was compared again"
+    assert sorted(now(services, upload).attempt > 1 for upload in both) == [False, True], "one was compared again"
     assert len(decoded) == 2
     assert not [key for key in keys(services) if key.startswith("analyses/")]
 

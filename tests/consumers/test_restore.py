@@ -1,4 +1,4 @@
-"""What docs/operations.md says of backing up and restoring: a copy made while the service runs, and all else lost."""
+"""Backing up and restoring as docs/operations.md says: a copy made while the service runs, and everything else lost."""
 
 import hashlib
 import shutil
@@ -11,25 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consumers import fingerprint, index, maintenance, match, separate
 from consumers.framework.consumer import Consumer
 from demixer.cli import main
-from demixer.domain import Failure, Separation, Status, Upload, events
+from demixer.domain import Failure, Separation, Status, Upload
 from demixer.separation.separate import Made
 from demixer.wiring import Services
 from schemas.topics import all_topics
 from tests import audio_samples, music
+from tests.consumers import consumers_of
 from tests.consumers.driving import drained, letters
 from tests.consumers.test_replay import found, song_file
-from tests.steps import MODEL, STEMS, bytes_of, now, sent, separation_of, song_of, without_log
-from tests.wired import START, Clock, a_person, services_in
+from tests.steps import STEMS, bytes_of, now, sent, separation_of, song_of, without_log
+from tests.wired import MODEL, START, Clock, a_person, services_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 DATABASES = ("catalogue.db", "accounts.db")
 INDEX, LOG = "catalogue-fingerprints.db", "events.db"
 SMOOTH = np.full(64, 1 / 64)  # below 700 Hz, about
-MINUTES = 3  # until what was open is announced again
-Ways = Mapping[str, Upload]
+MINUTES = 3  # until what was open is published again
+Uploads = Mapping[str, Upload]  # by a name that says how far each has come
 Run = Callable[..., tuple[int, str]]
 
 
@@ -49,34 +49,33 @@ class LowAndHigh:
         pass
 
 
-def everybody(services: Services) -> Sequence[Consumer]:
-    worker = separate.consumer(services, LowAndHigh(), wait=lambda seconds: None)
-    return fingerprint.consumer(services), match.consumer(services, lambda: MODEL), worker, index.consumer(services)
+def everything(services: Services) -> Sequence[Consumer]:
+    return consumers_of.everything(services, LowAndHigh())
 
 
-def go_on(services: Services, clock: Clock, minutes: int = MINUTES) -> None:
-    """Everybody, with sweep, for so long."""
-    timer = maintenance.timer(services, clock.monotonic)
+def run_for(services: Services, clock: Clock, minutes: int = MINUTES) -> None:
+    """Every consumer, and maintenance."""
+    timer = consumers_of.maintenance(services, clock.monotonic)
     for _ in range(minutes * 4):
         timer._run_once()
-        drained(services, clock, *everybody(services))
+        drained(services, clock, *everything(services))
         clock.advance(15)
 
 
-def statuses(services: Services, ways: Ways) -> dict[str, Status]:
-    return {name: services.uploads.view(now(services, upload)).status for name, upload in ways.items()}
+def statuses(services: Services, uploads: Uploads) -> dict[str, Status]:
+    return {name: services.uploads.view(now(services, upload)).status for name, upload in uploads.items()}
 
 
 # --- the service that is lost -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
-    """The clock goes on; `copy` is what is left. `ways` are the uploads that the copy of the catalogue knows."""
+class Backup:
+    """The clock goes on; `copy` is what is left. `uploads` are those that the copy of the catalogue knows."""
 
     clock: Clock
     copy: Path
-    ways: Ways
+    uploads: Uploads
     token: str
     long: Sequence[bytes]  # files of the song that was ready: another one than was sent, and the one of `twin`
     late: bytes  # of a song that came when the catalogue had been copied
@@ -84,48 +83,46 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def lost(tmp_path_factory: pytest.TempPathFactory) -> Lost:
+def backup(tmp_path_factory: pytest.TempPathFactory) -> Backup:
     folder, clock = tmp_path_factory.mktemp("lost"), Clock()
     with services_in(folder / "data", clock) as services:
-        lost = backed_up(services, clock, folder)
+        backup = backed_up(services, clock, folder)
     shutil.rmtree(folder / "data")
-    return lost
+    return backup
 
 
-def backed_up(services: Services, clock: Clock, folder: Path) -> Lost:
+def backed_up(services: Services, clock: Clock, folder: Path) -> Backup:
     """The catalogue was copied with an upload at every step, the files when all of those had been ready for a while."""
     a_person(services)
     token = services.accounts.create_token("ana@example.com", START)
-    copy, ways, late = folder / "copy", live(services, clock, folder), song_file(folder, 8)
+    copy, uploads, late = folder / "copy", uploads_at_each_step(services, clock, folder), song_file(folder, 8)
     back_up(services, copy, *DATABASES, INDEX)
     sent(services, "zoe", late)
-    go_on(services, clock)
-    assert set(statuses(services, ways).values()) == {Status.READY}
-    assert now(services, ways["twin"]).song_id == now(services, ways["ready"]).song_id
+    run_for(services, clock)
+    assert set(statuses(services, uploads).values()) == {Status.READY}
+    assert now(services, uploads["twin"]).song_id == now(services, uploads["ready"]).song_id
     shutil.copytree(services.settings.data_dir / "files", copy / "files")
     back_up(services, copy, LOG)
-    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(services, ways["ready"])
-    return Lost(clock=clock, copy=copy, ways=ways, token=token, long=long, late=late, stem=stem)
+    long, stem = [long_file(folder / f"long.{kind}") for kind in ("ogg", "mp3")], stem_of(services, uploads["ready"])
+    return Backup(clock=clock, copy=copy, uploads=uploads, token=token, long=long, late=late, stem=stem)
 
 
-def live(services: Services, clock: Clock, folder: Path) -> Ways:
+def uploads_at_each_step(services: Services, clock: Clock, folder: Path) -> Uploads:
     """An upload that is ready, and one at each step on the way there; `twin` is another file of the one that is."""
-    ways = {"ready": sent(services, data=long_file(folder / "long.flac"))}
-    drained(services, clock, *everybody(services))
+    uploads = {"ready": sent(services, data=long_file(folder / "long.flac"))}
+    drained(services, clock, *everything(services))
     for seed, name in enumerate(("running", "queued"), 2):
-        ways[name] = sent(services, data=song_file(folder, seed))
-    drained(services, clock, *everybody(services)[:2])
-    assert services.separations.begin(
-        *separation_event(events.separation_requested(separation(services, ways["running"]))), "CPU", "gone-1"
-    )
-    ways["fingerprinted"] = sent(services, data=song_file(folder, 4))
-    drained(services, clock, *everybody(services)[:1])
+        uploads[name] = sent(services, data=song_file(folder, seed))
+    drained(services, clock, *everything(services)[:2])
+    assert services.separations.begin(separation(services, uploads["running"]).id, 1, "CPU", "gone-1")
+    uploads["fingerprinted"] = sent(services, data=song_file(folder, 4))
+    drained(services, clock, *everything(services)[:1])
     for seed, name in enumerate(("fingerprinting", "received"), 5):
-        ways[name] = sent(services, data=song_file(folder, seed))
-    services.upload_analyses.begin(*upload_event(events.upload_received(ways["fingerprinting"])))
-    ways["twin"] = sent(services, data=long_file(folder / "long.mp3"))
-    ways["untold"] = sent(without_log(services), data=song_file(folder, 7))
-    return ways
+        uploads[name] = sent(services, data=song_file(folder, seed))
+    assert services.upload_analyses.begin(uploads["fingerprinting"].id, 1)
+    uploads["twin"] = sent(services, data=long_file(folder / "long.mp3"))
+    uploads["unpublished"] = sent(without_log(services), data=song_file(folder, 7))
+    return uploads
 
 
 def separation(services: Services, upload: Upload) -> Separation:
@@ -143,7 +140,7 @@ def long_file(path: Path) -> bytes:
 
 
 def back_up(services: Services, copy: Path, *names: str) -> None:
-    """`sqlite3 NAME ".backup COPY"`, of each, while the services is open."""
+    """`sqlite3 NAME ".backup COPY"`, of each, while the services are open."""
     copy.mkdir(exist_ok=True)
     for name in names:
         source, target = sqlite3.connect(services.settings.data_dir / name), sqlite3.connect(copy / name)
@@ -168,63 +165,65 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-def put_back(lost: Lost, folder: Path, *left_out: str) -> None:
-    shutil.copytree(lost.copy, folder / "data", ignore=shutil.ignore_patterns(*left_out))
+def restore(backup: Backup, folder: Path, *left_out: str) -> None:
+    shutil.copytree(backup.copy, folder / "data", ignore=shutil.ignore_patterns(*left_out))
 
 
 @pytest.mark.parametrize("log", ["empty", "newer", "read from its beginning"])
-def test_what_was_ready_is_there_and_what_was_open_ends(lost: Lost, run: Run, tmp_path: Path, log: str) -> None:
-    put_back(lost, tmp_path, *([LOG] if log == "empty" else []))
+def test_what_was_ready_is_there_and_what_was_open_ends(backup: Backup, run: Run, tmp_path: Path, log: str) -> None:
+    restore(backup, tmp_path, *([LOG] if log == "empty" else []))
     assert run("topics", "create")[0] == 0
     assert run("reindex") == (0, "The search index holds 1 songs.\n")
     code, out = run("check")
     assert (code, "the newest song is found by its fingerprint" in out) == (0, True), out
-    with services_in(tmp_path / "data", lost.clock) as services:
-        what_was_ready_is_there(services, lost)
+    with services_in(tmp_path / "data", backup.clock) as services:
+        assert_what_was_ready_is_there(services, backup)
         if log == "read from its beginning":
-            drained(services, lost.clock, *(replace(each, name=f"{each.name}-again") for each in everybody(services)))
-        go_on(services, lost.clock)
-        what_was_open_has_ended(services, lost)
-        what_came_too_late_is_sent_again(services, lost)
+            drained(
+                services, backup.clock, *(replace(each, name=f"{each.name}-again") for each in everything(services))
+            )
+        run_for(services, backup.clock)
+        assert_what_was_open_has_ended(services, backup)
+        assert_what_came_too_late_can_be_sent_again(services, backup)
         assert [letters(services, topic) for topic in all_topics()] == [[]] * len(all_topics())
 
 
-def what_was_ready_is_there(services: Services, lost: Lost) -> None:
-    ana, ready = services.accounts.by_token(lost.token), lost.ways["ready"]
+def assert_what_was_ready_is_there(services: Services, backup: Backup) -> None:
+    ana, ready = services.accounts.by_token(backup.token), backup.uploads["ready"]
     assert ana is not None
     assert ana.email == "ana@example.com"
     assert found(services, "long") == [now(services, ready).song_id]
-    assert stem_of(services, ready) == lost.stem
-    assert statuses(services, lost.ways)["ready"] is Status.READY
-    again = sent(services, "berta", lost.long[0])
-    drained(services, lost.clock, *everybody(services))
+    assert stem_of(services, ready) == backup.stem
+    assert statuses(services, backup.uploads)["ready"] is Status.READY
+    again = sent(services, "berta", backup.long[0])
+    drained(services, backup.clock, *everything(services))
     assert services.uploads.view(now(services, again)).matched
     assert now(services, again).song_id == now(services, ready).song_id
 
 
-def what_was_open_has_ended(services: Services, lost: Lost) -> None:
+def assert_what_was_open_has_ended(services: Services, backup: Backup) -> None:
     """The file of one was thrown away, for its song was here, before the files were copied."""
-    assert statuses(services, lost.ways) == {
-        name: Status.FAILED if name == "twin" else Status.READY for name in lost.ways
+    assert statuses(services, backup.uploads) == {
+        name: Status.FAILED if name == "twin" else Status.READY for name in backup.uploads
     }
-    assert now(services, lost.ways["twin"]).failure == Failure("file-gone")
-    for name in lost.ways.keys() - {"twin"}:
-        assert stem_of(services, lost.ways[name])
+    assert now(services, backup.uploads["twin"]).failure == Failure("file-gone")
+    for name in backup.uploads.keys() - {"twin"}:
+        assert stem_of(services, backup.uploads[name])
 
 
-def what_came_too_late_is_sent_again(services: Services, lost: Lost) -> None:
-    assert services.catalogue.songs.by_file(hashlib.sha256(lost.late).hexdigest()) is None
-    again = {"late": sent(services, "zoe", lost.late), "twin": sent(services, "ana", lost.long[1])}
-    drained(services, lost.clock, *everybody(services))
+def assert_what_came_too_late_can_be_sent_again(services: Services, backup: Backup) -> None:
+    assert services.catalogue.songs.by_file(hashlib.sha256(backup.late).hexdigest()) is None
+    again = {"late": sent(services, "zoe", backup.late), "twin": sent(services, "ana", backup.long[1])}
+    drained(services, backup.clock, *everything(services))
     assert statuses(services, again) == {"late": Status.READY, "twin": Status.READY}
-    assert now(services, again["twin"]).song_id == now(services, lost.ways["ready"]).song_id
+    assert now(services, again["twin"]).song_id == now(services, backup.uploads["ready"]).song_id
 
 
-def test_a_copy_without_the_fingerprint_index_is_told_of_and_mended(lost: Lost, run: Run, tmp_path: Path) -> None:
-    put_back(lost, tmp_path, LOG, INDEX)
+def test_a_missing_fingerprint_index_is_reported_and_made_anew(backup: Backup, run: Run, tmp_path: Path) -> None:
+    restore(backup, tmp_path, LOG, INDEX)
     code, out = run("check")
     assert (code, "demixer reindex --fingerprints" in out) == (1, True)
     assert run("reindex", "--fingerprints")[0] == 0
     assert run("check")[0] == 0
-    with services_in(tmp_path / "data", lost.clock) as services:
-        what_was_ready_is_there(services, lost)
+    with services_in(tmp_path / "data", backup.clock) as services:
+        assert_what_was_ready_is_there(services, backup)

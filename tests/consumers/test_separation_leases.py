@@ -13,7 +13,6 @@ from demixer.ports import Message
 from demixer.wiring import Services
 from tests.consumers import consumers_of
 from tests.consumers.driving import ByHand, drained, loop_of, steps
-from tests.consumers.test_loop import committed
 from tests.consumers.test_separate import FakeWorker, Work, quickly, raising, status
 from tests.steps import an_analysis, matched, sent, separation_of, song_of
 from tests.wired import Clock, data_of, published
@@ -27,6 +26,11 @@ def waiting(services: Services, number: int = 1) -> list[Separation]:
 
 def state(services: Services, separation: Separation) -> SeparationState:
     return separation_of(services, separation.id).state
+
+
+def all_done(services: Services) -> bool:
+    """The group has committed every event."""
+    return services.events.lag("separate")["separations"] == 0
 
 
 def claimed_by(services: Services, separation: Separation, member: str) -> None:
@@ -70,12 +74,12 @@ def test_an_idle_member_claims_the_first_that_nobody_begins(services: Services, 
 
 def test_the_event_of_what_a_helper_has_made_is_done_without_separating_again(services: Services, clock: Clock) -> None:
     waiting(services)
-    helping, owner = HelpingMember(services, clock), FakeWorker()
+    helper, owner = HelpingMember(services, clock), FakeWorker()
     helper.help_out()
     helper.help_out(after=HELP_AFTER)
     drained(services, clock, consumers_of.separate(services, owner))
     assert (len(helper.worker.folders), len(owner.folders)) == (1, 0)
-    assert committed(services, "separate", "separations")
+    assert all_done(services)
     assert [event.type for event in published(services, "songs")].count("song.separated") == 1
 
 
@@ -122,7 +126,7 @@ def test_the_event_of_one_that_somebody_else_reports_on_is_done(services: Servic
     worker = FakeWorker()
     made = consumers_of.separate(services, worker, wait=lambda seconds: reported(services, asked))
     drained(services, clock, made)
-    assert committed(services, "separate", "separations")
+    assert all_done(services)
     assert (worker.folders, state(services, asked)) == ([], SeparationState.RUNNING)
 
 
@@ -138,7 +142,9 @@ def test_one_that_nobody_reports_on_is_separated_by_another(services: Services, 
 def test_what_a_member_ran_when_it_was_killed_it_begins_again_at_once(services: Services, clock: Clock) -> None:
     (asked,) = waiting(services)
     claimed_by(services, asked, "one")
-    drained(services, clock, consumers_of.separate(services, FakeWorker(), wait=lambda seconds: pytest.fail("it waited")))
+    drained(
+        services, clock, consumers_of.separate(services, FakeWorker(), wait=lambda seconds: pytest.fail("it waited"))
+    )
     assert state(services, asked) is SeparationState.READY
     assert separation_of(services, asked.id).lease_owner == "one"
 
@@ -181,7 +187,11 @@ def test_a_member_without_messages_helps_beside_its_polling(services: Services, 
     workers, hands = [FakeWorker(), FakeWorker()], [ByHand(), ByHand()]
     first, second = (
         loop_of(
-            services, consumers_of.separate(services, worker, clock=clock.monotonic), clock, executor=by_hand, member=name
+            services,
+            consumers_of.separate(services, worker, clock=clock.monotonic),
+            clock,
+            executor=by_hand,
+            member=name,
         )
         for worker, by_hand, name in zip(workers, hands, ("one", "two"), strict=True)
     )
@@ -197,7 +207,7 @@ def test_a_member_without_messages_helps_beside_its_polling(services: Services, 
     while hands[0].jobs:
         hands[0].run_next()
         steps(first, 3)
-    assert committed(services, "separate", "separations")
+    assert all_done(services)
     assert [len(worker.folders) for worker in workers] == [0, 2]
     first._leave()
     second._leave()

@@ -1,4 +1,4 @@
-"""What the worst upload can cost, by counts: the longest fingerprint there may be, and songs that share all its keys."""
+"""What the worst upload can cost, by counts: with the longest fingerprint, and songs that share all its keys."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demixer.adapters.common.hit_counts import places_of
+from demixer.adapters.common.hit_counts import key_hashes_of
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
-from demixer.domain import Analysis, Comparison, MatchVerdict, Song
-from demixer.recognition import similarity
+from demixer.domain import Analysis, Comparison, MatchVerdict
+from demixer.recognition import pipeline, similarity
 from demixer.recognition.fingerprint import ITEM_SECONDS, Fingerprint
-from demixer.recognition.reference import RATE
-from demixer.services.comparisons import MAX_COMPARED_BY_SOUND, MAX_COMPARISONS, Comparisons
+from demixer.recognition.mix_comparison import MixComparison
+from demixer.recognition.reference import RATE, Reference
+from demixer.recognition.thresholds import MAX_COMPARISONS, MAX_SOUND_COMPARISONS
+from demixer.services.comparisons import Comparisons
 from demixer.wiring import Services
 from tests.steps import an_analysis, fingerprinted, match, matched, now, sent, song_of
 
@@ -44,14 +46,14 @@ def longest() -> Analysis:
 
 @pytest.fixture
 def crowded(services: Services, longest: Analysis) -> Services:
-    """The index knows thousands of songs with this very fingerprint; the catalogue has more of them than are asked for."""
+    """The index knows thousands of songs with this very fingerprint, the catalogue more than are proposed."""
     song = song_of(services, matched(services, sent(services)).song_id)
     like = replace(song, fingerprint=longest.fingerprint, duration=longest.duration, version=0)
     for number in range(CANDIDATES + 10):
         services.catalogue.songs.save(replace(like, id=id_of(number), sha256=id_of(number)))
     assert isinstance(services.fingerprints, SqliteFingerprints)
-    places = places_of(longest.fingerprint)
-    services.fingerprints.load((id_of(number), places) for number in range(SONGS))
+    hashes = key_hashes_of(longest.fingerprint)
+    services.fingerprints.load((id_of(number), hashes) for number in range(SONGS))
     return services
 
 
@@ -62,8 +64,8 @@ def id_of(number: int) -> str:
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """Comparisons of fingerprints."""
-    counted = Counted(similarity.compare)
-    monkeypatch.setattr(similarity, "compare", counted)
+    counted = Counted(similarity.compare_fingerprints)
+    monkeypatch.setattr(similarity, "compare_fingerprints", counted)
     return counted
 
 
@@ -82,11 +84,10 @@ def test_match_compares_as_many_fingerprints_as_there_are_candidates_and_no_soun
 def test_comparing_sound_ends_after_three_songs_and_comparing_after_ten(
     crowded: Services, longest: Analysis, compared: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other_mix(song: Song, *_: object) -> Comparison:
-        return Comparison(song_id=song.id, verdict=MatchVerdict.MIX)
-
-    by_sound = Counted(other_mix)
-    monkeypatch.setattr(crowded.comparisons, "_compare_sound", by_sound)
-    fingerprints = [longest.fingerprint, longest.shifted_fingerprint]
-    found = crowded.comparisons.compare(fingerprints, np.zeros(RATE, np.int16))
-    assert (compared.calls, by_sound.calls, len(found)) == (CANDIDATES, MAX_COMPARED_BY_SOUND, MAX_COMPARISONS)
+    samples = np.zeros(RATE, np.int16)
+    by_sound = Counted(lambda *_: MixComparison(verdict=MatchVerdict.MIX))
+    monkeypatch.setattr(crowded.comparisons, "reference_of", lambda song: Reference.without_stems(samples))
+    monkeypatch.setattr(pipeline, "compare_sound", by_sound)
+    found = crowded.comparisons.compare([longest.fingerprint, longest.shifted_fingerprint], samples)
+    assert (compared.calls, by_sound.calls, len(found)) == (CANDIDATES, MAX_SOUND_COMPARISONS, MAX_COMPARISONS)
+    assert (MAX_SOUND_COMPARISONS, MAX_COMPARISONS) == (3, 10)

@@ -49,7 +49,7 @@ class AccountsContract:
     @pytest.mark.parametrize(
         "email", ["", "ana", "ana@", "@example.com", "ana@example", "a b@example.com", "ana@exa mple.com", "a@b@c.org"]
     )
-    def test_what_is_no_address_is_refused(self, accounts: Accounts, email: str) -> None:
+    def test_a_bad_email_address_is_refused(self, accounts: Accounts, email: str) -> None:
         with pytest.raises(Refused) as caught:
             accounts.create(email, PASSWORD, "Ana", NOON)
         assert caught.value.code == "email-invalid"
@@ -58,7 +58,7 @@ class AccountsContract:
     def test_private_and_international_addresses_are_welcome(self, accounts: Accounts, email: str) -> None:
         assert accounts.create(email, PASSWORD, "", NOON).email == email
 
-    def test_a_short_password_is_refused_and_the_length_is_said(self, accounts: Accounts) -> None:
+    def test_a_short_password_is_refused_with_the_needed_length(self, accounts: Accounts) -> None:
         with pytest.raises(Refused) as caught:
             accounts.create("ana@example.com", "123456789", "", NOON)
         assert (caught.value.code, caught.value.params) == ("password-short", {"length": 10})
@@ -106,7 +106,7 @@ class AccountsContract:
         accounts.revoke_tokens(ana.id)
         assert accounts.authenticate(ana.email, PASSWORD) == ana
 
-    def test_nobody_gets_a_token_without_an_account(self, accounts: Accounts) -> None:
+    def test_a_token_needs_an_account(self, accounts: Accounts) -> None:
         with pytest.raises(NotFound) as caught:
             accounts.create_token("nobody@example.com", NOON)
         assert caught.value.code == "no-such-account"

@@ -302,7 +302,7 @@ class CatalogueContract:
         catalogue.uploads.save(upload, [an_event("e")])
         assert ids(catalogue.outbox.pending()) == ["e", "f"]
 
-    def test_what_is_done_is_gone_and_unknown_ids_are_ignored(self, catalogue: Catalogue) -> None:
+    def test_published_events_are_removed_and_unknown_ids_are_ignored(self, catalogue: Catalogue) -> None:
         catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
         catalogue.outbox.mark_published(["e", "unknown"])
         catalogue.outbox.mark_published(["e"])
@@ -414,6 +414,8 @@ class CatalogueContract:
         kept = catalogue.songs.get("s1")
         assert kept is not None
         assert kept.is_removed
+        assert catalogue.songs.linked_song("transcode") == kept, "so that a recording that was taken down is known"
+        assert catalogue.songs.linked_song("unknown") is None
 
     def test_a_file_of_a_removed_song_falls_back_to_the_song_it_brought(self, catalogue: Catalogue) -> None:
         catalogue.songs.save(a_song("s1"))
@@ -450,7 +452,7 @@ class CatalogueContract:
             ("\u0301", ["björk", "blur", "dots", "percent"]),
         ],
     )
-    def test_songs_are_listed_by_how_artist_album_or_title_begins(
+    def test_songs_are_listed_by_a_prefix_of_artist_album_or_title(
         self, catalogue: Catalogue, beginning: str, found: list[str]
     ) -> None:
         known = {
@@ -464,7 +466,7 @@ class CatalogueContract:
         catalogue.songs.save(a_song("unlisted", tags=known["blur"], state=SongState.PENDING))
         assert ids(catalogue.songs.list_visible(order="id", limit=10, prefix=beginning)) == found
 
-    def test_what_begins_so_comes_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
+    def test_songs_with_a_prefix_come_in_every_order_and_in_pages(self, catalogue: Catalogue) -> None:
         for name, seconds, plays in (("c", 0, 5), ("a", 1, 1), ("b", 2, 5), ("d", 3, 0)):
             tags = Tags(artist="Abba", title="other" if name == "d" else "Waterloo")
             catalogue.songs.save(a_song(name, created_at=at(seconds), plays=plays, tags=tags))
@@ -521,9 +523,7 @@ class CatalogueContract:
         both = (SeparationState.RUNNING, SeparationState.REQUESTED)
         assert ids(catalogue.separations.in_state(both)) == ["x3", "x1", "x0"]
 
-    def test_a_place_in_the_queue_counts_what_was_asked_for_earlier_and_has_not_begun(
-        self, catalogue: Catalogue
-    ) -> None:
+    def test_a_queue_position_counts_what_was_requested_earlier_and_has_not_begun(self, catalogue: Catalogue) -> None:
         states = [SeparationState.REQUESTED, SeparationState.RUNNING, SeparationState.FAILED, SeparationState.REQUESTED]
         saved = [
             catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(n)))
@@ -534,14 +534,14 @@ class CatalogueContract:
             2,
         ]
 
-    def test_places_in_the_queue_are_told_all_at_once(self, catalogue: Catalogue) -> None:
+    def test_many_queue_positions_are_got_at_once(self, catalogue: Catalogue) -> None:
         states = [SeparationState.REQUESTED, SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.READY]
         for n, state in enumerate((*states, SeparationState.REQUESTED)):
             catalogue.separations.save(a_separation(f"x{n}", state=state, requested_at=at(0 if n == 4 else n)))
         assert catalogue.separations.queue_positions(["x2", "x1", "x4", "nobody"]) == {"x4": 2, "x2": 3}
         assert catalogue.separations.queue_positions([]) == {}
 
-    def test_how_many_wait_and_since_when_is_told_without_reading_the_queue(self, catalogue: Catalogue) -> None:
+    def test_the_queue_length_and_its_oldest_request_are_known(self, catalogue: Catalogue) -> None:
         assert catalogue.separations.queue_length() == (0, None)
         states = [SeparationState.RUNNING, SeparationState.REQUESTED, SeparationState.REQUESTED, SeparationState.READY]
         for n, state in enumerate(states):

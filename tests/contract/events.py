@@ -114,7 +114,7 @@ class EventLogContract:
         assert numbers(received(log.subscribe([world.one], group="g", member="m"))) == [3]
         log.close()
 
-    def test_what_follows_is_the_next_of_the_same_partition_and_is_handed_out_once(self, world: World) -> None:
+    def test_the_next_buffered_message_is_of_the_same_partition_and_given_once(self, world: World) -> None:
         log = world.open_log()
         log.publish(records(world.one, 5))
         subscription = log.subscribe([world.one], group="g", member="m")
@@ -226,7 +226,7 @@ class EventLogContract:
         assert numbers(received(away)) == [3]
         log.close()
 
-    def test_polling_alone_keeps_the_place_in_the_group(self, world: World) -> None:
+    def test_polling_alone_keeps_a_member_in_its_group(self, world: World) -> None:
         log = world.open_log()
         log.publish(records(world.one, 1))
         a = log.subscribe([world.one], group="g", member="a")
@@ -242,7 +242,7 @@ class EventLogContract:
         assert log.lag("g") == {world.one: 0}
         log.close()
 
-    def test_a_paused_partition_is_silent_and_the_others_go_on(self, world: World) -> None:
+    def test_a_paused_partition_gives_nothing_and_the_others_go_on(self, world: World) -> None:
         log = world.open_log()
         log.publish(records(world.many, 40))
         subscription = log.subscribe([world.many], group="g", member="m")
@@ -363,7 +363,7 @@ class EventLogContract:
 class MembershipContract:
     """Of a log where a member is known by its name, and where what is in hand stays where it is."""
 
-    def test_who_joins_later_gets_a_share_of_what_is_idle(self, world: World) -> None:
+    def test_a_member_that_joins_later_gets_a_share_of_idle_partitions(self, world: World) -> None:
         log = world.open_log()
         log.publish(records(world.many, 40))
         a = log.subscribe([world.many], group="g", member="a")

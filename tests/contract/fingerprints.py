@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from demixer.adapters.common.hit_counts import MOST_KEYS, keys_of
+from demixer.adapters.common.hit_counts import MAX_KEYS, keys_of
 from demixer.ports import FingerprintIndex
 from demixer.recognition.fingerprint import SILENCE, Fingerprint, Items
 
@@ -60,7 +60,7 @@ class FingerprintIndexContract:
         assert index.candidates([stored(items(1)[333:])]) == ["song"]
         assert index.candidates([stored(np.concatenate([silence, items(1)]))]) == ["song"]
 
-    def test_the_likeliest_comes_first_and_the_limit_holds(self, index: FingerprintIndex) -> None:
+    def test_the_best_match_comes_first_and_the_limit_holds(self, index: FingerprintIndex) -> None:
         index.add("tenth", transcoded(items(1), 7, 0.1))
         index.add("all", stored(items(1)))
         index.add("half", transcoded(items(1), 8, 0.5))
@@ -74,7 +74,7 @@ class FingerprintIndexContract:
         assert index.candidates([stored(np.concatenate([items(2), _one_key_of(short)]))]) == []
         assert index.candidates([stored(np.concatenate([items(3, 30), _one_key_of(short)]))]) == ["short"]
 
-    def test_of_two_phases_the_better_one_counts(self, index: FingerprintIndex) -> None:
+    def test_of_two_variants_the_better_one_counts(self, index: FingerprintIndex) -> None:
         index.add("song", stored(items(1)))
         index.add("other", stored(np.concatenate([items(1)[:900], items(2)])))
         shifted, straight = transcoded(items(1), 7, 0.01), transcoded(items(1), 8, 0.9)
@@ -82,15 +82,15 @@ class FingerprintIndexContract:
         assert index.candidates([shifted, straight]) == index.candidates([straight, shifted]) == ["song", "other"]
         assert index.candidates([shifted, straight], limit=1) == ["song"]
 
-    def test_votes_of_two_phases_are_not_added_up(self, index: FingerprintIndex) -> None:
+    def test_hits_of_two_variants_are_not_added_up(self, index: FingerprintIndex) -> None:
         index.add("half in each", stored(np.concatenate([items(1)[:500], items(2)[:500]])))
         index.add("more in one", stored(items(1)[:700]))
         assert index.candidates([stored(items(1)), stored(items(2))]) == ["more in one", "half in each"]
         assert index.candidates([]) == []
 
-    def test_a_print_of_many_hours_costs_as_much_as_one_of_half_an_hour(self, index: FingerprintIndex) -> None:
+    def test_a_fingerprint_of_many_hours_costs_as_much_as_one_of_half_an_hour(self, index: FingerprintIndex) -> None:
         hours = items(1, 200_000)
-        assert len(keys_of(stored(hours))) == MOST_KEYS
+        assert len(keys_of(stored(hours))) == MAX_KEYS
         index.add("hours", stored(hours))
         assert index.candidates([transcoded(hours, 7, 0.5)]) == ["hours"]
 
@@ -117,7 +117,7 @@ class FingerprintIndexContract:
         index.remove("unknown")
         assert index.candidates([stored(items(1))]) == ["other"]
 
-    def test_damaged_bytes_are_a_mistake_and_replace_nothing(self, index: FingerprintIndex) -> None:
+    def test_damaged_bytes_are_refused_and_replace_nothing(self, index: FingerprintIndex) -> None:
         index.add("song", stored(items(1)))
         with pytest.raises(ValueError, match="fingerprint"):
             index.add("song", b"damaged")
@@ -204,8 +204,8 @@ class FingerprintIndexContract:
 
 
 def _one_key_of(some: Items) -> Items:
-    from demixer.recognition.fingerprint import mixed, sample_keys
+    from demixer.recognition.fingerprint import hash_items, sample_keys
 
     keys = sample_keys(Fingerprint(some, 1.0))
-    of_long_songs: Items = keys[mixed(keys) % 16 == 0]
+    of_long_songs: Items = keys[hash_items(keys) % 16 == 0]
     return of_long_songs[:1]

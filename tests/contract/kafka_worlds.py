@@ -1,11 +1,11 @@
-"""Kafka for tests: groups that lose patience soon, and a cluster that librdkafka plays itself."""
+"""Kafka for tests: groups with short timeouts, and the mock cluster of librdkafka."""
 
 import time
 
 from confluent_kafka import Producer
 
-# librdkafka gives up a member that is silent for 4 s, and the brokers one whose process ended after 2
-IMPATIENT = "session.timeout.ms=2000&heartbeat.interval.ms=300&max.poll.interval.ms=4000"
+# A member that does not poll leaves the group after 4 s; the brokers remove one whose process ended after 2.
+SHORT_TIMEOUTS = "session.timeout.ms=2000&heartbeat.interval.ms=300&max.poll.interval.ms=4000"
 
 
 def four(topic: str) -> int:
@@ -17,13 +17,13 @@ def with_options(url: str, options: str) -> str:
 
 
 def let_pass(seconds: float) -> None:
-    """A silent member is gone after 4 s instead of 60, so 15 s pass in five."""
+    """A member that does not poll is removed after 4 s instead of 60, so a third of the time is enough."""
     time.sleep(seconds / 3)
 
 
-class PlayedCluster:
-    """The mock cluster inside librdkafka: knows static membership, which the test broker does not; not how to make
-    topics. Those that are published to have four partitions."""
+class MockCluster:
+    """The mock cluster inside librdkafka. It has static membership, which the test broker has not, but cannot create
+    topics: those that are published to have four partitions."""
 
     def __init__(self, *topics: str) -> None:
         self._host = Producer({"test.mock.num.brokers": 1, "log_level": 0})

@@ -97,7 +97,7 @@ class SearchIndexContract:
             *[("beatles - help!", "help"), ('"help" beatles', "help"), ("!!!", "moon"), ("one metallica", "one")],
         ],
     )
-    def test_case_accents_and_marks_do_not_matter_in_any_script(
+    def test_case_accents_and_points_do_not_matter_in_any_script(
         self, filled: SearchIndex, query: str, expected: str
     ) -> None:
         assert found(filled, query) == [expected]
@@ -192,7 +192,7 @@ class SearchIndexContract:
         index.remove([str(number) for number in range(len(odd))])
         assert found(index, "findme") == []
 
-    def test_an_exact_hit_comes_before_a_forgiven_one(self, index: SearchIndex) -> None:
+    def test_an_exact_hit_comes_before_one_with_a_typo(self, index: SearchIndex) -> None:
         index.put([song("far", "Quuen", "A", plays=1000), song("exact", "Queen", "Some Much Longer Title")])
         assert found(index, "queen") == ["exact", "far"]
 
@@ -210,7 +210,7 @@ class SearchIndexContract:
         index.put([song("whole", "Somebody With A Long Name", "Love")])
         assert found(index, "love")[0] == "whole"
 
-    def test_whole_words_come_before_beginnings(self, index: SearchIndex) -> None:
+    def test_whole_words_come_before_prefixes(self, index: SearchIndex) -> None:
         index.put([song("begins", "X", "My Lovely Day"), song("word", "X", "My Love Day")])
         assert found(index, "love") == ["word", "begins"]
 

@@ -215,7 +215,7 @@ def _put_together(url: str, name: str, barrier: Barrier) -> None:
 # --- when it is down ------------------------------------------------------------------------------------------------
 
 
-def test_a_stopped_server_is_said_and_what_it_forgot_is_made_anew(mortal: tuple[Server, ElasticSearch]) -> None:
+def test_a_stopped_server_is_transient_and_a_lost_index_is_created_again(mortal: tuple[Server, ElasticSearch]) -> None:
     server, index = mortal
     index.put([song("a", "Artist", "Title")])
     server.stop(signal.SIGKILL)
@@ -311,7 +311,7 @@ def answering(status: int, body: object, headers: dict[str, str]) -> Iterator[tu
         (200, "", "is no Elasticsearch"),
     ],
 )
-def test_what_the_server_refuses_is_said_without_the_password(status: int, error: str, reason: str) -> None:
+def test_a_refusal_of_the_server_is_an_error_without_the_password(status: int, error: str, reason: str) -> None:
     with answering(status, {"error": {"type": error}, "status": status}, {}) as (host, seen):
         with (
             contextlib.closing(ElasticSearch(f"elasticsearch://ana:s%40cret@{host}/x")) as index,
@@ -323,7 +323,7 @@ def test_what_the_server_refuses_is_said_without_the_password(status: int, error
         assert seen[0] == "Basic YW5hOnNAY3JldA=="
 
 
-def test_a_request_that_is_refused_as_wrong_is_our_own_fault() -> None:
+def test_a_request_that_is_wrong_is_not_transient() -> None:
     with answering(400, {"error": {"type": "parsing_exception"}, "status": 400}, {}) as (host, _):
         with (
             contextlib.closing(ElasticSearch(f"elasticsearch://{host}/x")) as index,
@@ -353,7 +353,7 @@ def test_a_server_without_tls_is_told_from_one_that_is_down() -> None:
         ("elasticsearch+https://host/x?ca_certs=/no/such/file.pem", "the file of ca_certs is not there"),
     ],
 )
-def test_a_url_that_cannot_be_meant_is_an_error_at_start(url: str, hint: str) -> None:
+def test_a_bad_url_is_an_error_at_start(url: str, hint: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^SEARCH_URL: ") as caught:
         ElasticSearch(url)
     assert hint in str(caught.value)

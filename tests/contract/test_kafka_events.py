@@ -7,7 +7,7 @@ import pytest
 from demixer.adapters.kafka.event_log import KafkaEvents
 from demixer.wiring import utc_now
 from tests.contract.events import EventLogContract, World
-from tests.contract.kafka_worlds import IMPATIENT, four, let_pass, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, four, let_pass, with_options
 from tests.servers import Engine
 
 
@@ -15,5 +15,5 @@ from tests.servers import Engine
 class TestKafkaEvents(EventLogContract):
     @pytest.fixture
     def world(self, kafka: Engine) -> World:
-        open_log = functools.partial(KafkaEvents, with_options(kafka.fresh(), IMPATIENT), partitions=four)
+        open_log = functools.partial(KafkaEvents, with_options(kafka.fresh(), SHORT_TIMEOUTS), partitions=four)
         return World(open_log=open_log, one="one", many="many", now=utc_now, let_pass=let_pass, quiet=0.5)

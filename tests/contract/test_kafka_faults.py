@@ -14,15 +14,15 @@ import pytest
 
 from demixer.adapters.kafka.client import ANSWER_SECONDS
 from demixer.adapters.kafka.event_log import KafkaEvents
-from demixer.adapters.kafka.publisher import LATE_SECONDS
+from demixer.adapters.kafka.publisher import EXPIRY_SECONDS
 from demixer.domain.errors import Transient
 from demixer.ports import Message
 from tests import servers
 from tests.contract.events import PATIENCE, number, numbers, publish_one_by_one, received, record, records
-from tests.contract.kafka_worlds import IMPATIENT, four, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, four, with_options
 from tests.servers import Engine, Server
 
-AT_MOST = ANSWER_SECONDS + LATE_SECONDS + 1  # seconds that somebody waits for brokers that are away
+AT_MOST = ANSWER_SECONDS + EXPIRY_SECONDS + 1  # seconds that somebody waits for brokers that are away
 AT_ONCE = 0.5
 
 pytestmark = pytest.mark.slow
@@ -179,7 +179,7 @@ def hold_until_killed(url: str, holds: "multiprocessing.synchronize.Event") -> N
 
 
 def test_what_a_killed_process_had_in_hand_comes_to_another(engine: Engine) -> None:
-    url = with_options(engine.fresh(), IMPATIENT)
+    url = with_options(engine.fresh(), SHORT_TIMEOUTS)
     log = KafkaEvents(url, partitions=four)
     log.publish(records("one", 1))
     context = multiprocessing.get_context("spawn")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from demixer.adapters.kafka.event_log import KafkaEvents
-from demixer.adapters.kafka.prefetch_queue import FULL
+from demixer.adapters.kafka.prefetch_queue import HIGH_WATER
 from demixer.adapters.kafka.subscriptions import Membership
 from demixer.ports import Message
 from tests.contract.events import PATIENCE, received, records, shared
-from tests.contract.kafka_worlds import IMPATIENT, PlayedCluster, four, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, MockCluster, four, with_options
 from tests.servers import Engine
 
 # The played cluster waits 3 s for all who join, and gives the partitions of one that leaves to others after 2.5.
@@ -22,31 +22,31 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def log(kafka: Engine) -> Iterator[KafkaEvents]:
-    log = KafkaEvents(with_options(kafka.fresh(), IMPATIENT), partitions=four)
+    log = KafkaEvents(with_options(kafka.fresh(), SHORT_TIMEOUTS), partitions=four)
     yield log
     log.close()
 
 
 @pytest.fixture
 def played() -> Iterator[KafkaEvents]:
-    cluster = PlayedCluster("many")
+    cluster = MockCluster("many")
     log = KafkaEvents(with_options(cluster.url, STATIC), partitions=four)
     yield log
     log.close()
 
 
-def test_a_paused_partition_holds_up_no_other_and_loses_nothing(log: KafkaEvents) -> None:
-    log.publish(records("many", 3 * FULL))
+def test_a_paused_partition_delays_no_other_and_loses_nothing(log: KafkaEvents) -> None:
+    log.publish(records("many", 3 * HIGH_WATER))
     member = log.subscribe(["many"], group="g", member="m")
     (first,) = received(member)
     member.pause(first)
-    others = 3 * FULL - sum(one.partition == first.partition for one in everything(log))
+    others = 3 * HIGH_WATER - sum(one.partition == first.partition for one in everything(log))
     for message in received(member, others):
         assert message.partition != first.partition
         member.commit(message)
     assert member.poll(0.5) is None
     member.resume(first)
-    rest = received(member, 3 * FULL - others)
+    rest = received(member, 3 * HIGH_WATER - others)
     assert [one.offset for one in rest] == list(range(len(rest)))
 
 
@@ -68,7 +68,7 @@ def two_members(log: KafkaEvents) -> tuple[Membership, Membership]:
     """Who have joined, and have two partitions each."""
     a, b = (log.subscribe(["many"], group="g", member=name) for name in ("a", "b"))
     deadline = time.monotonic() + PATIENCE
-    while (len(a._lines), len(b._lines)) != (2, 2):
+    while (len(a._queues), len(b._queues)) != (2, 2):
         assert time.monotonic() < deadline, "they do not share"
         assert (a.poll(0.01), b.poll(0.01)) == (None, None)
     return a, b

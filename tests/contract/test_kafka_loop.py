@@ -19,7 +19,7 @@ from demixer.wiring import Services
 from tests.consumers.driving import publish_bytes
 from tests.consumers.test_loop import an_event
 from tests.contract.events import PATIENCE
-from tests.contract.kafka_worlds import IMPATIENT, with_options
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS, with_options
 from tests.e2e.service import wait_for
 from tests.servers import Engine
 from tests.wired import services_in
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def services(kafka: Engine, tmp_path: Path) -> Iterator[Services]:
-    with services_in(tmp_path, events_url=with_options(kafka.fresh(), IMPATIENT)) as opened:
+    with services_in(tmp_path, events_url=with_options(kafka.fresh(), SHORT_TIMEOUTS)) as opened:
         for song in sorted(SONGS):
             publish_bytes(opened, "uploads", an_event(subject=song), key=song)
         yield opened
@@ -44,7 +44,7 @@ def services(kafka: Engine, tmp_path: Path) -> Iterator[Services]:
 def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
     """Those that the brokers have taken."""
     noted: Commits = []
-    committed = Membership._committed
+    committed = Membership._commit_offsets
 
     def note(member: Membership, partitions: Any) -> Any:
         errors = committed(member, partitions)
@@ -52,7 +52,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
         noted.extend((member, one.partition) for one, error in pairs if error is None and one.offset > 0)
         return errors
 
-    monkeypatch.setattr(Membership, "_committed", note)
+    monkeypatch.setattr(Membership, "_commit_offsets", note)
     return noted
 
 

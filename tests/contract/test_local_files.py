@@ -71,7 +71,7 @@ def test_commit_abort_and_delete_leave_nothing_behind(files: LocalFiles, tmp_pat
 
 
 @pytest.mark.parametrize("size", [4 * MEGABYTE, 40 * MEGABYTE])
-def test_a_full_disk_is_said_and_leaves_nothing_behind(files: LocalFiles, tmp_path: Path, size: int) -> None:
+def test_a_full_disk_raises_storage_full_and_leaves_no_file(files: LocalFiles, tmp_path: Path, size: int) -> None:
     writer = files.writer("songs/a/f")
     with small_disk(), pytest.raises(StorageFull):
         write_in_pieces_and_commit(writer, size)
@@ -119,7 +119,7 @@ def test_a_folder_that_is_pruned_while_a_file_moves_in_is_made_again(
     assert content(files, "songs/a/f") == b"some sound"
 
 
-def test_a_sweep_between_a_writers_folder_and_its_lock_harms_nothing(
+def test_a_writer_whose_folder_is_removed_before_it_is_locked_makes_another(
     files: LocalFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = fcntl.flock

@@ -17,7 +17,7 @@ from demixer.adapters.mongo import catalogue as mongo_catalogue
 from demixer.adapters.mongo import database as mongo
 from demixer.adapters.mongo.accounts import MongoAccounts
 from demixer.adapters.mongo.catalogue import MongoCatalogue
-from demixer.adapters.mongo.database import Database, translated
+from demixer.adapters.mongo.database import Database, translation
 from demixer.adapters.mongo.fingerprint_index import MongoFingerprints
 from demixer.domain.errors import ConfigurationError, Conflict, DemixerError, StorageFull, Transient
 from demixer.ports import Catalogue
@@ -39,7 +39,7 @@ def server(mongodb: Engine) -> Iterator[Server]:
         mongodb.server.start()
 
 
-def test_opening_talks_to_nobody(tmp_path: Path) -> None:
+def test_opening_connects_to_nothing(tmp_path: Path) -> None:
     url = f"mongodb://ana:{SECRET}@127.0.0.1:{free_port()}/x?serverSelectionTimeoutMS=100"
     catalogue = MongoCatalogue(url)
     with pytest.raises(Transient) as caught:
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_a_matter_of_configuration(tmp_path: Path) -> None:
         server.stop(signal.SIGKILL)
 
 
-def test_the_urls_database_and_timeouts_count_and_what_is_promised_cannot_be_undone(mongodb: Engine) -> None:
+def test_the_url_sets_database_and_timeouts_but_not_the_concerns(mongodb: Engine) -> None:
     url = mongodb.fresh()
     asked = f"{url}{'&' if '?' in url else '?'}w=0&journal=false&readConcernLevel=local&timeoutMS=9999"
     database = Database(asked, "test", (), variable="X")
@@ -128,10 +128,10 @@ def test_the_engines_of_one_url_share_a_client_that_closes_with_the_last(mongodb
     fingerprints.close()
     assert accounts.get("nobody") is None
     accounts.close()
-    assert url not in mongo._clients()._clients
+    assert url not in mongo._shared_clients()._clients
 
 
-def test_after_close_it_is_a_mistake_to_use_it(mongodb: Engine) -> None:
+def test_it_cannot_be_used_after_close(mongodb: Engine) -> None:
     catalogue = MongoCatalogue(mongodb.fresh())
     catalogue.songs.get("s1")
     catalogue.close()
@@ -283,4 +283,4 @@ def _as_soon_as_it_answers(catalogue: Catalogue, upload_id: str) -> object:
     ],
 )
 def test_the_drivers_errors_become_ours(error: errors.PyMongoError, ours: type[DemixerError]) -> None:
-    assert type(translated(error, "CATALOGUE_URL")) is ours
+    assert type(translation(error, "CATALOGUE_URL")) is ours

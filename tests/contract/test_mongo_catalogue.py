@@ -123,7 +123,7 @@ def test_events_of_one_upload_keep_their_order_though_clocks_disagree(
     assert ids(catalogue.outbox.pending(limit=2)) == ["second", "third"]
 
 
-def test_what_has_nothing_to_publish_is_not_looked_at(catalogue: MongoCatalogue) -> None:
+def test_documents_without_events_are_not_read(catalogue: MongoCatalogue) -> None:
     upload = catalogue.uploads.save(an_upload(), [an_event("e"), an_event("f")])
     catalogue.uploads.save(an_upload("quiet"))
     catalogue.outbox.mark_published(["e"])
@@ -154,7 +154,7 @@ def test_an_older_program_beside_a_newer_one_keeps_the_fields_it_does_not_know(c
     assert (document["of_tomorrow"], document["attempt"], document["filename"]) == (1, 1, "new.mp3")
 
 
-def test_the_sweeper_gets_so_many_at_once(catalogue: MongoCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_in_a_state_are_limited(catalogue: MongoCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mongo_catalogue, "SWEPT_AT_ONCE", 3)
     for n in range(5):
         catalogue.uploads.save(an_upload(f"u{n}", updated_at=at(n)))
@@ -168,7 +168,7 @@ def test_waiting_uploads_are_read_from_an_index(catalogue: MongoCatalogue) -> No
     assert "waits_for_1" in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_none_is_none_and_not_all(catalogue: MongoCatalogue) -> None:
+def test_a_limit_of_zero_gives_nothing(catalogue: MongoCatalogue) -> None:
     catalogue.songs.save(a_song())
     catalogue.libraries.add("ana", "s1", at(0))
     assert catalogue.songs.list_visible(order="newest", limit=0) == []

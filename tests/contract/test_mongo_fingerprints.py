@@ -16,8 +16,8 @@ class TestMongoFingerprints(FingerprintIndexContract):
         return functools.partial(MongoFingerprints, mongodb.fresh())
 
 
-def test_a_key_that_too_many_songs_share_says_nothing(mongodb: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprint_index, "COMMON", 3)
+def test_a_key_that_too_many_songs_share_is_ignored(mongodb: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprint_index, "MAX_SONGS_PER_KEY", 3)
     index = MongoFingerprints(mongodb.fresh())
     for n in range(3):
         index.add(f"s{n}", stored(items(1)))

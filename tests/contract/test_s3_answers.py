@@ -9,7 +9,7 @@ import pytest
 from demixer import wiring
 from demixer.adapters.s3.files import PART, S3Files
 from demixer.adapters.s3.links import S3Links
-from demixer.adapters.s3.location import Place, place_of
+from demixer.adapters.s3.location import Location, location_of
 from demixer.domain.errors import ConfigurationError, NotFound, StorageFull, Transient
 from demixer.ports import Files, FileWriter
 from tests.contract.files import keys, put
@@ -95,7 +95,7 @@ USES: Mapping[str, Callable[[Files], object]] = {
 @pytest.mark.parametrize(
     ("status", "code"), [(403, "AccessDenied"), (403, "RequestTimeTooSkewed"), (401, "Unauthorized")]
 )
-def test_who_is_not_let_in_is_told_which_setting_to_look_at(
+def test_denied_access_is_a_configuration_error_that_names_the_setting(
     store: Store, files: Files, use: str, status: int, code: str
 ) -> None:
     store.answer(status, code)
@@ -116,14 +116,14 @@ def test_a_bucket_that_is_not_there_is_a_setting_too(store: Store, files: Files,
     ("status", "code"),
     [(403, "QuotaExceeded"), (400, "XMinioAdminBucketQuotaExceeded"), (507, "XMinioStorageFull"), (507, "")],
 )
-def test_a_full_store_says_so(store: Store, files: Files, status: int, code: str) -> None:
+def test_a_full_store_raises_storage_full(store: Store, files: Files, status: int, code: str) -> None:
     store.answer(status, code)
     with pytest.raises(StorageFull):
         put(files, "f")
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (400, "ExpiredToken")])
-def test_a_store_in_trouble_is_asked_again_for_seconds_and_not_for_minutes(
+def test_a_failing_store_is_retried_for_seconds_and_not_for_minutes(
     store: Store, files: Files, status: int, code: str
 ) -> None:
     store.answer(status, code)
@@ -134,7 +134,7 @@ def test_a_store_in_trouble_is_asked_again_for_seconds_and_not_for_minutes(
     assert (len(store.asked) > 1) == (status >= 500)
 
 
-def test_a_store_that_nobody_answers_for_is_transient() -> None:
+def test_a_store_that_does_not_answer_is_transient() -> None:
     with pytest.raises(Transient, match="does not answer") as caught:
         S3Files("s3://key:only-ours@bucket?endpoint=http://127.0.0.1:1").size("f")
     assert "only-ours" not in str(caught.value)
@@ -165,7 +165,7 @@ def test_an_upload_that_the_store_forgot_is_not_called_a_missing_file(store: Sto
     writer.abort()
 
 
-def test_opening_asks_nothing_of_the_store(store: Store, url: str) -> None:
+def test_opening_sends_no_request(store: Store, url: str) -> None:
     wiring.open_files(url, store.address)
     assert store.asked == []
 
@@ -179,7 +179,7 @@ def test_a_bucket_is_named_in_the_path_or_by_its_host(store: Store, url: str, st
     with pytest.raises(NotFound):
         S3Files(url + style).read("f")
     assert store.asked == [f"GET {path}"]
-    link = S3Links(place_of(url + style), "https://files.example.org/").signed_url(
+    link = S3Links(location_of(url + style), "https://files.example.org/").signed_url(
         "f", media_type="a/b", disposition="inline"
     )
     assert link
@@ -187,8 +187,10 @@ def test_a_bucket_is_named_in_the_path_or_by_its_host(store: Store, url: str, st
     assert "#" not in link
 
 
-def test_a_url_says_all_there_is_to_say() -> None:
-    assert place_of("s3://key:a%2Fb%2Bc%40d@bucket/some/folder/?endpoint=http://host:1/&region=eu&style=host") == Place(
+def test_a_url_has_every_part_of_the_location() -> None:
+    assert location_of(
+        "s3://key:a%2Fb%2Bc%40d@bucket/some/folder/?endpoint=http://host:1/&region=eu&style=host"
+    ) == Location(
         bucket="bucket",
         folder="some/folder",
         access_key="key",
@@ -197,7 +199,7 @@ def test_a_url_says_all_there_is_to_say() -> None:
         region="eu",
         own_host=True,
     )
-    assert place_of("s3://bucket") == Place(bucket="bucket")
+    assert location_of("s3://bucket") == Location(bucket="bucket")
 
 
 @pytest.mark.parametrize(
@@ -218,13 +220,13 @@ def test_a_url_says_all_there_is_to_say() -> None:
         "s3://key:hidden@[bucket",
     ],
 )
-def test_a_url_that_is_none_is_an_error_without_its_secret(url: str) -> None:
+def test_a_bad_url_is_an_error_that_does_not_show_the_secret(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^FILES_URL: ") as caught:
         wiring.open_files(url)
     assert "hidden" not in str(caught.value)
 
 
-def test_a_public_address_that_is_none_is_an_error() -> None:
+def test_a_bad_public_address_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"^FILES_PUBLIC_URL: "):
         wiring.open_files("s3://key:secret@bucket", "files.example.org")
 
@@ -233,7 +235,7 @@ def test_a_session_token_of_the_environment_is_not_mixed_with_a_key_of_the_url(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-somebody-else")
-    link = S3Links(place_of(url), store.address).signed_url("f", media_type="a/b", disposition="inline")
+    link = S3Links(location_of(url), store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "of-somebody-else" not in link
 
@@ -242,8 +244,8 @@ def test_without_a_key_the_environment_says_who_we_are(store: Store, monkeypatch
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-outside")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "for-today")
-    place = place_of(f"s3://bucket?endpoint={store.address}&region=eu-west-1")
-    link = S3Links(place, store.address).signed_url("f", media_type="a/b", disposition="inline")
+    location = location_of(f"s3://bucket?endpoint={store.address}&region=eu-west-1")
+    link = S3Links(location, store.address).signed_url("f", media_type="a/b", disposition="inline")
     assert link
     assert "X-Amz-Credential=from-outside%2F" in link
     assert "eu-west-1" in link

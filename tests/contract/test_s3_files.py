@@ -20,7 +20,7 @@ import pytest
 
 from demixer.adapters.s3.files import S3Files
 from demixer.adapters.s3.links import S3Links
-from demixer.adapters.s3.location import place_of
+from demixer.adapters.s3.location import location_of
 from demixer.domain.errors import NotFound, StorageFull, Transient
 from demixer.ports import Files, FileWriter
 from tests.contract.files import MEGABYTE, FilesContract, Opener, content, keys, put, small_disk
@@ -124,7 +124,7 @@ class TestS3Files(FilesContract):
 
 def links(url: str, life: timedelta = timedelta(hours=1)) -> S3Links:
     """At the address that we use ourselves."""
-    return S3Links(place_of(url), place_of(url).endpoint, life)
+    return S3Links(location_of(url), location_of(url).endpoint, life)
 
 
 def link(url: str, key: str, name: str = "a.flac", life: timedelta = timedelta(hours=1)) -> str:
@@ -148,8 +148,8 @@ def write(writer: FileWriter, megabytes: int) -> None:
 
 def unfinished(url: str) -> int:
     """How many uploads in parts the store holds below our folder."""
-    place = place_of(url)
-    address = links(url)._signed(f"{place.endpoint}/{place.bucket}?uploads=&prefix={place.folder}%2F")
+    location = location_of(url)
+    address = links(url)._signed(f"{location.endpoint}/{location.bucket}?uploads=&prefix={location.folder}%2F")
     with urllib.request.urlopen(address, timeout=10) as answer:
         found: bytes = answer.read()
     return found.count(b"<Upload>")
@@ -189,14 +189,14 @@ def test_a_folder_of_many_files_goes_at_once(files: Files) -> None:
     assert keys(files, "") == ["songs/abc"]
 
 
-def test_a_path_is_a_copy_that_goes(files: Files) -> None:
+def test_a_path_is_a_temporary_copy(files: Files) -> None:
     put(files, "songs/a/cover.jpg", b"picture")
     with files.local("songs/a/cover.jpg") as path:
         assert (path.name, path.read_bytes()) == ("cover.jpg", b"picture")
     assert not path.parent.exists()
 
 
-def test_no_room_for_a_copy_is_said_and_the_copy_goes(files: Files, tmp_path: Path) -> None:
+def test_without_room_for_a_copy_storage_full_is_raised_and_the_copy_removed(files: Files, tmp_path: Path) -> None:
     put(files, "f", b"x" * 5 * MEGABYTE)
     with (
         patch.object(tempfile, "tempdir", str(tmp_path)),

@@ -186,7 +186,7 @@ def test_the_data_version_changes_with_a_commit_of_this_or_another_owner(tmp_pat
     other.close()
 
 
-def test_a_lock_that_is_never_given_up_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_never_released_is_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demixer.adapters.sqlite.database.BUSY_SECONDS", 0.05)
     database = opened(tmp_path / "a.db")
     rude = sqlite3.connect(tmp_path / "a.db", isolation_level=None)

@@ -39,7 +39,7 @@ def test_an_unknown_email_costs_as_much_as_a_wrong_password(tmp_path: Path) -> N
     accounts.close()
 
 
-def test_nothing_in_the_file_gives_a_password_or_a_token_away(tmp_path: Path) -> None:
+def test_the_file_contains_no_password_or_token(tmp_path: Path) -> None:
     accounts = SqliteAccounts(tmp_path / "a.db", hasher=CHEAP)
     accounts.create("ana@example.com", PASSWORD, "", NOON)
     token = accounts.create_token("ana@example.com", NOON)

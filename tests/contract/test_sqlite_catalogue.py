@@ -79,7 +79,7 @@ def test_every_order_of_songs_is_read_from_an_index(tmp_path: Path, order: str) 
     catalogue.close()
 
 
-def test_a_time_without_a_zone_is_a_mistake(tmp_path: Path) -> None:
+def test_a_time_without_a_zone_is_refused(tmp_path: Path) -> None:
     catalogue = SqliteCatalogue(tmp_path / "c.db")
     with pytest.raises(ValueError, match="without a time zone"):
         catalogue.uploads.save(an_upload(created_at=at(0).replace(tzinfo=None)))
@@ -97,7 +97,7 @@ def test_a_field_that_was_added_later_takes_its_default_in_old_rows(tmp_path: Pa
     catalogue.close()
 
 
-def test_the_sweeper_gets_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_in_a_state_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_catalogue, "SWEPT_AT_ONCE", 10)
     catalogue = SqliteCatalogue(tmp_path / "c.db")
     for n in range(13):
@@ -115,7 +115,7 @@ def test_waiting_uploads_are_read_from_an_index(tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_songs_of_before_are_found_by_how_they_begin(tmp_path: Path) -> None:
+def test_songs_of_the_first_schema_are_found_by_prefix(tmp_path: Path) -> None:
     old = Database(tmp_path / "c.db", MIGRATIONS[:1], variable="CATALOGUE_URL")
     body = json.dumps({**to_document(a_song(tags=Tags(artist="Ñandú"))), "version": None})
     with old.write() as connection:
@@ -127,7 +127,7 @@ def test_songs_of_before_are_found_by_how_they_begin(tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_beginnings_are_read_from_the_indexes(tmp_path: Path) -> None:
+def test_prefixes_are_read_from_the_indexes(tmp_path: Path) -> None:
     catalogue = SqliteCatalogue(tmp_path / "c.db")
     songs = catalogue.songs
     assert isinstance(songs, SqliteSongs)

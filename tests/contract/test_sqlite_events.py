@@ -91,7 +91,7 @@ def test_three_members_share_eight_partitions_evenly_and_a_fourth_is_made_room_f
     log.close()
 
 
-def test_a_newcomer_does_not_take_what_cannot_be_shared(tmp_path: Path) -> None:
+def test_a_new_member_does_not_take_the_only_partition(tmp_path: Path) -> None:
     log = SqliteEvents(tmp_path / "e.db", partitions=four)
     log.publish(records("one", 2))
     holder = log.subscribe(["one"], group="g", member="z")
@@ -121,7 +121,7 @@ def holdings(log: SqliteEvents, members: Sequence[Subscription]) -> list[int]:
     return [len(mine) for mine in places]
 
 
-def test_a_full_disk_is_said_and_nothing_of_the_batch_is_kept(tmp_path: Path) -> None:
+def test_a_full_disk_raises_storage_full_and_keeps_no_record_of_the_batch(tmp_path: Path) -> None:
     log = SqliteEvents(tmp_path / "e.db", partitions=four)
     log.publish(records("one", 1))
     fill_disk(log._database)

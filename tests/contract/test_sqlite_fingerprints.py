@@ -12,10 +12,10 @@ import pytest
 from demixer.adapters.common.hit_counts import keys_of
 from demixer.adapters.sqlite import fingerprint_index, postings
 from demixer.adapters.sqlite.database import Database
-from demixer.adapters.sqlite.fingerprint_bulk_load import Load
+from demixer.adapters.sqlite.fingerprint_bulk_load import BulkLoad
 from demixer.adapters.sqlite.fingerprint_index import SqliteFingerprints
 from demixer.domain.errors import Transient
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.recognition.fingerprint import Fingerprint, sample_keys
 from tests.audio_samples import music, write
 from tests.contract.fingerprints import FingerprintIndexContract, Opener, items, stored
@@ -39,33 +39,31 @@ def test_keys_are_those_that_sampling_gives() -> None:
     assert keys_of(stored(items(1))).tolist() == sample_keys(Fingerprint(items(1), 1.0)).tolist()
 
 
-def test_a_key_that_too_many_songs_share_says_nothing(
-    index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postings, "COMMON", 3)
+def test_a_key_that_too_many_songs_share_is_ignored(index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "MAX_SONGS_PER_KEY", 3)
     for n in range(3):
         index.add(f"s{n}", stored(items(1)))
     assert index.candidates([stored(items(1))]) == ["s0", "s1", "s2"]
     for n in range(3, 6):
         index.add(f"s{n}", stored(items(1)))
     assert index.candidates([stored(items(1))]) == []
-    assert held(index) == {4}
+    assert bucket_sizes(index) == {4}
     index.rebuild((f"s{n}", stored(items(1))) for n in range(6))
     assert index.candidates([stored(items(1))]) == []
-    assert held(index) == {4}
+    assert bucket_sizes(index) == {4}
 
 
 def test_a_bucket_does_not_grow_without_end(index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postings, "MOST_IN_BUCKET", 2)
+    monkeypatch.setattr(postings, "MAX_PER_BUCKET", 2)
     for n in range(4):
         index.add(f"s{n}", stored(items(1)))
-    assert held(index) == {2}
+    assert bucket_sizes(index) == {2}
     index.rebuild((f"s{n}", stored(items(1))) for n in range(4))
-    assert held(index) == {2}
+    assert bucket_sizes(index) == {2}
 
 
-@pytest.mark.parametrize("bound", ["MOST_VOTES", "MOST_READ"])
-def test_votes_are_those_of_the_rarest_keys_where_there_are_too_many(
+@pytest.mark.parametrize("bound", ["MAX_HITS", "MAX_POSTINGS_READ"])
+def test_hits_are_those_of_the_rarest_keys_where_there_are_too_many(
     index: SqliteFingerprints, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(postings, bound, 400)
@@ -76,10 +74,10 @@ def test_votes_are_those_of_the_rarest_keys_where_there_are_too_many(
 
 
 @pytest.mark.thorough
-def test_half_a_hop_apart_a_recording_is_found_by_its_second_phase(index: SqliteFingerprints, tmp_path: Path) -> None:
+def test_half_a_hop_apart_a_recording_is_found_by_its_second_variant(index: SqliteFingerprints, tmp_path: Path) -> None:
     def printed(start: float) -> bytes:
         path = write(tmp_path / f"{start}.wav", music(60), "-af", f"atrim=start={start}")
-        return examine(path, max_minutes=2).fingerprint.to_bytes()
+        return decode_and_fingerprint(path, max_minutes=2).fingerprint.to_bytes()
 
     index.add("song", printed(0))
     first, second = printed(HALF_HOP), printed(2 * HALF_HOP)
@@ -114,7 +112,7 @@ def adding(path: str) -> None:
         sys.stdout.flush()
 
 
-def test_an_index_of_the_first_schema_is_carried_over(tmp_path: Path) -> None:
+def test_an_index_of_the_first_schema_is_converted(tmp_path: Path) -> None:
     write_first_schema(tmp_path / "f.db")
     for _ in range(2):
         with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
@@ -125,21 +123,21 @@ def test_an_index_of_the_first_schema_is_carried_over(tmp_path: Path) -> None:
         assert [index.candidates([stored(items(seed))]) for seed in (2, 4)] == [[], ["s4"]]
 
 
-def test_carrying_over_is_done_again_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converting_is_done_again_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_first_schema(tmp_path / "f.db")
 
-    def killed(self: Load, connection: object) -> None:
+    def killed(self: BulkLoad, connection: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Load, "write", killed)
+        patched.setattr(BulkLoad, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             SqliteFingerprints(tmp_path / "f.db")
     with closing(SqliteFingerprints(tmp_path / "f.db")) as index:
         assert [index.candidates([stored(items(seed))]) for seed in (1, 2, 3)] == [["s1"], ["s2"], ["s3"]]
 
 
-def test_of_two_rebuilds_at_once_the_second_to_end_has_to_begin_anew(index: SqliteFingerprints) -> None:
+def test_of_two_rebuilds_at_once_the_second_to_end_has_to_start_again(index: SqliteFingerprints) -> None:
     def entries() -> Iterator[tuple[str, bytes]]:
         index.rebuild([("quick", stored(items(1)))])
         yield "slow", stored(items(2))
@@ -168,11 +166,11 @@ def write_first_schema(path: Path) -> None:
     database.close()
 
 
-def held(index: SqliteFingerprints) -> set[int]:
+def bucket_sizes(index: SqliteFingerprints) -> set[int]:
     """How many postings there are in the buckets of the keys of `items(1)`, which share none."""
     return {len(row["postings"]) // 4 for row in index._database.rows("SELECT postings FROM buckets")}
 
 
 def songs_in_buckets(index: SqliteFingerprints) -> set[int]:
     rows = index._database.rows("SELECT postings FROM buckets")
-    return {one % postings.MOST_SONGS for row in rows for one in np.frombuffer(row["postings"], "<u4").tolist()}
+    return {one % postings.MAX_SONGS for row in rows for one in np.frombuffer(row["postings"], "<u4").tolist()}

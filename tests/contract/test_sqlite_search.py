@@ -113,7 +113,7 @@ def test_a_search_sees_one_state_while_the_tables_are_swapped(index: SqliteSearc
     assert wrong == []
 
 
-def test_hits_beyond_the_reach_are_not_served(index: SqliteSearch) -> None:
+def test_hits_beyond_the_first_ten_thousand_are_not_given(index: SqliteSearch) -> None:
     index.rebuild(song(f"s{number}", "Artist", f"Title {number}") for number in range(10_050))
     page = index.search("artist", limit=100, offset=9_990)
     assert (len(page.songs), page.total) == (10, 1_001)

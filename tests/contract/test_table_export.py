@@ -23,8 +23,8 @@ def source(tmp_path: Path) -> Iterator[list[TableExport]]:
     settings = settings_in(tmp_path / "old")
     fill(settings.catalogue_url, settings.accounts_url)
     with (
-        closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
-        closing(wiring.open_accounts_dump(settings.accounts_url)) as accounts,
+        closing(wiring.open_catalogue_export(settings.catalogue_url)) as catalogue,
+        closing(wiring.open_accounts_export(settings.accounts_url)) as accounts,
     ):
         yield [catalogue, accounts]
 
@@ -103,8 +103,8 @@ class TestSqliteTableExport(TableExportContract):
     def target(self, tmp_path: Path) -> Iterator[list[TableExport]]:
         settings = settings_in(tmp_path / "new")
         with (
-            closing(wiring.open_catalogue_dump(settings.catalogue_url)) as catalogue,
-            closing(wiring.open_accounts_dump(settings.accounts_url)) as accounts,
+            closing(wiring.open_catalogue_export(settings.catalogue_url)) as catalogue,
+            closing(wiring.open_accounts_export(settings.accounts_url)) as accounts,
         ):
             yield [catalogue, accounts]
 
@@ -114,8 +114,8 @@ class TestMongoTableExport(TableExportContract):
     def target(self, mongodb: Engine) -> Iterator[list[TableExport]]:
         url = mongodb.fresh()
         with (
-            closing(wiring.open_catalogue_dump(url)) as catalogue,
-            closing(wiring.open_accounts_dump(url)) as accounts,
+            closing(wiring.open_catalogue_export(url)) as catalogue,
+            closing(wiring.open_accounts_export(url)) as accounts,
         ):
             yield [catalogue, accounts]
 

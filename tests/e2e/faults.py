@@ -98,7 +98,7 @@ def ended(person: Client, sent: Sequence[str], *, seconds: float = 120) -> list[
 
 
 @contextmanager
-def house_of(running: Service) -> Iterator[Services]:
+def services_of(running: Service) -> Iterator[Services]:
     """The same engines, to look at from the test."""
     with closing(open_services(load(running.environ))) as services:
         yield services
@@ -108,15 +108,15 @@ def once_each(running: Service, services: Services, ended: Sequence[Mapping[str,
     """Every upload is ready, and every song of theirs was brought to that exactly once."""
     assert Counter(upload["status"] for upload in ended) == {"ready": len(ended)}, ended
     songs = {upload["song_id"] for upload in ended}
-    wait_for("the log tells of each song", lambda: songs <= times_shown(services).keys(), seconds=30)
+    wait_for("the log says so of each song", lambda: songs <= times_shown(services).keys(), seconds=30)
     assert max(times_shown(services).values()) == 1
     assert max(times_separated(running).values()) == 1
 
 
 def times_shown(services: Services) -> Counter[str]:
-    """How often each song was told to be separated. The same fact may be told twice: it is one event."""
-    told = {event.id: event.subject for event in published(services, "songs") if event.type == "song.separated"}
-    return Counter(told.values())
+    """How often each song became separated. An event that was published twice counts once."""
+    shown = {event.id: event.subject for event in published(services, "songs") if event.type == "song.separated"}
+    return Counter(shown.values())
 
 
 def times_separated(running: Service) -> Counter[str]:

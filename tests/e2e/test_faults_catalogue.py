@@ -73,7 +73,7 @@ def test_what_was_accepted_ends_ready_though_the_catalogue_was_killed(
 ) -> None:
     database = faults.own(mongodb, "TEST_MONGODB")
     sending = faults.songs(tmp_path, 5, seconds=30)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
+    with faults.service_on(urls, tmp_path) as running, faults.services_of(running) as services:
         person = running.person("ana@example.org")
         sent = [person.upload(song)["id"] for song in sending[:3]]
         wait_for("one is separated", lambda: person.see(sent[0])["status"] == "separating", seconds=60)

@@ -34,7 +34,7 @@ def test_one_of_two_that_separate_is_killed_in_a_song_and_each_song_is_made_once
     urls: faults.Urls, tmp_path: Path
 ) -> None:
     sending = faults.songs(tmp_path, SONGS, seconds=30)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
+    with faults.service_on(urls, tmp_path) as running, faults.services_of(running) as services:
         seats = running.data_dir / "members"
         wait_for("the first takes its seat", (seats / "separate-1.lock").exists, seconds=60)
         with faults.beside(running, "separate-2", "demixer.cli.main", "consume", "separate") as second:
@@ -55,7 +55,7 @@ def test_clocks_an_hour_apart_lose_no_upload_and_separate_none_twice(
     urls: faults.Urls, tmp_path: Path, way: int
 ) -> None:
     sending = faults.songs(tmp_path, 4)
-    with faults.web_on(urls, tmp_path) as running, faults.house_of(running) as services, ExitStack() as machines:
+    with faults.web_on(urls, tmp_path) as running, faults.services_of(running) as services, ExitStack() as machines:
         for name, ahead in MACHINES.items():
             machines.enter_context(faults.beside(running, name, "tests.e2e.skewed", str(way * ahead), name))
         person = running.person("ana@example.org")

@@ -69,7 +69,7 @@ def sent_for(seconds: float, person: Client, songs: list[Path]) -> list[str]:
 
 def test_what_was_received_while_the_log_was_away_ends_ready(urls: faults.Urls, gate: Gate, tmp_path: Path) -> None:
     sending = faults.songs(tmp_path, 8)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
+    with faults.service_on(urls, tmp_path) as running, faults.services_of(running) as services:
         person = running.person("ana@example.org")
         sent = [person.upload(song)["id"] for song in sending[:2]]
         with gate.closed():
@@ -79,11 +79,11 @@ def test_what_was_received_while_the_log_was_away_ends_ready(urls: faults.Urls, 
         faults.once_each(running, services, faults.ended(person, sent + during))
 
 
-def test_a_log_that_comes_back_empty_is_told_again_what_is_open(
+def test_open_uploads_are_published_again_to_a_log_that_came_back_empty(
     urls: faults.Urls, broker: Server, tmp_path: Path
 ) -> None:
     sending = faults.songs(tmp_path, 3)
-    with faults.service_on(urls, tmp_path) as running, faults.house_of(running) as services:
+    with faults.service_on(urls, tmp_path) as running, faults.services_of(running) as services:
         person = running.person("ana@example.org")
         faults.ended(person, [person.upload(sending[0])["id"]])
         with faults.frozen(running, "consume fingerprint"):
@@ -92,8 +92,8 @@ def test_a_log_that_comes_back_empty_is_told_again_what_is_open(
             faults.kill(broker)
             broker.start()
         with faults.beside(running, "hasty", "tests.e2e.hasty"):
-            told = faults.ended(person, sent, seconds=180)
-        faults.once_each(running, services, told)
+            uploads = faults.ended(person, sent, seconds=180)
+        faults.once_each(running, services, uploads)
 
 
 def test_a_member_reads_on_though_its_topic_was_gone_for_a_moment(kafka: Engine, broker: Server) -> None:

@@ -45,7 +45,7 @@ def sent(person: Client, song: Path, title: str) -> str:
     return str(ended["song_id"])
 
 
-def test_search_rests_and_says_so_and_goes_on_by_itself(
+def test_search_is_degraded_says_so_and_recovers_by_itself(
     urls: faults.Urls, elasticsearch: Engine, tmp_path: Path
 ) -> None:
     engine = faults.own(elasticsearch, "TEST_ELASTICSEARCH")
@@ -57,13 +57,13 @@ def test_search_rests_and_says_so_and_goes_on_by_itself(
         faults.kill(engine)
         assert found(person, "before") == (["Before"], True)
         assert found(person, "nandu+before") == ([], True)  # no title begins so
-        assert "Search is having a rest" in page(running, "/search?q=before")
+        assert "Search is limited right now" in page(running, "/search?q=before")
         sent(person, second, "Meanwhile")
         assert found(person, "meanwhile") == (["Meanwhile"], True)
         for path in ("/", "/newest", f"/songs/{song_id}"):
             assert "Before" in page(running, path)
         engine.start()  # empty: it holds all in memory
         wait_for("the other is found", lambda: found(person, "nandu+mean") == (["Meanwhile"], False), seconds=90)
-        assert "Search is having a rest" not in page(running, "/search?q=meanwhile")
+        assert "Search is limited right now" not in page(running, "/search?q=meanwhile")
         running.command("reindex")
         assert found(person, "nandu+before") == (["Before"], False)

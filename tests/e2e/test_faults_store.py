@@ -40,7 +40,7 @@ def scene(
     gate.open(store.port)
     urls = dict(faults.urls(kafka, mongodb, elasticsearch, s3))
     urls["FILES_URL"] = urls["FILES_URL"].replace(f":{server.port}", f":{gate.port}")
-    with faults.service_on(urls, tmp_path_factory.mktemp("store")) as running, faults.house_of(running) as services:
+    with faults.service_on(urls, tmp_path_factory.mktemp("store")) as running, faults.services_of(running) as services:
         yield Scene(running, services, gate, store)
     gate.leave()
     store.leave()

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests import music, small_models
 from tests.browser.browsing import DESKTOP, PHONE, sign_up, watched
-from tests.browser.printing import has_chromaprint
+from tests.browser.fingerprinting import has_chromaprint
 from tests.e2e.service import Service, service, wait_for
 
 pytestmark = pytest.mark.slow

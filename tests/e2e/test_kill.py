@@ -24,9 +24,9 @@ ROLES = {
     "fingerprint": r"consume fingerprint",
     "match": r"consume match",
     "separate": r"consume separate",
-    "worker": r"spawn_main|demixer\.audio\.separation",
+    "worker": r"demixer\.separation\.child",
     "index and maintenance": r"consume index maintenance",
-    "web": r"demixer\.cli web",
+    "web": r"demixer\.cli\.main web",
     "supervisor": "",
 }
 

@@ -70,11 +70,11 @@ def embedded(folder: Path) -> Settings:
 def rows(settings: Settings) -> dict[str, list[Row]]:
     found = {}
     for open_, url in (
-        (wiring.open_catalogue_dump, settings.catalogue_url),
-        (wiring.open_accounts_dump, settings.accounts_url),
+        (wiring.open_catalogue_export, settings.catalogue_url),
+        (wiring.open_accounts_export, settings.accounts_url),
     ):
-        with closing(open_(url)) as dump:
-            found.update({table: list(dump.rows(table)) for table in dump.tables})
+        with closing(open_(url)) as export:
+            found.update({table: list(export.rows(table)) for table in export.tables})
     return found
 
 
@@ -117,9 +117,9 @@ def _works(services: Services, made: Mapping[str, str]) -> None:
     assert song is not None
     assert [found.id for found in services.search.search("nandu", limit=5).songs] == [song.id]
     assert services.fingerprints.candidates([song.fingerprint]) == [song.id]
-    told = {(event.type, event.subject) for event in published(services, "uploads", "matching")}
-    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= told
-    assert ("upload.withdrawn", made["removed"]) in told
+    events = {(event.type, event.subject) for event in published(services, "uploads", "matching")}
+    assert {("upload.received", made["waiting"]), ("upload.received", made["pending"])} <= events
+    assert ("upload.withdrawn", made["removed"]) in events
     assert [letter.message.value for letter in dead_letters.waiting(services.events)] == [b"\xffnonsense"]
 
 

@@ -25,7 +25,7 @@ from demixer.wiring import open_services
 from tests import audio_samples
 from tests.consumers.driving import Recorder, loop_of, publish_bytes, steps
 from tests.steps import STEMS, an_analysis, matched, sent, separated, stem_files
-from tests.wired import Clock, settings_in
+from tests.wired import Clock, a_worker, published, settings_in
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -50,6 +50,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
+def report_worker(model: str) -> None:
+    """As the separation worker of a running service does."""
+    with closing(open_services(load())) as services:
+        services.capabilities.report(a_worker(services.clock(), model))
+
+
+@pytest.mark.timed
 def test_help_is_quick_and_names_every_command() -> None:
     began = time.monotonic()
     done = subprocess.run(
@@ -92,6 +99,7 @@ def test_an_account_and_its_token(run: Run) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, arguments: tuple[str, ...], stdin: str, text: str) -> None:
+    report_worker("spleeter-2stems")
     code, out, err = run(*arguments, stdin=stdin)
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert text in err
@@ -205,11 +213,18 @@ def test_songs_that_are_not_duplicates_are_merged_only_with_the_option(run: Run,
     assert run("unmerge", pair[1])[0] == 0
     assert run("unmerge", pair[1])[::2] == (1, "This song was not merged into another one.\n")
     assert run("unmerge", "nobody")[0] == 1
+    with closing(open_services(load())) as services:
+        assert [event.type for event in published(services, "songs")][-2:] == ["song.merged", "song.unmerged"]
+        assert services.catalogue.outbox.pending() == [], "a command publishes what it saved"
 
 
-def test_songs_of_a_worse_model_can_be_separated_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_separated_again_before_a_worker_has_said_what_it_can_do(run: Run) -> None:
+    for arguments in (("nothing",), ("--all",)):
+        code, out, err = run("separate-again", *arguments)
+        assert (code, out, "no separation worker has said yet what it can do" in err) == (1, "", True)
+
+
+def test_songs_of_a_worse_model_can_be_separated_again(run: Run, tmp_path: Path) -> None:
     services = open_services(load())
     song_id = matched(services, sent(services)).song_id or ""
     separated(services, tmp_path / "stems", song_id)
@@ -217,7 +232,7 @@ def test_songs_of_a_worse_model_can_be_separated_again(
     code, _, err = run("separate-again", song_id)
     assert (code, "no better model" in err) == (1, True)
     assert "separate 0 songs" in run("separate-again", "--all")[1]
-    monkeypatch.setenv("MODEL", "htdemucs")
+    report_worker("htdemucs")
     assert "separate 1 songs" in run("separate-again", "--all")[1]
     assert run("separate-again", song_id)[0] == 0
 
@@ -244,7 +259,7 @@ def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
     (letter,) = dead_letters.waiting(services.events)
     services.close()
     _, out, _ = run("dead-letters", "list")
-    assert (out.count("\n"), letter.id in out, "bad-event" in out) == (1, True, True)
+    assert (out.count("\n"), letter.id in out, "BadEvent: " in out) == (1, True, True)
     _, out, _ = run("dead-letters", "show", letter.id)
     assert "dead-group: test" in out
     assert "nonsense" in out
@@ -256,7 +271,7 @@ def test_dead_letters_are_listed_shown_and_replayed(run: Run) -> None:
 
 
 class FakeWorker:
-    """Writes two stems, or fails as told."""
+    """Writes two stems, or fails with `error`."""
 
     error: BaseException | None = None
 
@@ -394,12 +409,12 @@ def test_a_device_that_is_not_there_stops_the_start(run: Run, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("gigabytes", [0.02, 1.5, 100])
-def test_little_space_is_told_in_megabytes(gigabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_space_is_shown_in_megabytes(gigabytes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=int(gigabytes * 1024**3))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     finding = check._disk(settings_in(tmp_path))
-    told = {0.02: "20 MB", 1.5: "1.5 GB", 100: "100.0 GB"}[gigabytes]
-    assert (finding.ok, finding.text) == (gigabytes > 2, f"{told} are free in DATA_DIR")
+    size = {0.02: "20 MB", 1.5: "1.5 GB", 100: "100.0 GB"}[gigabytes]
+    assert (finding.ok, finding.text) == (gigabytes > 2, f"{size} are free in DATA_DIR")
 
 
 def test_without_a_folder_to_write_into_nothing_is_said_of_what_lies_there(

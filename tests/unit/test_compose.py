@@ -1,6 +1,5 @@
 """What must hold of the images and of docker-compose.yml. Docker itself is not needed."""
 
-import inspect
 import os
 import re
 import subprocess
@@ -21,7 +20,7 @@ import yaml
 
 from consumers import registry
 from demixer.runtime import settings
-from tests.contract.kafka_worlds import IMPATIENT
+from tests.contract.kafka_worlds import SHORT_TIMEOUTS
 from tests.engines import QUICK_GROUPS
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +31,7 @@ OURS = {name: service for name, service in SERVICES.items() if "build" in servic
 ENGINES = {name: service for name, service in SERVICES.items() if "build" not in service}
 OVERRIDES = sorted(DOCKER.glob("compose.*.yml"))
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-SETTINGS = set(re.findall(r'read\.\w+\("(\w+)"', inspect.getsource(settings)))
+SETTINGS = set(settings.SETTINGS)
 STAGES: list[tuple[str, str, str]] = re.findall(
     r"^FROM (?P<base>\S+) AS (?P<name>\S+)\n(?P<steps>.*?)(?=^FROM |\Z)",
     (DOCKER / "Dockerfile").read_text(),
@@ -175,7 +174,7 @@ def test_an_override_changes_only_services_that_are_there(path: Path) -> None:
 def test_the_brokers_of_the_tests_take_members_as_impatient_as_the_tests_are() -> None:
     kafka = yaml.safe_load((DOCKER / "compose.test.yml").read_text())["services"]["kafka"]["environment"]
     least = int(kafka["KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS"])
-    for options in (QUICK_GROUPS, IMPATIENT):
+    for options in (QUICK_GROUPS, SHORT_TIMEOUTS):
         assert least <= int(dict(parse_qsl(options))["session.timeout.ms"])
 
 

@@ -50,7 +50,7 @@ def test_a_port_that_is_taken_is_refused_at_once(tmp_path: Path) -> None:
     assert "is taken" in str(caught.value)
 
 
-def test_a_web_server_alone_is_told_the_same(tmp_path: Path) -> None:
+def test_a_web_server_alone_is_refused_a_taken_port_too(tmp_path: Path) -> None:
     with listening() as server:
         taken = settings_in(tmp_path, port=port_of(server))
         with pytest.raises(ConfigurationError, match=r"PORT: .* is taken"):
@@ -70,7 +70,7 @@ def test_an_address_that_is_not_ours_is_named(tmp_path: Path) -> None:
     assert caught.value.params["variable"] == "HOST"
 
 
-def test_after_a_kill_it_waits_for_the_heirs_to_let_go_of_the_port(tmp_path: Path) -> None:
+def test_after_a_kill_it_waits_until_the_children_have_released_the_port(tmp_path: Path) -> None:
     with listening() as server:
         settings = settings_in(tmp_path, port=port_of(server))
         (tmp_path / instance_lock.LOCK).write_text("4711\n")  # who had it was killed
@@ -85,7 +85,7 @@ def test_after_a_kill_it_waits_for_the_heirs_to_let_go_of_the_port(tmp_path: Pat
     assert (tmp_path / instance_lock.LOCK).read_text() == ""
 
 
-def test_the_heirs_do_not_get_for_ever(tmp_path: Path) -> None:
+def test_it_does_not_wait_for_ever_for_the_port(tmp_path: Path) -> None:
     (tmp_path / instance_lock.LOCK).write_text("4711\n")
     waited: list[float] = []
     with listening() as server:
@@ -113,7 +113,7 @@ def _never(seconds: float) -> None:
     pytest.fail("it waited")
 
 
-def test_a_port_for_numbers_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_metrics_port_that_is_taken_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with listening() as other:
         port = port_of(other)
         for first, processes in ((port, 1), (port - 1, 5)):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from demixer import wiring
-from demixer.adapters.kafka.client import RESERVED, Trouble, cluster_of
+from demixer.adapters.kafka.client import RESERVED, ErrorReporter, cluster_of
 from demixer.domain.errors import ConfigurationError
 
 
@@ -52,7 +52,7 @@ def test_the_query_sets_librdkafkas_properties_and_ours() -> None:
     cluster = cluster_of(url)
     assert cluster.properties["sasl.mechanism"] == "PLAIN"
     assert (cluster.static_membership, cluster.replication) == (False, 3)
-    mine = cluster.properties_with({"session.timeout.ms": "10000"}, Trouble("test"), enable_auto_commit="false")
+    mine = cluster.properties_with({"session.timeout.ms": "10000"}, ErrorReporter("test"), enable_auto_commit="false")
     assert (mine["session.timeout.ms"], mine["enable.auto.commit"]) == ("6000", "false")
     assert "static.membership" not in mine
 
@@ -78,7 +78,7 @@ def test_the_query_sets_librdkafkas_properties_and_ours() -> None:
         ("one:port/x", "kafka://one:9092"),
     ],
 )
-def test_what_is_wrong_is_told_without_the_password(rest: str, told: str) -> None:
+def test_an_error_names_what_is_wrong_without_the_password(rest: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         wiring.open_events(f"kafka://ana:correct-horse@{rest}")
     assert raised.value.params["variable"] == "EVENTS_URL"
@@ -87,13 +87,13 @@ def test_what_is_wrong_is_told_without_the_password(rest: str, told: str) -> Non
 
 
 @pytest.mark.parametrize("name", RESERVED)
-def test_what_the_promises_rest_on_is_not_to_be_set(name: str) -> None:
+def test_reserved_properties_cannot_be_set(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"EVENTS_URL: {re.escape(name)} is not yours to set"):
         wiring.open_events(f"kafka://one/x?{name}=0")
 
 
 @pytest.mark.parametrize("pair", ["linger.ms=6000", "session.timeout.ms=70000"])
-def test_what_does_not_fit_our_own_settings_is_told_at_once(pair: str) -> None:
+def test_a_property_that_conflicts_with_ours_is_an_error_at_once(pair: str) -> None:
     with pytest.raises(ConfigurationError, match="EVENTS_URL"):
         wiring.open_events(f"kafka://one/x?{pair}")
 

@@ -6,7 +6,7 @@ import pytest
 
 from demixer.adapters.kafka import publisher as kafka_publisher
 from demixer.adapters.kafka.client import ANSWER_SECONDS, cluster_of
-from demixer.adapters.kafka.publisher import LATE_SECONDS, REST_SECONDS, Circuit, Publisher
+from demixer.adapters.kafka.publisher import EXPIRY_SECONDS, RETRY_SECONDS, CircuitBreaker, Publisher
 from demixer.domain.errors import Transient
 from demixer.ports import Record
 
@@ -19,7 +19,7 @@ class Seconds:
         return self.now
 
 
-def tries(circuit: Circuit) -> bool:
+def tries(circuit: CircuitBreaker) -> bool:
     try:
         circuit.enter()
     except Transient:
@@ -28,7 +28,7 @@ def tries(circuit: Circuit) -> bool:
 
 
 def test_all_try_while_it_works() -> None:
-    circuit = Circuit(Seconds())
+    circuit = CircuitBreaker(Seconds())
     assert all(tries(circuit) for _ in range(3))
     circuit.succeeded()
     assert tries(circuit)
@@ -36,30 +36,30 @@ def test_all_try_while_it_works() -> None:
 
 def test_after_a_failure_one_at_a_time_tries_again_and_success_lets_everybody_in() -> None:
     clock = Seconds()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.enter()
     circuit.failed(Transient(engine="Kafka", reason="down"))
     assert not tries(circuit)
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     assert [tries(circuit) for _ in range(3)] == [True, False, False]
-    clock.now += ANSWER_SECONDS + LATE_SECONDS - 0.1
+    clock.now += ANSWER_SECONDS + EXPIRY_SECONDS - 0.1
     assert not tries(circuit)
     circuit.succeeded()
     assert all(tries(circuit) for _ in range(3))
 
 
-def test_whoever_tries_and_never_reports_is_not_waited_for_for_ever() -> None:
+def test_a_caller_that_never_reports_back_blocks_the_others_for_a_while_only() -> None:
     clock = Seconds()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(Transient(engine="Kafka", reason="down"))
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     circuit.enter()
-    clock.now += ANSWER_SECONDS + LATE_SECONDS
+    clock.now += ANSWER_SECONDS + EXPIRY_SECONDS
     circuit.failed(Transient(engine="Kafka", reason="down"))
     with pytest.raises(Transient) as raised:
         circuit.enter()
     assert raised.value.params["reason"] == "down"
-    clock.now += REST_SECONDS
+    clock.now += RETRY_SECONDS
     assert tries(circuit)
 
 
@@ -95,7 +95,7 @@ def producers(monkeypatch: pytest.MonkeyPatch) -> list[PlayedProducer]:
 
 
 @pytest.mark.parametrize("said", [{}, {"acks": "0", "enable.idempotence": "false", "message.timeout.ms": "0"}])
-def test_what_is_published_is_acknowledged_by_all_and_stored_once_whatever_is_said(
+def test_publishing_is_acknowledged_by_all_and_idempotent_whatever_is_set(
     producers: list[PlayedProducer], said: dict[str, str]
 ) -> None:
     cluster = cluster_of("kafka://one/x")

@@ -59,7 +59,7 @@ def properties(reader: Membership | Browser) -> dict[str, Any]:
 @pytest.mark.usefixtures("played")
 @pytest.mark.parametrize("said", [{}, SAID])
 @pytest.mark.parametrize("open_", [member, browser])
-def test_nothing_is_committed_but_by_us_and_reading_begins_at_the_oldest_whatever_is_said(
+def test_nothing_is_committed_automatically_and_reading_begins_at_the_oldest_whatever_is_set(
     open_: Callable[[Cluster], Membership | Browser], said: dict[str, str]
 ) -> None:
     made = properties(open_(saying(said)))
@@ -68,12 +68,12 @@ def test_nothing_is_committed_but_by_us_and_reading_begins_at_the_oldest_whateve
 
 @pytest.mark.usefixtures("played")
 @pytest.mark.parametrize("said", [{}, SAID])
-def test_a_rebalance_stops_only_what_moves_whatever_is_said(said: dict[str, str]) -> None:
+def test_a_rebalance_stops_only_the_partitions_that_move_whatever_is_set(said: dict[str, str]) -> None:
     assert properties(member(saying(said)))["partition.assignment.strategy"] == "cooperative-sticky"
 
 
 @pytest.mark.usefixtures("played")
-def test_a_member_is_known_by_its_name_unless_the_brokers_cannot() -> None:
+def test_a_member_has_a_static_name_unless_that_is_switched_off() -> None:
     known, unknown = (
         properties(member(cluster_of(f"kafka://one/x{options}"))) for options in ("", "?static.membership=no")
     )

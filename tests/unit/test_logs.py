@@ -101,7 +101,7 @@ def test_every_thread_has_ids_of_its_own() -> None:
     assert seen == [{}]
 
 
-def test_libraries_that_tell_of_every_request_are_told_not_to(stream: io.StringIO) -> None:
+def test_libraries_that_log_every_request_are_silenced(stream: io.StringIO) -> None:
     logs.set_up("json", stream=stream)
     logging.getLogger("elastic_transport.transport").info("POST http://elastic:secret@search:9200/songs/_search")
     logging.getLogger("some.library").info("connected")

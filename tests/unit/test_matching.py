@@ -131,6 +131,16 @@ def test_every_event_delivered_twice_has_the_effect_of_one(services: Services) -
     assert len(requests(services)) == 1
 
 
+def test_an_analysis_that_the_event_itself_carried_is_matched_without_a_stored_one(services: Services) -> None:
+    """As events of version 1 did."""
+    upload = sent(services)
+    assert services.upload_analyses.begin(upload.id, 1)
+    services.matching.match(upload.id, 1, an_analysis())
+    joined = now(services, upload)
+    assert (joined.state, joined.matched_by) == (UploadState.JOINED, None)
+    assert song_of(services, joined.song_id).fingerprint == an_analysis().fingerprint
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     "step", ["songs.save", "fingerprints.add", "separations.save", "uploads.save", "songs.link_file"]
@@ -180,7 +190,7 @@ def test_a_separation_quicker_than_a_match_that_was_killed_is_shown(
     assert services.uploads.view(now(services, upload)).status is Status.READY
 
 
-def test_a_song_whose_separation_failed_is_asked_for_again_by_the_next_who_brings_it(services: Services) -> None:
+def test_a_failed_separation_is_requested_again_by_the_next_upload(services: Services) -> None:
     first = matched(services, sent(services, "ana"))
     separation = separation_of(services, song_of(services, first.song_id).separation_id)
     services.separations.fail(separation, Failure("worker-died"))
@@ -314,7 +324,7 @@ def test_a_cancel_in_the_middle_of_joining_takes_the_new_song_with_it(
     assert (song_of(services, separation.song_id).is_removed, now(services, upload).song_id) == (True, None)
 
 
-def test_a_song_that_was_taken_back_can_be_brought_again(services: Services, tmp_path: Path) -> None:
+def test_a_withdrawn_song_can_be_sent_again(services: Services, tmp_path: Path) -> None:
     first = matched(services, sent(services, "ana"))
     services.uploads.cancel("ana", first.id)
     withdraw(services, first.id)

@@ -91,7 +91,7 @@ def test_names_that_a_person_gives_meanwhile_win(services: Services, song: Song)
     assert proposed(services, song) == Tags()
 
 
-def test_only_who_brought_it_is_shown_the_names(services: Services, song: Song) -> None:
+def test_only_its_owner_is_shown_the_names(services: Services, song: Song) -> None:
     propose(services, song.id, Asked())
     seen = [services.songs.view(song.id, person).proposed_tags for person in ("ana", "berta", None)]
     assert seen == [KNOWN, None, None]

@@ -100,7 +100,7 @@ def test_one_that_is_killed_is_started_again_and_that_is_said(child: Child) -> N
     running._stop_all()
 
 
-def test_one_that_dies_young_waits_longer_each_time(tmp_path: Path) -> None:
+def test_one_that_dies_soon_after_its_start_waits_longer_each_time(tmp_path: Path) -> None:
     child = Child("short", SHORT, tmp_path / "short.log")
     running, _, time = supervising([child])
     waits = []
@@ -127,7 +127,7 @@ def test_a_stop_ends_everything(child: Child) -> None:
     assert said == []
 
 
-def test_who_does_not_stop_when_asked_is_killed_with_all_it_started(tmp_path: Path) -> None:
+def test_a_process_that_does_not_stop_is_killed_with_its_children(tmp_path: Path) -> None:
     child = Child("stubborn", STUBBORN, tmp_path / "stubborn.log")
     running, _, time = supervising([child])
     running._run_once()
@@ -165,9 +165,9 @@ def test_a_log_that_is_emptied_goes_on_at_its_beginning(tmp_path: Path, monkeypa
     assert log.read_text() == "second\n"
 
 
-def test_every_process_on_one_machine_has_a_port_for_its_numbers(tmp_path: Path) -> None:
-    told = [supervisor._environ(name, settings_in(tmp_path, metrics_port=9100)) for name in supervisor.PROGRAMS]
-    assert [each["METRICS_PORT"] for each in told] == ["9100", "9101", "9102", "9103", "9104"]
+def test_every_process_on_one_machine_has_a_port_for_its_metrics(tmp_path: Path) -> None:
+    environments = [supervisor._environ(name, settings_in(tmp_path, metrics_port=9100)) for name in supervisor.PROGRAMS]
+    assert [each["METRICS_PORT"] for each in environments] == ["9100", "9101", "9102", "9103", "9104"]
     assert supervisor._environ("match", settings_in(tmp_path)) == {"METRICS_PORT": "0"}
 
 
@@ -191,7 +191,7 @@ def test_children_die_with_the_supervisor_even_when_it_is_killed(tmp_path: Path)
     until(lambda: not _alive(grandchild), os.sched_yield)
 
 
-def test_who_was_started_by_somebody_gone_already_ends_at_once() -> None:
+def test_a_child_whose_parent_is_gone_already_ends_at_once() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from demixer.runtime import parent_watchdog; parent_watchdog.die_with(1 << 22)"],
         check=False,

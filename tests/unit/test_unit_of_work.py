@@ -80,14 +80,28 @@ def test_it_gives_up_when_it_loses_every_race(work: UnitOfWork) -> None:
 
 
 class FlakyLog:
-    """The log of `services`, while it is not `away`."""
+    """The log of `services`, while it is not `away`. `tries` counts."""
 
     def __init__(self, services: Services) -> None:
-        self._log, self.away = services.events, False
+        self._log, self.away, self.tries = services.events, False, 0
 
     def publish(self, records: Sequence[Record]) -> None:
+        self.tries += 1
         if self.away:
             raise Transient
+        self._log.publish(records)
+
+
+class SlowLog:
+    """Takes records only when it is told to `go_on`."""
+
+    def __init__(self, services: Services) -> None:
+        self._log = services.events
+        self.busy, self.go_on = threading.Event(), threading.Event()
+
+    def publish(self, records: Sequence[Record]) -> None:
+        self.busy.set()
+        assert self.go_on.wait(30)
         self._log.publish(records)
 
 
@@ -159,10 +173,55 @@ def test_while_the_log_is_away_nobody_who_saves_notices_and_afterwards_all_is_pu
     flaky.flush()
     assert (published(services), len(services.catalogue.outbox.pending())) == ([], 2)
     log.away = False
+    flaky.uploads.delete("ana", upload.id)
     for _ in range(2):
         flaky.flush()
-    assert [event.type for event in published(services)] == ["upload.received", "upload.withdrawn"]
+    assert [event.type for event in published(services, "uploads")] == ["upload.received"]
+    assert [event.type for event in published(services, "matching")] == ["upload.withdrawn", "upload.withdrawn"]
     assert services.catalogue.outbox.pending() == []
+
+
+def test_a_request_that_saved_nothing_does_not_wait_for_a_log_that_is_away(services: Services) -> None:
+    log = FlakyLog(services)
+    flaky = build_services(replace(services.adapters, events=cast(EventLog, log)))
+    log.away = True
+    received(flaky, 1)
+    for _ in range(3):
+        flaky.flush()
+    assert log.tries == 1
+    assert services.relay.publish_abandoned(after=0) == 1
+
+
+def test_while_one_thread_publishes_the_others_save_and_do_not_wait_for_it_for_long(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_of_work, "FLUSH_SECONDS", 0.01)
+    log = SlowLog(services)
+    slow = build_services(replace(services.adapters, events=cast(EventLog, log)))
+    first = received(slow, 1)
+    publishing = threading.Thread(target=slow.flush)
+    publishing.start()
+    assert log.busy.wait(30)
+    second = received(slow, 2)
+    slow.flush()
+    assert published(services) == []
+    log.go_on.set()
+    publishing.join()
+    assert subjects(published(services)) == [first.id]
+    slow.flush()
+    assert sorted(subjects(published(services))) == sorted([first.id, second.id])
+
+
+def test_events_that_an_error_kept_from_the_log_are_not_lost(services: Services) -> None:
+    class Broken:
+        def publish(self, records: Sequence[Record]) -> None:
+            raise RuntimeError("bug")
+
+    broken = build_services(replace(services.adapters, events=cast(EventLog, Broken())))
+    upload = received(broken, 1)
+    with pytest.raises(RuntimeError):
+        broken.flush()
+    assert subjects(services.catalogue.outbox.pending()) == [upload.id]
 
 
 def test_more_than_a_process_can_keep_in_mind_is_left_to_the_relay(

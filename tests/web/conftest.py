@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -20,18 +21,24 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def _limits_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The windows of `limits` go by the clock of the test."""
+    monkeypatch.setattr("limits.storage.memory.time", SimpleNamespace(time=clock.monotonic))
+
+
 @pytest.fixture(scope="session")
-def empty_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases with their tables made, to copy: making them takes longer than most tests."""
-    folder = tmp_path_factory.mktemp("empty-services")
+    folder = tmp_path_factory.mktemp("empty-installation")
     with services_in(folder):
         pass
     return folder
 
 
 @pytest.fixture
-def services(tmp_path: Path, clock: Clock, empty_house: Path) -> Iterator[Services]:
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+def services(tmp_path: Path, clock: Clock, empty_installation: Path) -> Iterator[Services]:
+    shutil.copytree(empty_installation, tmp_path, dirs_exist_ok=True)
     with services_in(tmp_path, clock, max_upload_mb=1, model="spleeter-2stems") as opened:
         yield opened
 

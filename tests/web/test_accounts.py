@@ -65,7 +65,7 @@ def test_who_has_to_wait_gets_the_form_back_with_the_email(app: Flask, ana: Pers
     assert "a wrong guess" not in response.text
 
 
-def test_the_length_of_a_password_is_told_beforehand(browser: Browser) -> None:
+def test_the_form_states_the_length_of_a_password(browser: Browser) -> None:
     assert "At least 10 characters" in browser.get("/sign-up").text
 
 

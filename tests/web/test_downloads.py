@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 
 from demixer.adapters.s3.files import S3Files
-from demixer.adapters.s3.location import place_of
+from demixer.adapters.s3.location import location_of
 from demixer.domain import Person, Song
-from demixer.wiring import Services
+from demixer.wiring import Services, build_services
 from tests.servers import Engine
 from tests.web.visiting import Browser, a_ready_song, problem
 
@@ -90,14 +90,16 @@ def test_a_store_without_an_address_for_browsers_gives_its_bytes_through_us(brow
 
 
 @pytest.fixture
-def house_on_s3(services: Services, s3: Engine) -> Services:
+def services_on_s3(services: Services, s3: Engine) -> Services:
     url = s3.fresh()
-    return replace(services, files=S3Files(url, place_of(url).endpoint))
+    return build_services(replace(services.adapters, files=S3Files(url, location_of(url).endpoint)))
 
 
-def test_a_download_from_s3_itself_has_the_bytes_and_the_name(house_on_s3: Services, app: Flask, ana: Person) -> None:
-    app.extensions["services"] = house_on_s3
-    song = a_ready_song(house_on_s3, ana, "Canción", vocals_mp3=BYTES, vocals_json=b"{}")
+def test_a_download_from_s3_itself_has_the_bytes_and_the_name(
+    services_on_s3: Services, app: Flask, ana: Person
+) -> None:
+    app.extensions["services"] = services_on_s3
+    song = a_ready_song(services_on_s3, ana, "Canción", vocals_mp3=BYTES, vocals_json=b"{}")
     browser = Browser(app)
     assert browser.get(stem(song)).data == BYTES
     assert browser.get(stem(song), headers={"Range": "bytes=100-199"}).data == BYTES[100:200]

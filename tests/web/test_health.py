@@ -1,4 +1,4 @@
-"""What machines ask of the web server, and what is told of every request."""
+"""What machines ask of the web server, and what is logged and counted of every request."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from flask import Flask
 from demixer.domain import Person
 from demixer.domain.errors import Transient
 from demixer.ports import Accounts, SearchIndex
-from demixer.wiring import Services
+from demixer.wiring import Services, build_services
 from tests.web.visiting import Answer, Browser, a_song
 from tests.wired import services_in
 from web.app import close, create_app
@@ -35,12 +35,12 @@ def browser_of(services: Services) -> Iterator[Browser]:
 
 @pytest.fixture
 def without_accounts(services: Services) -> Iterator[Browser]:
-    yield from browser_of(replace(services, accounts=cast(Accounts, Down())))
+    yield from browser_of(build_services(replace(services.adapters, accounts=cast(Accounts, Down()))))
 
 
 @pytest.fixture
 def without_search(services: Services) -> Iterator[Browser]:
-    yield from browser_of(replace(services, search=cast(SearchIndex, Down())))
+    yield from browser_of(build_services(replace(services.adapters, search=cast(SearchIndex, Down()))))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def from_outside(browser: Browser, path: str, address: str = "127.0.0.1", **head
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
-def test_strangers_find_no_numbers(browser: Browser, path: str) -> None:
+def test_metrics_are_not_shown_to_strangers(browser: Browser, path: str) -> None:
     for address in ("8.8.8.8", "2001:4860:4860::8888", "172.18.0.1", "::ffff:10.0.0.1", "", "nonsense"):
         assert from_outside(browser, path, address).status_code == 404, address
     for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"):
@@ -97,12 +97,12 @@ def test_strangers_find_no_numbers(browser: Browser, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
-def test_this_machine_finds_them(browser: Browser, path: str) -> None:
+def test_metrics_are_shown_to_this_machine(browser: Browser, path: str) -> None:
     for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
         assert from_outside(browser, path, address).status_code == 200, address
 
 
-def test_other_machines_find_them_at_a_port_of_their_own_and_nothing_else_there(with_a_port: Browser) -> None:
+def test_other_machines_read_metrics_at_a_port_of_their_own_and_nothing_else_there(with_a_port: Browser) -> None:
     def ask(path: str, port: int, **headers: str) -> int:
         where = {"REMOTE_ADDR": "10.0.0.7", "SERVER_PORT": str(port)}
         return with_a_port.get(path, environ_overrides=where, headers=headers).status_code
@@ -115,7 +115,7 @@ def test_other_machines_find_them_at_a_port_of_their_own_and_nothing_else_there(
     assert ask("/search", 8000, **{"X-Forwarded-For": "8.8.8.8", "X-Forwarded-Host": "here:9100"}) == 200
 
 
-def test_a_proxy_that_is_trusted_cannot_be_talked_into_showing_them(behind_a_proxy: Browser) -> None:
+def test_a_trusted_proxy_does_not_pass_metrics_on(behind_a_proxy: Browser) -> None:
     assert from_outside(behind_a_proxy, "/metrics").status_code == 200, "Prometheus itself comes without a proxy"
     assert from_outside(behind_a_proxy, "/metrics", **{"X-Forwarded-For": "10.0.0.1"}).status_code == 404
 
@@ -184,15 +184,15 @@ def test_the_line_of_a_live_page_comes_when_it_ends(
 def test_lines_carry_the_ids_of_the_request_and_of_the_upload_it_brought(
     browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[dict[str, str]] = []
-    monkeypatch.setattr("web.http.instrumentation.log.info", lambda *args, **named: told.append(dict(logs_ids())))
+    logged: list[dict[str, str]] = []
+    monkeypatch.setattr("web.http.instrumentation.log.info", lambda *args, **named: logged.append(dict(logs_ids())))
     sent = browser.send(b"a song")
     sent.close()
     row = browser.get(f"/uploads/{sent.json['id']}/row")
     row.close()
-    assert told[-2] == {"request": sent.headers["X-Request-ID"], "upload": sent.json["id"]}
-    assert told[-1] == {"request": row.headers["X-Request-ID"], "upload": sent.json["id"]}
-    assert told[-1]["request"] != told[-2]["request"]
+    assert logged[-2] == {"request": sent.headers["X-Request-ID"], "upload": sent.json["id"]}
+    assert logged[-1] == {"request": row.headers["X-Request-ID"], "upload": sent.json["id"]}
+    assert logged[-1]["request"] != logged[-2]["request"]
 
 
 def logs_ids() -> Any:

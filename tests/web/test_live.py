@@ -3,20 +3,18 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from flask import Flask
 
-from demixer.domain import Event, Person, Song, events
+from demixer.domain import Person, Song, events
 from demixer.domain.errors import Transient
 from demixer.ports import EventLog, Record, Subscription
-from demixer.services import outbox
+from demixer.services.publishing import publish
 from demixer.wiring import Services
-from schemas import codec
 from tests.web.visiting import Browser, a_song, join, make_ready, problem
-from web.app import close, listeners
+from web.app import close, max_live_pages
 from web.live import broadcaster
 
 SOON = 20.0  # seconds: longer than the longest silence, so that what does not come is seen to be missing
@@ -79,9 +77,7 @@ def listening(app: Flask, browser: Browser, path: str = "/live") -> Iterator[Str
         stream.close()
 
 
-def test_the_way_of_an_upload_is_told_step_by_step(
-    app: Flask, browser: Browser, ana: Person, services: Services
-) -> None:
+def test_each_step_of_an_upload_is_shown(app: Flask, browser: Browser, ana: Person, services: Services) -> None:
     upload_id = browser.send(b"sound", "toma.mp3").json["id"]
     with listening(app, browser) as stream:
         first = stream.until(id=upload_id, status="received")
@@ -96,15 +92,13 @@ def test_the_way_of_an_upload_is_told_step_by_step(
         found = services.catalogue.songs.get(song.id)
         assert found
         make_ready(services, found)
-        services.separations.begin(
-            *separation_event(_requested(services, song)), "CPU"
-        )  # a repeat of the event shows what is ready
+        services.separations.begin(separation, 1, "CPU")  # a repeat of the event shows what is ready
         services.flush()
-        _tell(services, song)
+        _publish_separated(services, song)
         stream.until(status="ready")
 
 
-def test_what_is_cancelled_or_deleted_elsewhere_is_told(
+def test_what_is_cancelled_or_deleted_elsewhere_is_shown(
     app: Flask, browser: Browser, ana: Person, services: Services
 ) -> None:
     upload_id = browser.send(b"sound").json["id"]
@@ -122,7 +116,7 @@ def test_an_upload_from_another_page_appears(app: Flask, browser: Browser, ana: 
         stream.until(id=upload_id, status="received")
 
 
-def test_whoever_waits_hears_when_the_queue_moves(
+def test_uploads_that_wait_are_sent_again_when_the_queue_moves(
     app: Flask, browser: Browser, ana: Person, services: Services
 ) -> None:
     first, second = a_song(services, ana, "First"), a_song(services, ana, "Second")
@@ -132,11 +126,11 @@ def test_whoever_waits_hears_when_the_queue_moves(
     with listening(app, browser) as stream:
         assert stream.until(status="queued")
         make_ready(services, first)
-        _tell(services, first)
+        _publish_separated(services, first)
         assert stream.until(id=upload_id, status="queued")
 
 
-def test_nobody_hears_of_what_others_send(
+def test_nobody_is_sent_the_uploads_of_others(
     app: Flask, browser: Browser, ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broadcaster, "REFRESH_SECONDS", 1.0)
@@ -147,7 +141,7 @@ def test_nobody_hears_of_what_others_send(
         assert stream.next() == ("silence", {})
 
 
-def test_a_song_page_hears_when_its_stems_are_ready(
+def test_a_song_page_is_sent_when_its_stems_are_ready(
     app: Flask, browser: Browser, ana: Person, services: Services
 ) -> None:
     song = a_song(services, ana)
@@ -159,7 +153,7 @@ def test_a_song_page_hears_when_its_stems_are_ready(
             {"id": song.id, "ready": False, "status": "requested", "progress": 0.0, "next": False},
         )
         make_ready(services, song)
-        _tell(services, song)
+        _publish_separated(services, song)
         assert stream.until(ready=True)["id"] == song.id
 
 
@@ -168,7 +162,7 @@ def test_a_stream_needs_an_account_or_a_song(browser: Browser) -> None:
     assert browser.get("/live?song=nothing").status_code == 404
 
 
-def test_a_full_house_sends_listeners_to_polling(app: Flask, browser: Browser, ana: Person) -> None:
+def test_where_no_more_live_pages_fit_a_page_is_sent_to_polling(app: Flask, browser: Browser, ana: Person) -> None:
     app.extensions["live"]._limit = 1
     with listening(app, browser):
         response = browser.get("/live", headers={"Accept": "application/json"})
@@ -185,18 +179,18 @@ def test_streams_end_when_the_server_stops(app: Flask, browser: Browser, ana: Pe
         assert browser.get("/live").status_code == 503
 
 
-def test_the_hub_outlives_an_engine_that_fails(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_broadcaster_survives_an_engine_that_fails(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcaster, "RECOVER_SECONDS", 0.01)
     log = _FailsOnce(services)
-    hub = broadcaster.Hub(replace(services, events=cast(EventLog, log)), limit=2)
+    following = broadcaster.Broadcaster(cast(EventLog, log), services.catalogue.uploads, limit=2)
     try:
-        listener = hub.join("nobody", "a-song")
-        news = listener.wait()
-        assert news is not None
-        assert news.song  # told to look, since nobody knows what was missed
+        listener = following.join("nobody", "a-song")
+        changes = listener.wait()
+        assert changes is not None
+        assert changes.song, "it looks again, since nobody knows what was missed"
         assert log.failed
     finally:
-        hub.close()
+        following.close()
 
 
 def test_a_message_that_is_no_event_is_passed_over(
@@ -209,9 +203,9 @@ def test_a_message_that_is_no_event_is_passed_over(
 
 
 def test_live_pages_never_take_all_threads() -> None:
-    assert listeners(256) == 240
-    assert listeners(16) == 8
-    assert listeners(4) == 2
+    assert max_live_pages(256) == 240
+    assert max_live_pages(16) == 8
+    assert max_live_pages(4) == 2
 
 
 class _FailsOnce:
@@ -226,19 +220,13 @@ class _FailsOnce:
         return self._services.events.browse(topics, from_start=from_start)
 
 
-def _requested(services: Services, song: Song) -> Event:
-    separation = services.catalogue.separations.get(song.separation_id or "")
-    assert separation
-    return codec.decode(codec.encode(events.separation_requested(separation)))
-
-
 def _begin(services: Services, song: Song) -> str:
-    begun = services.separations.begin(*separation_event(_requested(services, song)), "CPU")
+    begun = services.separations.begin(song.separation_id or "", 1, "CPU")
     assert begun
     return begun[0].id
 
 
-def _tell(services: Services, song: Song) -> None:
+def _publish_separated(services: Services, song: Song) -> None:
     """The event that the `separate` consumer publishes at the end."""
     shown, separation = (
         services.catalogue.songs.get(song.id),
@@ -246,4 +234,4 @@ def _tell(services: Services, song: Song) -> None:
     )
     assert shown
     assert separation
-    outbox.publish(services.events, [events.song_separated(shown, separation)])
+    publish(services.events, [events.song_separated(shown, separation)])

@@ -16,8 +16,8 @@ from demixer.recognition.fingerprint import Fingerprint
 from demixer.wiring import Services
 from tests.web.visiting import Answer, Browser, a_ready_song, a_song, problem
 from tests.wired import Clock, published
-from web.app import LOOKUPS_AT_ONCE
 from web.http import fingerprints
+from web.http.rate_limits import LOOKUPS_AT_ONCE
 
 PATH = "/api/v1/matches"
 COUNT = 1_000  # items: 126 s
@@ -67,15 +67,15 @@ def known(services: Services, ana: Person) -> Song:
     return printed(services, a_ready_song(services, ana))
 
 
-def test_a_song_that_is_here_is_told_as_everybody_may_see_it(asker: Asker, browser: Browser, known: Song) -> None:
+def test_a_known_song_is_answered_as_everybody_may_see_it(asker: Asker, browser: Browser, known: Song) -> None:
     assert asker.song(asked()) == browser.get(f"/api/v1/songs/{known.id}").json
 
 
-def test_a_recording_that_nobody_brought_is_not_here(asker: Asker, known: Song) -> None:
+def test_an_unknown_recording_has_no_song(asker: Asker, known: Song) -> None:
     assert asker.song(asked(2)) is None
 
 
-def test_it_is_found_by_the_second_phase_alone(asker: Asker, known: Song) -> None:
+def test_it_is_found_by_the_half_hop_variant_alone(asker: Asker, known: Song) -> None:
     assert asker.song(asked(2, shifted=items(1)))["id"] == known.id
 
 
@@ -103,6 +103,7 @@ def test_one_that_may_not_be_seen_does_not_hide_one_that_may(asker: Asker, servi
 
 
 def test_asking_changes_nothing(asker: Asker, services: Services, ana: Person, known: Song) -> None:
+    services.flush()
     before = [event.id for event in published(services)]
     assert asker.song(asked())
     assert asker.song(asked(2)) is None
@@ -190,12 +191,12 @@ WRONG: dict[str, tuple[object, int, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_print_ends_in_a_stated_way_and_matches_nothing(asker: Asker, known: Song, name: str) -> None:
+def test_a_wrong_fingerprint_is_refused_with_a_code_and_matches_nothing(asker: Asker, known: Song, name: str) -> None:
     body, status, code = WRONG[name]
     answer = asker.ask(body)
-    told = problem(answer)
-    assert (answer.status_code, told["code"]) == (status, code)
-    assert "song" not in told
+    body = problem(answer)
+    assert (answer.status_code, body["code"]) == (status, code)
+    assert "song" not in body
 
 
 def test_ten_million_integers_are_refused_before_they_are_read(asker: Asker, known: Song) -> None:
@@ -237,9 +238,9 @@ def test_a_few_seconds_of_a_song_are_not_that_song(asker: Asker, known: Song) ->
     assert asker.song({"duration": 120 * fingerprints.ITEM_SECONDS, "fingerprint": few}) is None
 
 
-def test_a_problem_is_told_in_the_persons_language(asker: Asker) -> None:
-    told = problem(asker.ask({"duration": 5}, **{"Accept-Language": "es"}))["detail"]
-    assert told.startswith("Esto no es una huella")
+def test_a_problem_is_in_the_persons_language(asker: Asker) -> None:
+    detail = problem(asker.ask({"duration": 5}, **{"Accept-Language": "es"}))["detail"]
+    assert detail.startswith("Esto no es una huella")
 
 
 LIBRARIES = {"acoustid", "chromaprint"}  # only who looks names up has them

@@ -41,7 +41,7 @@ def test_what_is_downloaded_of_it_is_its_own_and_called_so(browser: Browser, mer
         assert found.read(vocals) == b"merged"
 
 
-def test_the_api_answers_with_the_song_that_stands(browser: Browser, kept: Song, merged: Song) -> None:
+def test_the_api_answers_with_the_canonical_song(browser: Browser, kept: Song, merged: Song) -> None:
     assert browser.get(f"/api/v1/songs/{merged.id}").json["id"] == kept.id
 
 
@@ -54,7 +54,7 @@ def test_a_library_that_holds_both_shows_one(
     assert merged.id not in page
 
 
-def test_forms_of_a_page_that_was_open_reach_the_song_that_stands(
+def test_forms_of_a_page_that_was_open_reach_the_canonical_song(
     browser: Browser, services: Services, kept: Song, merged: Song
 ) -> None:
     assert browser.post(f"/songs/{merged.id}/edit", {"title": "Alba", "artist": "", "album": "", "year": ""}).location
@@ -63,9 +63,7 @@ def test_forms_of_a_page_that_was_open_reach_the_song_that_stands(
     assert services.songs.get(kept.id).plays == 1
 
 
-def test_an_upload_leads_to_the_song_that_stands(
-    browser: Browser, services: Services, kept: Song, merged: Song
-) -> None:
+def test_an_upload_leads_to_the_canonical_song(browser: Browser, services: Services, kept: Song, merged: Song) -> None:
     upload = browser.send(b"bytes").json
     join(services, upload["id"], merged)
     assert f"/songs/{kept.id}" in browser.get("/uploads").text

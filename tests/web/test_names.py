@@ -29,7 +29,7 @@ def now(services: Services, song: Song) -> Song:
     return found
 
 
-def test_who_brought_the_song_sees_what_it_may_be_called(browser: Browser, song: Song) -> None:
+def test_the_owner_of_the_song_sees_the_proposed_names(browser: Browser, song: Song) -> None:
     page = browser.get(f"/songs/{song.id}").text
     assert f"{NOTICE} <strong>The Easton Ellises – Falcon 69</strong> (EP One)." in page
     assert "<h1>track01</h1>" in page
@@ -46,7 +46,7 @@ def test_nobody_else_sees_it(app: Flask, song: Song, email: str) -> None:
         assert "Falcon" not in response.text
 
 
-def test_names_are_taken_at_a_click(browser: Browser, services: Services, song: Song) -> None:
+def test_names_are_accepted_at_a_click(browser: Browser, services: Services, song: Song) -> None:
     response = browser.post(f"/songs/{song.id}/names")
     assert (response.status_code, response.location) == (303, f"/songs/{song.id}")
     assert now(services, song).tags == KNOWN
@@ -66,7 +66,7 @@ def test_names_are_declined_at_a_click(browser: Browser, services: Services, son
 
 
 @pytest.mark.parametrize("path", ["names", "names/decline"])
-def test_only_who_brought_it_decides_and_only_from_its_page(
+def test_only_its_owner_decides_and_only_from_its_page(
     app: Flask, browser: Browser, services: Services, song: Song, path: str
 ) -> None:
     other = Browser(app)

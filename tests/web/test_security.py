@@ -63,11 +63,11 @@ def test_errors_are_problems_for_programs(browser: Browser) -> None:
 
 
 def test_a_bug_is_a_page_without_its_trace(app: Flask, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: object) -> None:
+    def broken(*args: object, **named: object) -> None:
         raise RuntimeError("secret details")
 
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr("web.views.songs.songs.view", broken)
+    monkeypatch.setattr("demixer.services.songs.SongCatalogue.view", broken)
     response = browser.get("/songs/x")
     assert response.status_code == 500
     assert "secret" not in response.text

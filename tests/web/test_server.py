@@ -54,6 +54,7 @@ def test_a_connection_that_breaks_off_leaves_nothing(ana: Visitor, tmp_path: Pat
     assert _uploads(tmp_path) == []
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_within_five_seconds_with_live_pages_open(ana: Visitor, how: signal.Signals) -> None:
     streams = [_listen(ana) for _ in range(10)]

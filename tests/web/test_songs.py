@@ -6,11 +6,9 @@ from flask import Flask
 from PIL import Image
 
 from demixer.domain import Person, Relation, RelationType, Song
-from demixer.separation import models
-from demixer.separation.models import ModelChoice
 from demixer.wiring import Services
 from tests.web.visiting import Browser, a_ready_song, a_song, problem
-from tests.wired import Clock
+from tests.wired import Clock, a_worker
 
 
 def test_the_song_page_names_the_song_and_its_stems(browser: Browser, ana: Person, services: Services) -> None:
@@ -34,7 +32,7 @@ def test_a_song_that_does_not_exist_is_a_404_page(browser: Browser, path: str) -
     assert response.mimetype == "text/html"
 
 
-def test_who_brought_a_song_may_edit_it(browser: Browser, ana: Person, services: Services) -> None:
+def test_the_owner_of_a_song_may_edit_it(browser: Browser, ana: Person, services: Services) -> None:
     song = a_ready_song(services, ana)
     assert "Amanecer" in browser.get(f"/songs/{song.id}/edit").text
     fields = {"artist": " Ana\x00 ", "album": "", "title": "Atardecer", "year": "1999"}
@@ -92,7 +90,7 @@ def test_a_picture_that_is_none_is_refused(browser: Browser, ana: Person, servic
     assert "picture cannot be read" in response.text
 
 
-def test_keeping_a_song_and_letting_it_go(browser: Browser, ana: Person, services: Services) -> None:
+def test_a_song_is_added_to_the_library_and_removed_from_it(browser: Browser, ana: Person, services: Services) -> None:
     song = a_ready_song(services, ana)
     assert browser.post_json(f"/songs/{song.id}/library").json == {"kept": True}
     assert "Amanecer" in browser.get("/library").text
@@ -101,7 +99,7 @@ def test_keeping_a_song_and_letting_it_go(browser: Browser, ana: Person, service
     assert song.id not in browser.get("/library").text
 
 
-def test_keeping_needs_an_account(browser: Browser, services: Services, app: Flask) -> None:
+def test_a_library_needs_an_account(browser: Browser, services: Services, app: Flask) -> None:
     other = Browser(app)
     other.sign_up("bea@example.com")
     owner = services.accounts.authenticate("bea@example.com", "correct horse battery")
@@ -141,10 +139,10 @@ def test_home_lists_what_is_new_and_what_is_played(browser: Browser, ana: Person
 
 
 def test_the_most_played_have_been_played(browser: Browser, ana: Person, services: Services) -> None:
-    heard, _ = a_ready_song(services, ana, "Uno"), a_ready_song(services, ana, "Dos")
+    played, _ = a_ready_song(services, ana, "Uno"), a_ready_song(services, ana, "Dos")
     assert "Most played</h2>" not in browser.get("/").text
     assert "Nothing has been played so far" in browser.get("/most-played").text
-    browser.post(f"/songs/{heard.id}/plays")
+    browser.post(f"/songs/{played.id}/plays")
     assert "Most played</h2>" in browser.get("/").text
     page = browser.get("/most-played").text
     assert "Uno" in page
@@ -160,11 +158,11 @@ def test_the_most_played_have_been_played(browser: Browser, ana: Person, service
         (None, "get its stems", 2),
     ],
 )
-def test_the_start_page_promises_what_the_model_makes(
-    browser: Browser, app: Flask, model: str | None, promise: str, stems: int
+def test_the_start_page_promises_what_the_model_of_the_workers_makes(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch, model: str | None, promise: str, stems: int
 ) -> None:
-    choice = models.choice_of(model, None) if model else None
-    app.extensions["model"] = _Known(choice)
+    monkeypatch.setattr("demixer.separation.models.resolve", lambda settings: pytest.fail("a page waits for the hub"))
+    services.capabilities.report(a_worker(services.clock(), model or ""))
     page = browser.get("/").text
     assert promise in page
     assert page.count("hero-thread") == stems
@@ -207,17 +205,6 @@ def _plays(services: Services, song_id: str) -> int:
     return song.plays
 
 
-class _Known:
-    """A present model that nobody has to wait for."""
-
-    def __init__(self, choice: ModelChoice | None) -> None:
-        self._choice = choice
-
-    def choice(self, *, patience: float) -> ModelChoice | None:
-        assert patience == 0, "a page waits for the hub"
-        return self._choice
-
-
 @pytest.fixture
 def karaoke(services: Services, ana: Person) -> tuple[Song, Song]:
     """A song, and the same without vocals: each knows of the other. The title is one that has to be escaped."""
@@ -245,7 +232,7 @@ def test_a_karaoke_version_says_what_it_is_and_where_the_song_is(
     assert f"/songs/{without.id}" in page
 
 
-def test_the_api_tells_of_relatives(browser: Browser, karaoke: tuple[Song, Song]) -> None:
+def test_the_api_names_related_songs(browser: Browser, karaoke: tuple[Song, Song]) -> None:
     full, without = karaoke
     (relative,) = browser.get(f"/api/v1/songs/{without.id}").json["relatives"]
     assert (relative["id"], relative["kinship"], relative["without"], relative["less"]) == (

@@ -15,7 +15,7 @@ from tests.wired import published
 MEGABYTE = 1024 * 1024
 
 
-def test_a_file_is_received_and_told_of(browser: Browser, ana: Person, services: Services) -> None:
+def test_a_file_is_received_and_an_event_says_so(browser: Browser, ana: Person, services: Services) -> None:
     response = browser.send(b"some sound", "Canción.mp3", title="Otra")
     assert response.status_code == 201
     upload = services.catalogue.uploads.get(response.json["id"])
@@ -236,7 +236,7 @@ def test_the_rows_say_how_an_upload_is_getting_on(browser: Browser, ana: Person,
     assert "Ready" in browser.get(f"/uploads/{other}/row").text
 
 
-def test_a_failure_is_told_in_words(browser: Browser, ana: Person, services: Services) -> None:
+def test_a_failure_is_shown_as_a_sentence(browser: Browser, ana: Person, services: Services) -> None:
     upload_id = browser.send(b"sound").json["id"]
     _fail(services, upload_id, "too-long", max_minutes=20)
     assert "longer than this server takes (20 min)" in browser.get(f"/uploads/{upload_id}/row").text
@@ -316,7 +316,9 @@ class _Endless:
         yield b""
 
 
-def test_who_waits_for_the_stems_of_another_song_is_told_why(browser: Browser, ana: Person, services: Services) -> None:
+def test_an_upload_that_waits_for_the_stems_of_another_song_says_why(
+    browser: Browser, ana: Person, services: Services
+) -> None:
     song = a_song(services, ana)
     upload = services.catalogue.uploads.get(browser.send(b"bytes").json["id"])
     assert upload

@@ -1,4 +1,4 @@
-"""Static files under an address that names their content, so that browsers may keep them for ever.
+"""Static files under an address with a hash of their content, so that browsers may keep them for a year.
 
 The hash is of all files together and stands before the path: modules and style sheets name each other relatively.
 """
@@ -11,8 +11,8 @@ from flask import Blueprint, Flask, Response, current_app, send_from_directory, 
 from web.http.security import WORKER_SECURITY_POLICY
 
 FOLDER = Path(__file__).parents[1] / "static"
-FOR_EVER = 365 * 24 * 3600
-WORKER = "js/print/worker.js"  # makes fingerprints; what it stands on comes from npm's registry, if npm was there
+MAX_AGE = 365 * 24 * 3600  # seconds
+WORKER = "js/fingerprint/worker.js"  # makes fingerprints, with packages that `make install` fetches by npm
 CHROMAPRINT = "packages/chromaprint/dist/chromaprint.wasm"
 
 blueprint = Blueprint("assets", __name__)
@@ -28,15 +28,15 @@ def static_url(name: str) -> str:
 
 
 def printing_url() -> str:
-    """The worker that prints files in the browser, "" where the installation has none."""
+    """Of the worker that makes fingerprints in the browser; "" where the installation has none."""
     return static_url(WORKER) if (FOLDER / CHROMAPRINT).is_file() else ""
 
 
 @blueprint.get("/static/<version>/<path:name>")
 def static(version: str, name: str) -> Response:
-    """An old version gets the present file, which its page must not keep."""
+    """An old version is answered with the present file, which must not be cached under that address."""
     current = version == current_app.extensions["assets"]
-    response = send_from_directory(FOLDER, name, max_age=FOR_EVER if current else None)
+    response = send_from_directory(FOLDER, name, max_age=MAX_AGE if current else None)
     if current:
         response.cache_control.public = True
         response.cache_control.immutable = True

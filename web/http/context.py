@@ -1,6 +1,6 @@
-"""What every view asks for: the engines, and who is looking."""
+"""What every view asks for: the services, and who sends the request."""
 
-from flask import current_app, request
+from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
 from demixer.domain import Person
@@ -33,10 +33,16 @@ def person_id() -> str | None:
 
 
 def signed_in() -> Person:
-    """Raises `NotSignedIn`."""
+    """Who is signed in by the session cookie. Raises `NotSignedIn`."""
     found = person()
     if found is None:
         raise NotSignedIn
+    return found
+
+
+def authenticated() -> Person:
+    """Whom the `authenticate` of the view's request policy has returned."""
+    found: Person = g.authenticated
     return found
 
 

@@ -1,4 +1,4 @@
-"""Stems in the forms that are made on demand: WAV from the FLAC, and a zip of all stems."""
+"""What is made of stems on demand: other formats from the FLAC, and a zip of all stems."""
 
 import fcntl
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from zipstream.ng import ZipStream
 
 from demixer.audio import encode
 from demixer.domain.errors import NotFound
+from demixer.domain.formats import STEM_FORMATS
 from demixer.runtime import tempdirs
 from demixer.services import songs
 from demixer.services.songs import SongView, StemFile
@@ -18,25 +19,23 @@ from demixer.services.storage import store_file
 from demixer.wiring import Services
 from web.http.files import MEDIA_TYPES, disposition
 
-FORMATS = ("flac", "mp3", "wav")
 
-
-def stored(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
-    """The stem's file, made first where it is a WAV that nobody asked for lately. Raises `NotFound("no-such-stem")`."""
-    if extension != "wav":
+def stem_file(services: Services, song_id: str, stem: str, extension: str) -> StemFile:
+    """The file of a stem. One on demand that is not in the store is made first. Raises `NotFound("no-such-stem")`."""
+    if not STEM_FORMATS[extension].on_demand:
         return services.songs.stem_file(song_id, stem, extension)
     source = services.songs.stem_file(song_id, stem, "flac")
-    key = f"exports/{source.separation.id}/{stem}.wav"
+    key = f"exports/{source.separation.id}/{stem}.{extension}"
     if services.files.size(key) is None:
-        _make_wav(services, source.key, key)
-    return StemFile(key=key, name=source.name.removesuffix("flac") + "wav", separation=source.separation)
+        _convert(services, source.key, key)
+    return StemFile(key=key, name=source.name.removesuffix("flac") + extension, separation=source.separation)
 
 
-def zipped(services: Services, view: SongView, extension: str) -> Response:
-    """All stems of a song as one stored zip, streamed, with its length known beforehand."""
+def zip_of_stems(services: Services, view: SongView, extension: str) -> Response:
+    """All stems of a song as one zip without compression, streamed, with a `Content-Length`."""
     name = songs.file_name(view.song.tags)
     archive = ZipStream(sized=True)
-    for stem in _all_stored(services, view, extension):
+    for stem in _stem_files(services, view, extension):
         size = services.files.size(stem.key)
         if size is None:
             raise NotFound("no-such-stem")
@@ -47,30 +46,30 @@ def zipped(services: Services, view: SongView, extension: str) -> Response:
     return response
 
 
-def _all_stored(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
+def _stem_files(services: Services, view: SongView, extension: str) -> Sequence[StemFile]:
     if not view.stems:
         raise NotFound("no-such-stem")
-    return [stored(services, view.song.id, stem.name, extension) for stem in view.stems]
+    return [stem_file(services, view.song.id, stem.name, extension) for stem in view.stems]
 
 
 def _blocks(services: Services, key: str) -> Iterator[bytes]:
-    """Opened when its turn comes, so that a zip holds one file open at a time."""
+    """A generator, so that a zip holds one file open at a time."""
     yield from services.files.read(key)
 
 
-def _make_wav(services: Services, flac_key: str, wav_key: str) -> None:
+def _convert(services: Services, flac_key: str, key: str) -> None:
     with _one_at_a_time(services.settings.data_dir), tempdirs.folder() as folder:
-        if services.files.size(wav_key) is not None:
-            return  # somebody else wanted it too, and was quicker
-        wav = folder / "stem.wav"
+        if services.files.size(key) is not None:
+            return  # made by another request meanwhile
+        converted = folder / Path(key).name
         with services.files.local(flac_key) as flac:
-            encode.to_wav(flac, wav)
-        store_file(services.files, wav_key, wav)
+            encode.convert(flac, converted)
+        store_file(services.files, key, converted)
 
 
 @contextmanager
 def _one_at_a_time(data_dir: Path) -> Iterator[None]:
-    """Among all threads and processes of this machine: exports are quick, and a crowd of them would slow all down."""
+    """Among all threads and processes of this machine: an export is quick, and many at once would slow everything."""
     with (data_dir / "exports.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

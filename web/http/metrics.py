@@ -1,4 +1,4 @@
-"""What the web server counts. Its processes count into files that they share, and any of them can tell for all.
+"""What the web server counts. Its processes count into shared files, and each can expose the sums of all.
 
 The library looks for `PROMETHEUS_MULTIPROC_DIR` when it is imported, and then takes files instead of memory. So
 `web.server` sets it first, and this module is imported with the application, in the process that serves.
@@ -15,8 +15,8 @@ from demixer.wiring import Services
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-OTHER = "other"  # what somebody made up: labels are a bounded number
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)  # an upload takes as long as its line
+OTHER = "other"  # any other method or path: the number of label values is bounded
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)  # uploads take long
 
 
 class WebMetrics:
@@ -53,11 +53,7 @@ class WebMetrics:
         self.bytes.inc(size)
 
     def exposition(self) -> bytes:
-        """With what the engines hold now."""
-        return exposition(self._everything())
-
-    def _everything(self) -> CollectorRegistry:
-        """Of all processes where they share, of this one otherwise."""
+        """In the text format of Prometheus: of all processes where they share a folder, else of this one."""
         registry = CollectorRegistry()
         registry.register(self._inventory)
         folder = os.environ.get(FOLDER)
@@ -67,9 +63,9 @@ class WebMetrics:
             registry.register(self._own)
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
-        return registry
+        return exposition(registry)
 
 
 def forget(pid: int) -> None:
-    """A process ended: what it counted stays, what it held open does not."""
+    """A process ended: its counters stay, its gauges do not."""
     mark_process_dead(pid, os.environ[FOLDER])  # type: ignore[no-untyped-call]

@@ -1,69 +1,77 @@
-"""Slows people down, each process for itself: enough to keep them from harm, and nothing to look after.
+"""Slows people down, with the windows of `limits` in memory, in each process for itself.
 
-`Throttle` is for whoever guesses passwords: after a few failures each next try has to wait twice as long.
-`Allowance` is for what costs the server something: many at once, and then one every so often.
+All windows begin with the first attempt in them. `now` must be the time by which `limits` counts: `time.time()`.
 """
 
+import hashlib
 import math
-import threading
-from collections import OrderedDict
-from datetime import datetime, timedelta
+from datetime import datetime
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from demixer.domain.errors import TooMany
 
-FREE = 5  # failures before the first wait
-FIRST_WAIT = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(minutes=5)
-REMEMBERED = 10_000  # pairs of account and address; the oldest are forgotten first
+FREE_FAILURES = 4  # to sign in, before the first wait
+WAITS = (2, 4, 8, 16, 32, 64, 128, 256, 300)  # seconds after each further failure; the last one from then on
+MAX_WINDOWS = 20_000  # in memory; beyond, all are forgotten
+
+LOOKUPS_AT_ONCE = 60  # of a person: an album or two
+LOOKUP = RateLimitItemPerSecond(1, namespace="lookup")  # about as long as a browser takes to make one more fingerprint
+LOOKUP_BURST = RateLimitItemPerMinute(LOOKUPS_AT_ONCE - 1, 10, namespace="lookup-burst")
 
 
-class Throttle:
-    """Counts failures per key."""
+class SignInLimit:
+    """Slows down whoever guesses passwords: after a few failures each next attempt waits twice as long as the last.
+
+    An attempt is counted by account and address. The count begins anew an hour after the first failure.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures: OrderedDict[str, tuple[int, datetime]] = OrderedDict()  # how many, and until when to wait
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._failures = RateLimitItemPerHour(FREE_FAILURES + len(WAITS), namespace="sign-in-failures")
+        self._waits = [RateLimitItemPerSecond(1, seconds, namespace="sign-in") for seconds in WAITS]
 
-    def check(self, key: str, now: datetime) -> None:
-        """Raises `TooMany` while `key` has to wait."""
-        _, until = self._failures.get(key, (0, now))
-        if until > now:
-            raise TooMany(seconds=int((until - now).total_seconds()) + 1)
+    def check(self, account: str, address: str, now: datetime) -> None:
+        """Raises `TooMany` while this account has to wait at this address."""
+        key = _key(account, address)
+        for wait in self._waits:
+            if not self._limiter.test(wait, key):
+                raise _too_many(self._limiter, wait, key, now)
 
-    def failed(self, key: str, now: datetime) -> None:
-        with self._lock:
-            count = self._failures.pop(key, (0, now))[0] + 1
-            self._failures[key] = (count, now + _wait(count))
-            if len(self._failures) > REMEMBERED:
-                self._failures.popitem(last=False)
+    def failed(self, account: str, address: str) -> None:
+        if len(self._storage.expirations) > MAX_WINDOWS:
+            self._storage.reset()
+        key = _key(account, address)
+        self._limiter.hit(self._failures, key)
+        further = len(WAITS) - self._limiter.get_window_stats(self._failures, key).remaining
+        if further > 0:
+            self._limiter.hit(self._waits[further - 1], key)
 
-    def succeeded(self, key: str) -> None:
-        with self._lock:
-            self._failures.pop(key, None)
-
-
-class Allowance:
-    """`at_once` for each key, and one more every `each`."""
-
-    def __init__(self, at_once: int, each: timedelta) -> None:
-        self._at_once, self._each = at_once, each
-        self._lock = threading.Lock()
-        self._used_up_to: OrderedDict[str, datetime] = OrderedDict()  # when all that was taken will have come back
-
-    def take(self, key: str, now: datetime) -> None:
-        """Raises `TooMany` when nothing is left, and takes nothing then."""
-        with self._lock:
-            until = max(self._used_up_to.pop(key, now), now) + self._each
-            wait = until - now - self._at_once * self._each
-            self._used_up_to[key] = until - self._each if wait > timedelta(0) else until
-            if len(self._used_up_to) > REMEMBERED:
-                self._used_up_to.popitem(last=False)
-        if wait > timedelta(0):
-            raise TooMany(seconds=math.ceil(wait.total_seconds()))
+    def succeeded(self, account: str, address: str) -> None:
+        for item in (self._failures, *self._waits):
+            self._limiter.clear(item, _key(account, address))
 
 
-def _wait(failures: int) -> timedelta:
-    if failures < FREE:
-        return timedelta(0)
-    doublings: int = min(failures - FREE, 20)
-    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+class LookupLimit:
+    """A person may look up `LOOKUPS_AT_ONCE` recordings at once, every ten minutes, and one a second beyond that."""
+
+    def __init__(self) -> None:
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def hit(self, person_id: str, now: datetime) -> None:
+        """Raises `TooMany`."""
+        if not (self._limiter.hit(LOOKUP, person_id) or self._limiter.hit(LOOKUP_BURST, person_id)):
+            raise _too_many(self._limiter, LOOKUP, person_id, now)
+
+
+def _key(account: str, address: str) -> str:
+    """Of one length, whatever was typed."""
+    return hashlib.sha256(f"{account.casefold()}\n{address}".encode()).hexdigest()
+
+
+def _too_many(limiter: FixedWindowRateLimiter, item: RateLimitItem, key: str, now: datetime) -> TooMany:
+    reset = limiter.get_window_stats(item, key).reset_time
+    return TooMany(seconds=max(1, math.ceil(reset - now.timestamp())))

@@ -1,23 +1,20 @@
-"""What holds for every request: who may send how much, the CSRF token, and the headers of every answer."""
+"""Checks of every request before its view runs: who sends it, how large it is, its CSRF token; and security headers."""
 
 import time
 from collections.abc import Callable
 
-from flask import Flask, request
+from flask import Flask, g, request
 from flask_wtf.csrf import CSRFError, CSRFProtect, validate_csrf
 from werkzeug.wrappers import Response
 from wtforms import ValidationError
 
 from demixer.domain.errors import TooLarge
 from demixer.runtime.settings import MEGABYTE
-from web.http.context import services, signed_in, wants_json
-from web.http.streaming_uploads import FILES_AT_ONCE
+from web.http.context import services
+from web.http.request_policy import CHANGING, FORM_BYTES, current_policy
 
-FORM_BYTES = MEGABYTE  # what anybody may send
-COVER_BYTES = 6 * MEGABYTE  # a form with a picture of at most 5 MB
 DRAIN_SECONDS = 10.0  # how long a refused body is read on, so that the client gets to see the answer
 DRAIN_BLOCK = 256 * 1024
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -45,7 +42,7 @@ csrf = CSRFProtect()
 
 
 def set_up(app: Flask, *, https: bool) -> None:
-    """Admission first, then the token: checking the token of a form reads its body."""
+    """The policy is applied before the CSRF check, which reads the body where the token is in the form."""
     app.config.update(
         MAX_CONTENT_LENGTH=FORM_BYTES,
         MAX_FORM_PARTS=50,
@@ -53,27 +50,22 @@ def set_up(app: Flask, *, https: bool) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,  # checked by `check_csrf`
     )
     csrf.init_app(app)
-    app.before_request(admit)
+    app.before_request(apply_policy)
     app.before_request(check_csrf)
     app.after_request(_drain_when_refused)
     app.after_request(_add_headers({"Strict-Transport-Security": "max-age=31536000"} if https else {}))
 
 
-def admit() -> None:
-    """Before a byte of the body is read: raises `NotSignedIn` or `TooLarge` for what may not be sent at all."""
-    if request.endpoint == "uploads.send" and request.method == "POST":
-        signed_in()
-        allow(services().settings.max_upload_bytes * (1 if wants_json() else FILES_AT_ONCE) + FORM_BYTES)
-    elif request.endpoint in ("api.send_upload", "api.match"):
-        return  # the view looks at the token first
-    elif request.endpoint == "songs.save" and request.method == "POST":
-        signed_in()
-        allow(COVER_BYTES)
-    else:
-        allow(FORM_BYTES)
+def apply_policy() -> None:
+    """Before a byte of the body is read. Raises `NotSignedIn`, and `TooLarge` for a body that says it is."""
+    policy = current_policy()
+    if policy.authenticate is not None:
+        g.authenticated = policy.authenticate()
+    if policy.max_body is not None:
+        limit_body(policy.max_body() if callable(policy.max_body) else policy.max_body)
 
 
-def allow(size: int) -> None:
+def limit_body(size: int) -> None:
     """Let this request have a body of `size` bytes. Raises `TooLarge` for one that says it has more."""
     request.max_content_length = size
     if (request.content_length or 0) > size:
@@ -82,16 +74,16 @@ def allow(size: int) -> None:
 
 def check_csrf() -> None:
     """A token in the header is checked without reading the body; without one the form must carry it."""
-    if request.method not in CHANGING or request.blueprint == "api" or request.endpoint is None:
+    if request.method not in CHANGING or request.endpoint is None or not current_policy().csrf:
         return
     if "X-CSRFToken" in request.headers:
-        check_header()
+        check_csrf_header()
     else:
         csrf.protect()
 
 
-def check_header() -> None:
-    """Raises `CSRFError` for a request without the token of a page of ours in its header."""
+def check_csrf_header() -> None:
+    """Raises `CSRFError` for a request whose header does not hold the token of a page of ours."""
     try:
         validate_csrf(request.headers.get("X-CSRFToken"))
     except ValidationError as error:

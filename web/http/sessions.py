@@ -25,7 +25,7 @@ def set_up(app: Flask, *, https: bool) -> None:
 
 
 def sign_in(person: Person) -> None:
-    """A fresh session: what an earlier visitor of this browser had in it, its CSRF token included, is gone."""
+    """In a new session: that of an earlier visitor of this browser, with its CSRF token, is dropped."""
     session.clear()
     session.permanent = True
     login_user(Visitor(person))

@@ -1,22 +1,23 @@
-"""Request bodies whose files go straight into the file store: nothing in /tmp, nothing whole in memory."""
+"""Forms whose files go straight into the file store: nothing in /tmp, nothing whole in memory."""
 
 import io
 from typing import IO, Any, cast
 
 from flask import Request
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from demixer.domain import require
 from demixer.services.uploads import IncomingFile
 from web.http.context import services
+from web.http.request_policy import current_policy
 
 FILES_AT_ONCE = 20  # of one form; the page's own script sends one at a time
-STREAMED = ("uploads.send", "api.send_upload")  # endpoints whose files are uploads
 
 
-class Arriving(io.RawIOBase):
-    """What the form parser writes a file part to. Closing it forgets the file unless it was received meanwhile."""
+class UploadStream(io.RawIOBase):
+    """What the form parser writes a file part to. Closing it deletes the file unless it was received meanwhile."""
 
     def __init__(self, incoming: IncomingFile) -> None:
         super().__init__()
@@ -41,56 +42,62 @@ class Arriving(io.RawIOBase):
 class StreamingRequest(Request):
     """Flask calls `close` at the end of every request, whatever happened: no half file outlives its request."""
 
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        if self.endpoint not in STREAMED:
-            return io.BytesIO()  # other forms are small: `security.admit`
-        require(len(self._arriving) < FILES_AT_ONCE, "too-many-files", limit=FILES_AT_ONCE)
-        arriving = Arriving(services().uploads.incoming())
-        self._arriving.append(arriving)
-        return cast(IO[bytes], arriving)
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.upload_streams: list[UploadStream] = []
 
     def make_form_data_parser(self) -> FormDataParser:
-        parser = super().make_form_data_parser()
-        parser.silent = False  # a body that breaks off must not look like an empty form
-        return parser
+        return StreamingFormParser(self)
 
-    def _load_form_data(self) -> None:
-        if "form" in self.__dict__:
-            return
-        try:
-            super()._load_form_data()
-        except BaseException as error:
-            self._forget_form()
-            if isinstance(error, ValueError) or self._is_of_a_field(error):
-                raise BadRequest from error
-            raise
+    def file_stream(self, *args: object, **named: object) -> IO[bytes]:
+        """What the parser writes the next file part to. Raises `Refused("too-many-files")`."""
+        if not current_policy().streams_files:
+            return io.BytesIO()  # the policy of the view keeps the body small
+        require(len(self.upload_streams) < FILES_AT_ONCE, "too-many-files", limit=FILES_AT_ONCE)
+        stream = UploadStream(services().uploads.incoming())
+        self.upload_streams.append(stream)
+        return cast(IO[bytes], stream)
 
-    def _is_of_a_field(self, error: BaseException) -> bool:
-        """A file whose name breaks its header passes for a field, and that for too large."""
-        length, most = self.content_length, self.max_content_length
-        return isinstance(error, RequestEntityTooLarge) and bool(length and most and length <= most)
+    def discard_form(self) -> None:
+        """The body is broken. Whoever answers the error may ask for the form, and must not read on in the body."""
+        self.form, self.files = ImmutableMultiDict(), ImmutableMultiDict()
+        self._close_streams()
 
     def close(self) -> None:
         super().close()
-        self._forget_arriving()
+        self._close_streams()
 
-    @property
-    def _arriving(self) -> list[Arriving]:
-        files: list[Arriving] = self.__dict__.setdefault("arriving", [])
-        return files
+    def _close_streams(self) -> None:
+        for stream in self.upload_streams:
+            stream.close()
 
-    def _forget_form(self) -> None:
-        """Whoever answers the error may ask for the form again and must not read on in the broken body."""
-        empty = self.parameter_storage_class
-        self.__dict__.update(form=empty(), files=empty())
-        self._forget_arriving()
 
-    def _forget_arriving(self) -> None:
-        for arriving in self._arriving:
-            arriving.close()
+class StreamingFormParser(FormDataParser):
+    """Raises `BadRequest` for a body that breaks off or cannot be understood: it must not look like an empty form."""
+
+    def __init__(self, request: StreamingRequest) -> None:
+        super().__init__(
+            stream_factory=request.file_stream,
+            max_form_memory_size=request.max_form_memory_size,
+            max_content_length=request.max_content_length,
+            max_form_parts=request.max_form_parts,
+            cls=request.parameter_storage_class,
+            silent=False,
+        )
+        self._request = request
+
+    def parse(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, Any]]:
+        try:
+            return super().parse(stream, mimetype, content_length, options)
+        except BaseException as error:
+            self._request.discard_form()
+            if isinstance(error, ValueError) or self._is_of_a_field(error, content_length):
+                raise BadRequest from error
+            raise
+
+    def _is_of_a_field(self, error: BaseException, length: int | None) -> bool:
+        """A file whose name breaks its header passes for a field, and that for too large."""
+        most = self.max_content_length
+        return isinstance(error, RequestEntityTooLarge) and bool(length and most and length <= most)

@@ -1,12 +1,12 @@
-"""Who waits for what, and who tells them: one thread per process follows the event log and wakes the listeners.
+"""Wakes the open live pages: one thread per process follows the event log and tells each listener what changed.
 
-A listener is told names, not states: what it hears of is looked up when it gets round to it. So a burst of events about
-one upload costs one look, and a lost event costs nothing but time (`REFRESH_SECONDS`).
+A listener gets ids, not states: it reads the present state when it wakes up. So many events about one upload cost one
+read, and a lost event only delays an update, by at most `REFRESH_SECONDS`.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -18,8 +18,8 @@ from schemas.errors import BadEvent
 
 TOPICS = ("uploads", "matching", "separations", "songs", "progress")
 QUEUE_MOVES = ("separation.requested", "song.separated", "song.failed", "song.removed", "upload.withdrawn")
-REFRESH_SECONDS = 15.0  # the longest silence on a stream
-GAP_SECONDS = 0.25  # the shortest time between two looks of one listener
+REFRESH_SECONDS = 15.0  # the longest time without a wake-up
+GAP_SECONDS = 0.25  # the shortest time between two wake-ups of one listener
 POLL_SECONDS = 1.0  # how soon the thread notices that it should stop
 RECOVER_SECONDS = 1.0  # after an engine failed
 
@@ -27,58 +27,58 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class News:
-    """What changed since a listener last looked. All empty: nothing, time to look again anyway."""
+class Changes:
+    """What changed since the last wake-up. All empty: nothing did, it is time to refresh."""
 
     uploads: set[str] = field(default_factory=set)
     song: bool = False  # the song that the listener follows
-    queue: bool = False  # places in the queue
+    queue: bool = False  # positions in the queue
 
     def __bool__(self) -> bool:
         return bool(self.uploads) or self.song or self.queue
 
 
 class Listener:
-    """One open page. Told by the hub's thread, read by the thread of its request."""
+    """One open page. The thread of the broadcaster calls `notify`, the thread of its request `wait`."""
 
     def __init__(self, person_id: str | None, song_id: str | None) -> None:
         self.person_id, self.song_id = person_id, song_id
-        self._changed = threading.Condition()
-        self._news = News()
-        self._over = threading.Event()
+        self._condition = threading.Condition()
+        self._changes = Changes()
+        self._ended = threading.Event()
 
-    def tell(self, *, upload_id: str | None = None, song: bool = False, queue: bool = False) -> None:
-        with self._changed:
+    def notify(self, *, upload_id: str | None = None, song: bool = False, queue: bool = False) -> None:
+        with self._condition:
             if upload_id:
-                self._news.uploads.add(upload_id)
-            self._news.song |= song
-            self._news.queue |= queue
-            self._changed.notify()
+                self._changes.uploads.add(upload_id)
+            self._changes.song |= song
+            self._changes.queue |= queue
+            self._condition.notify()
 
-    def wait(self) -> News | None:
-        """What is new, at the latest after `REFRESH_SECONDS`; None when the stream should end."""
-        self._over.wait(GAP_SECONDS)
-        with self._changed:
-            self._changed.wait_for(lambda: self._news or self._over.is_set(), REFRESH_SECONDS)
-            news, self._news = self._news, News()
-        return None if self._over.is_set() else news
+    def wait(self) -> Changes | None:
+        """What changed, at the latest after `REFRESH_SECONDS`; None when the stream should end."""
+        self._ended.wait(GAP_SECONDS)
+        with self._condition:
+            self._condition.wait_for(lambda: self._changes or self._ended.is_set(), REFRESH_SECONDS)
+            changes, self._changes = self._changes, Changes()
+        return None if self._ended.is_set() else changes
 
     def end(self) -> None:
-        self._over.set()
-        with self._changed:
-            self._changed.notify()
+        self._ended.set()
+        with self._condition:
+            self._condition.notify()
 
 
-class Hub:
+class Broadcaster:
     """Its thread starts with the first listener, thus after a fork, and ends with `stop`.
 
-    `count` is told how many listen, whenever that changes.
+    `on_count` is called with the number of listeners whenever it changes.
     """
 
     def __init__(
-        self, events: EventLog, uploads: Uploads, limit: int, count: Callable[[int], object] = lambda listeners: None
+        self, events: EventLog, uploads: Uploads, limit: int, on_count: Callable[[int], object] = lambda listeners: None
     ) -> None:
-        self._events, self._uploads, self._limit, self._count = events, uploads, limit, count
+        self._events, self._uploads, self._limit, self._on_count = events, uploads, limit, on_count
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._thread: threading.Thread | None = None
@@ -88,22 +88,24 @@ class Hub:
     def join(self, person_id: str | None, song_id: str | None) -> Listener:
         """Raises `Transient` when this process has no room for another listener, or is about to end.
 
-        Whoever looks at the present state after this misses nothing: the log is being followed by then.
+        Whoever reads the present state after this misses no change: the log is being followed by then.
         """
         listener = Listener(person_id, song_id)
         with self._lock:
             if self._stopping.is_set() or len(self._listeners) >= self._limit:
                 raise Transient
             self._listeners.add(listener)
-            self._count(len(self._listeners))
-            self._start()
+            self._on_count(len(self._listeners))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="live-broadcaster", daemon=True)
+                self._thread.start()
         self._following.wait(RECOVER_SECONDS)
         return listener
 
     def leave(self, listener: Listener) -> None:
         with self._lock:
             self._listeners.discard(listener)
-            self._count(len(self._listeners))
+            self._on_count(len(self._listeners))
 
     def stop(self) -> None:
         """End every stream, and the thread. Safe in a signal handler's thread, and when called twice."""
@@ -117,13 +119,8 @@ class Hub:
         if self._thread is not None:
             self._thread.join(POLL_SECONDS * 3)
 
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="live-hub", daemon=True)
-            self._thread.start()
-
     def _run(self) -> None:
-        """Whatever an engine raises, the next attempt is a second away: pages must not go quiet for good."""
+        """Whatever an engine raises, the log is followed again a second later."""
         while not self._stopping.is_set():
             try:
                 self._follow()
@@ -136,48 +133,38 @@ class Hub:
         with closing(self._events.browse(TOPICS, from_start=False)) as subscription:
             self._following.set()
             for listener in self._all():
-                listener.tell(song=True, queue=True)  # whatever was said while nobody listened
+                listener.notify(song=True, queue=True)  # for events that were missed in between
             while not self._stopping.is_set():
                 message = subscription.poll(POLL_SECONDS)
                 if message is not None and self._listeners:
-                    self._pass_on(message)
+                    self._broadcast(message)
 
-    def _pass_on(self, message: Message) -> None:
+    def _broadcast(self, message: Message) -> None:
         try:
             event = codec.decode(message.value)
         except BadEvent:
-            return  # consumers put it aside; here it is nobody's news
-        uploads = self._concerned(event)
-        song_id = _song_id(event)
-        moves = event.type in QUEUE_MOVES
+            return  # for the consumers to put into their dead letters
+        uploads = self._uploads_by_person(event)
+        song_id = getattr(event.data, "song_id", None)
+        queue = event.type in QUEUE_MOVES
         for listener in self._all():
             song = song_id is not None and listener.song_id == song_id
             for upload_id in uploads.get(listener.person_id or "", ()):
-                listener.tell(upload_id=upload_id)
-            if song or moves:
-                listener.tell(song=song, queue=moves)
+                listener.notify(upload_id=upload_id)
+            if song or queue:
+                listener.notify(song=song, queue=queue)
 
-    def _concerned(self, event: Event) -> dict[str, list[str]]:
-        """Upload ids by person: the upload that the event is about, and all that wait for its song."""
+    def _uploads_by_person(self, event: Event) -> Mapping[str, list[str]]:
+        """Ids, by person: of the upload that the event is about, or of all that have joined its song. One query."""
+        upload_id, song_id = getattr(event.data, "upload_id", None), getattr(event.data, "song_id", None)
+        if upload_id:
+            upload = self._uploads.get(upload_id)
+            return {upload.person_id: [upload.id]} if upload else {}
         found: dict[str, list[str]] = {}
-        for person_id, upload_id in self._uploads_of(event):
-            found.setdefault(person_id, []).append(upload_id)
+        for upload in self._uploads.of_song(song_id) if song_id else ():
+            found.setdefault(upload.person_id, []).append(upload.id)
         return found
-
-    def _uploads_of(self, event: Event) -> Iterable[tuple[str, str]]:
-        uploads = self._uploads
-        if upload_id := getattr(event.data, "upload_id", None):
-            upload = uploads.get(upload_id)
-            return [(upload.person_id, upload.id)] if upload else []
-        song_id = _song_id(event)
-        return [(upload.person_id, upload.id) for upload in uploads.of_song(song_id)] if song_id else []
 
     def _all(self) -> list[Listener]:
         with self._lock:
             return list(self._listeners)
-
-
-def _song_id(event: Event) -> str | None:
-    """Of the song that the event is about, if it is about one."""
-    song_id: str | None = getattr(event.data, "song_id", None)
-    return song_id

@@ -1,4 +1,4 @@
-"""Codes and names of the core as words in the reader's language."""
+"""Codes and names of the domain as texts in the reader's language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,8 @@ from flask_babel import get_locale, gettext
 
 from demixer.domain import Failure, Relation, RelationType, Status
 from demixer.domain.messages import MESSAGES, N_, fill
+from demixer.domain.stems import stem_info
+from demixer.separation.models import model_info
 from demixer.services.uploads import UploadView
 
 STATUSES: Mapping[Status, str] = {
@@ -19,52 +21,35 @@ STATUSES: Mapping[Status, str] = {
     Status.FAILED: N_("Failed"),
     Status.CANCELLED: N_("Cancelled"),
 }
-KINSHIPS: Mapping[RelationType, str] = {
+RELATIONS: Mapping[RelationType, str] = {
     RelationType.MIX: N_("Another mix of this recording"),
     RelationType.EDIT: N_("Another edit of this recording"),
     RelationType.VERSION: N_("Another version"),
-}
-STEMS: Mapping[str, str] = {
-    "vocals": N_("Vocals"),
-    "drums": N_("Drums"),
-    "bass": N_("Bass"),
-    "guitar": N_("Guitar"),
-    "piano": N_("Piano"),
-    "other": N_("Other"),
-    "accompaniment": N_("Accompaniment"),
-}
-MODELS: Mapping[str, str] = {
-    "htdemucs": "Hybrid Transformer Demucs",
-    "htdemucs_ft": N_("Hybrid Transformer Demucs, fine-tuned"),
-    "htdemucs_6s": N_("Hybrid Transformer Demucs, six stems"),
-    "hdemucs_mmi": "Hybrid Demucs",
-    "spleeter-2stems": N_("Spleeter, two stems"),
 }
 
 
 def translated(code: str, params: Mapping[str, Any]) -> str:
     """The sentence for an error code. An unknown code reads as `internal`. A `reason` is a sentence of its own."""
-    why = params.get("reason")
-    return fill(
-        gettext(MESSAGES.get(code, MESSAGES["internal"])), {**params, "reason": gettext(why)} if why else params
-    )
+    reason = params.get("reason")
+    filled = {**params, "reason": gettext(reason)} if reason else params
+    return fill(gettext(MESSAGES.get(code, MESSAGES["internal"])), filled)
 
 
 def reason(failure: Failure) -> str:
     return translated(failure.code, failure.params)
 
 
-def relation_label(link: Relation) -> str:
-    """What the song at the other end of `link` is, seen from the one that has it."""
-    if link.missing_stems:
-        said = N_("The mix with %(stems)s") if link.lacks_stems else N_("Without %(stems)s")
-        return str(gettext(said, stems=what_it_lacks(link)))
-    return str(gettext(KINSHIPS[link.type]))
+def relation_label(relation: Relation) -> str:
+    """What the related song is, seen from the one that has this relation."""
+    if relation.missing_stems:
+        text = N_("The mix with %(stems)s") if relation.lacks_stems else N_("Without %(stems)s")
+        return str(gettext(text, stems=missing_stems_label(relation)))
+    return str(gettext(RELATIONS[relation.type]))
 
 
-def what_it_lacks(link: Relation) -> str:
+def missing_stems_label(relation: Relation) -> str:
     """“vocals and drums”, in the reader's language."""
-    names = [stem_label(name).lower() for name in link.missing_stems]
+    names = [stem_label(name).lower() for name in relation.missing_stems]
     return str(format_list(names, locale=get_locale() or "en"))
 
 
@@ -73,8 +58,8 @@ def status_label(view: UploadView) -> str:
 
 
 def stem_label(name: str) -> str:
-    return gettext(STEMS[name]) if name in STEMS else name.replace("_", " ").capitalize()
+    return str(gettext(stem_info(name).label))
 
 
 def model_label(name: str) -> str:
-    return gettext(MODELS[name]) if name in MODELS else name
+    return str(gettext(model_info(name).label))

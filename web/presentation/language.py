@@ -1,4 +1,4 @@
-"""Which language a page speaks: the one chosen by hand, else the best that the browser asks for."""
+"""The language of a page: the one that the person chose, else the best one that the browser accepts."""
 
 from collections.abc import Mapping
 

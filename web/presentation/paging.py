@@ -1,4 +1,4 @@
-"""Lists that go over several pages."""
+"""Lists that go over several pages, and the query of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,8 @@ from demixer.services.songs import SearchResult
 
 T = TypeVar("T")
 SIZE = 24  # fills rows of 2, 3, 4 and 6
-LAST = 10_000  # nobody leafs further; keeps offsets sane
+LAST = 10_000  # the highest page number; keeps offsets small
+QUERY_LENGTH = 200  # characters of a search that are looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ def asked_page() -> int:
     return min(max(number, 1), LAST)
 
 
+def search_query() -> str:
+    """What `?q=` asks for, with single spaces. Empty without a query."""
+    return " ".join(request.args.get("q", "").split())[:QUERY_LENGTH]
+
+
 def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
     """The asked page of a list that nobody counted. `load(limit, offset)` is asked for one more than fits."""
     number = asked_page()
@@ -50,7 +56,7 @@ def page_of(load: Callable[[int, int], Sequence[T]]) -> Page[T]:
 
 
 def found_page(load: Callable[[int, int], SearchResult]) -> Page[SongDocument]:
-    """The asked page of search results; the total is exact up to what the index counts, unknown while it rests."""
+    """The asked page of search results. The total is exact up to what the index counts, unknown while it is down."""
     number = asked_page()
     found = load(SIZE, (number - 1) * SIZE)
     pages = max(1, -(-found.total // SIZE))

@@ -5,18 +5,18 @@ from typing import Any
 from flask import url_for
 
 from demixer.domain import Failure, Relation, Song
+from demixer.domain.formats import STEM_FORMATS
 from demixer.ports import SongDocument
 from demixer.services.songs import SongView
 from demixer.services.uploads import UploadView
 from web.http.errors import title_of
-from web.http.exports import FORMATS
 from web.presentation.labels import reason
 from web.presentation.paging import Page
 
 
 def upload(view: UploadView) -> dict[str, Any]:
-    """`links.waits_for`: the song whose stems will tell whether this is the same mix, as long as it waits for them."""
-    song_id, waits_for = view.song.id if view.song else None, view.upload.waiting_for
+    """`links.waits_for`: the song whose stems the upload waits for, to see whether both are the same mix."""
+    song_id, waits_for = view.song.id if view.song else None, view.upload.waits_for_song
     return {
         "id": view.upload.id,
         "status": view.status.value,
@@ -34,7 +34,7 @@ def upload(view: UploadView) -> dict[str, Any]:
         "links": {
             "self": url_for("api.upload", upload_id=view.upload.id, _external=True),
             "song": _song_url(song_id) if song_id else None,
-            "waits_for": _song_url(waits_for) if waits_for and view.upload.is_open else None,
+            "waits_for": _song_url(waits_for) if waits_for else None,
         },
     }
 
@@ -52,19 +52,19 @@ def song(view: SongView) -> dict[str, Any]:
         "gain": view.separation.gain if view.separation and view.stems else None,
         "stems": [{"name": stem.name, "urls": _stem_urls(shown.id, stem.name)} for stem in view.stems],
         "zip": url_for("songs.zip", song_id=shown.id, _external=True) if view.stems else None,
-        "relatives": [_relative(link, other) for link, other in view.related_songs],
+        "relatives": [_related_song(relation, other) for relation, other in view.related_songs],
     }
 
 
-def _relative(link: Relation, other: Song) -> dict[str, Any]:
-    """`less`: it is this song, and not the other, that has not the stems of `without`."""
+def _related_song(relation: Relation, other: Song) -> dict[str, Any]:
+    """`less`: this song, not the other one, lacks the stems in `without`."""
     return {
         **_summary(
             other, artist=other.tags.artist, album=other.tags.album, title=other.tags.title, year=other.tags.year
         ),
-        "kinship": link.type.value,
-        "without": list(link.missing_stems),
-        "less": link.lacks_stems,
+        "kinship": relation.type.value,
+        "without": list(relation.missing_stems),
+        "less": relation.lacks_stems,
     }
 
 
@@ -91,8 +91,8 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def _row(item: Song | SongDocument) -> dict[str, Any]:
-    said = item.tags if isinstance(item, Song) else item
-    return _summary(item, artist=said.artist, album=said.album, title=said.title, year=said.year)
+    tags = item.tags if isinstance(item, Song) else item
+    return _summary(item, artist=tags.artist, album=tags.album, title=tags.title, year=tags.year)
 
 
 def _summary(item: Song | SongDocument, **tags: object) -> dict[str, Any]:
@@ -114,7 +114,9 @@ def _song_url(song_id: str) -> str:
 
 
 def _stem_urls(song_id: str, name: str) -> dict[str, str]:
-    return {kind: url_for("songs.stem", song_id=song_id, stem=name, extension=kind, _external=True) for kind in FORMATS}
+    return {
+        kind: url_for("songs.stem", song_id=song_id, stem=name, extension=kind, _external=True) for kind in STEM_FORMATS
+    }
 
 
 def _page_url(query: str, number: int) -> str:

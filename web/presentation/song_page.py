@@ -6,10 +6,10 @@ from typing import Any
 from flask import url_for
 
 from demixer.domain import Separation, Stem
-from demixer.separation import models
+from demixer.domain.formats import STEM_FORMATS
+from demixer.separation.models import model_info
 from demixer.services.songs import SongView
 from web.http.context import services
-from web.http.exports import FORMATS
 from web.presentation.labels import model_label, stem_label
 
 
@@ -26,13 +26,13 @@ def context(view: SongView) -> Mapping[str, Any]:
 
 
 def _stem(song_id: str, stem: Stem) -> dict[str, Any]:
-    address = {kind: url_for("songs.stem", song_id=song_id, stem=stem.name, extension=kind) for kind in FORMATS}
+    address = {kind: url_for("songs.stem", song_id=song_id, stem=stem.name, extension=kind) for kind in STEM_FORMATS}
     peaks = url_for("songs.peaks", song_id=song_id, stem=stem.name)
     return {"name": stem.name, "label": stem_label(stem.name), "urls": address, "peaks": peaks}
 
 
 def _player(view: SongView, stems: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """`gain` is what all stems were multiplied by when written: dividing by it gives the song at its own level."""
+    """`gain`: the factor on all stems when they were written. Dividing by it gives the level of the song."""
     return {
         "id": view.song.id,
         "duration": view.song.duration,
@@ -45,10 +45,10 @@ def _player(view: SongView, stems: list[dict[str, Any]]) -> Mapping[str, Any]:
 
 
 def _model(separation: Separation, better: str | None) -> Mapping[str, Any]:
-    """`four_stems_hint`: four stems would come if this server had the weights of Demucs."""
+    """`four_stems_hint`: the weights of a Demucs model would give four stems on this server."""
     return {
         "name": separation.model,
         "label": model_label(separation.model),
         "device": separation.device,
-        "four_stems_hint": separation.model == models.OFFLINE and better is None,
+        "four_stems_hint": model_info(separation.model).bundled and better is None,
     }

@@ -1,4 +1,4 @@
-"""What templates may use beside Flask's own: addresses, times, names, who is looking."""
+"""Functions of the templates: addresses, times, labels."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,15 +8,18 @@ from flask_babel import format_timedelta
 from markupsafe import Markup, escape
 
 from demixer.domain import Song
+from demixer.domain.formats import STEM_FORMATS, accepted_uploads
+from demixer.domain.stems import stem_info
 from demixer.ports import SongDocument
 from web.http.assets import printing_url, static_url
 from web.http.context import services
-from web.presentation.labels import model_label, reason, relation_label, status_label, stem_label, what_it_lacks
+from web.presentation.labels import missing_stems_label, model_label, reason, relation_label, status_label, stem_label
 from web.presentation.language import LANGUAGES, current_language
 
 
 def set_up(app: Flask) -> None:
     app.jinja_env.globals.update(
+        accepted_uploads=accepted_uploads(),
         cover_url=cover_url,
         duration=duration,
         relation_label=relation_label,
@@ -29,7 +32,9 @@ def set_up(app: Flask) -> None:
         reason=reason,
         relative_time=relative_time,
         static_url=static_url,
-        what_it_lacks=what_it_lacks,
+        stem_formats=STEM_FORMATS,
+        stem_info=stem_info,
+        missing_stems_label=missing_stems_label,
         status_label=status_label,
         stem_label=stem_label,
     )
@@ -51,7 +56,7 @@ def relative_time(moment: datetime) -> str:
 
 
 def marked(text: str, spans: Sequence[tuple[int, int]] = ()) -> Markup:
-    """`text` with a `<mark>` around each span; `spans` are in order and apart."""
+    """`text` with a `<mark>` around each span; `spans` are in order and do not overlap."""
     html, last = Markup(), 0
     for start, end in spans:
         html += escape(text[last:start]) + Markup("<mark>{}</mark>").format(text[start:end])

@@ -1,62 +1,72 @@
 """Sign up, in and out; the account page with its API tokens; the language switch."""
 
-from collections.abc import Mapping
-
 from flask import Blueprint, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from demixer.domain import Person, require
 from demixer.domain.errors import Refused, TooMany
 from demixer.ports import MIN_PASSWORD
 from web.http import sessions
 from web.http.context import person, services, signed_in
-from web.http.rate_limits import Throttle
-from web.presentation import forms
-from web.presentation.labels import translated
+from web.http.rate_limits import SignInLimit
+from web.http.request_policy import request_policy
+from web.http.return_paths import next_path, previous_path
+from web.presentation.forms import SignInForm, SignUpForm
 from web.presentation.language import COOKIE, COOKIE_SECONDS, LANGUAGES
 
 blueprint = Blueprint("account", __name__)
-NAME_LENGTH = 100  # characters of a person's name
-PASSWORD_LENGTH = 1_000  # no honest password is longer, and hashing takes its time
-FIELDS = {"email-taken": "email", "email-invalid": "email", "password-short": "password", "text-long": "name"}
 
 
 @blueprint.get("/sign-up")
 def sign_up() -> ResponseReturnValue:
-    return redirect(forms.safe_next(), 303) if person() else _form("sign_up.html")
+    return redirect(next_path(), 303) if person() else _page("sign_up.html", SignUpForm())
 
 
 @blueprint.post("/sign-up")
+@request_policy()
 def create() -> ResponseReturnValue:
+    form = SignUpForm(request.form)
+    if not form.validate():
+        return _page("sign_up.html", form), 422
     try:
-        made = _create()
+        created = services().accounts.create(form.email.data, form.password.data, form.name.data, services().clock())
     except Refused as error:
-        field = FIELDS.get(error.code, "email")
-        return _form("sign_up.html", {field: translated(error.code, error.params)}), error.http_status
-    sessions.sign_in(made)
-    flash(gettext("Welcome, %(name)s.", name=made.name), "ok")
-    return redirect(forms.safe_next(), 303)
+        form.add_error(error)
+        return _page("sign_up.html", form), error.http_status
+    sessions.sign_in(created)
+    flash(gettext("Welcome, %(name)s.", name=created.name), "ok")
+    return redirect(next_path(), 303)
 
 
 @blueprint.get("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    return redirect(forms.safe_next(), 303) if person() else _form("sign_in.html")
+    return redirect(next_path(), 303) if person() else _page("sign_in.html", SignInForm())
 
 
 @blueprint.post("/sign-in")
+@request_policy()
 def authenticate() -> ResponseReturnValue:
+    """Whoever failed too often has to wait, also with the right password."""
+    form = SignInForm(request.form)
+    limit: SignInLimit = current_app.extensions["sign_in_limit"]
+    account, address = form.email.data, request.remote_addr or ""
     try:
-        found = _authenticate(forms.text("email"), request.form.get("password", ""))
+        limit.check(account, address, services().clock())
     except TooMany as error:
-        return _form("sign_in.html", {"password": translated(error.code, error.params)}), error.http_status
+        form.add_error(error)
+        return _page("sign_in.html", form), error.http_status, {"Retry-After": str(error.params["seconds"])}
+    found = services().accounts.authenticate(account, form.password.data)
     if found is None:
-        return _form("sign_in.html", {"password": translated("wrong-credentials", {})}), 422
+        limit.failed(account, address)
+        form.add_error(Refused("wrong-credentials"))
+        return _page("sign_in.html", form), 422
+    limit.succeeded(account, address)
     sessions.sign_in(found)
-    return redirect(forms.safe_next(), 303)
+    return redirect(next_path(), 303)
 
 
 @blueprint.post("/sign-out")
+@request_policy()
 def sign_out() -> ResponseReturnValue:
     sessions.sign_out()
     flash(gettext("You are signed out."), "ok")
@@ -65,7 +75,7 @@ def sign_out() -> ResponseReturnValue:
 
 @blueprint.get("/account")
 def settings() -> ResponseReturnValue:
-    """With the token that was just made, this once: only its hash is kept."""
+    """A token that was just made is shown once, as a flashed message is: only its hash is stored."""
     signed_in()
     token = session.pop("token", None)
     page = current_app.make_response(render_template("account.html", token=token))
@@ -75,6 +85,7 @@ def settings() -> ResponseReturnValue:
 
 
 @blueprint.post("/account/tokens")
+@request_policy()
 def create_token() -> ResponseReturnValue:
     """The token travels in the session, not in the address, and a reload of the page makes no other."""
     session["token"] = services().accounts.create_token(signed_in().email, services().clock())
@@ -82,7 +93,8 @@ def create_token() -> ResponseReturnValue:
 
 
 @blueprint.post("/account/tokens/withdraw")
-def withdraw_tokens() -> ResponseReturnValue:
+@request_policy()
+def revoke_tokens() -> ResponseReturnValue:
     services().accounts.revoke_tokens(signed_in().id)
     session.pop("token", None)
     flash(gettext("All tokens are withdrawn. Programs that used one need a new one."), "ok")
@@ -90,8 +102,9 @@ def withdraw_tokens() -> ResponseReturnValue:
 
 
 @blueprint.post("/language")
+@request_policy()
 def language() -> ResponseReturnValue:
-    response = redirect(forms.safe_next(forms.back(url_for("pages.home"))), 303)
+    response = redirect(next_path(previous_path(url_for("pages.home"))), 303)
     chosen = request.form.get("language", "")
     if chosen in LANGUAGES:
         secure = services().settings.https
@@ -99,29 +112,6 @@ def language() -> ResponseReturnValue:
     return response
 
 
-def _create() -> Person:
-    name, password = forms.text("name"), request.form.get("password", "")
-    require(len(name) <= NAME_LENGTH, "text-long", length=NAME_LENGTH)
-    email = forms.text("email")
-    return services().accounts.create(email, password[:PASSWORD_LENGTH], name, services().clock())
-
-
-def _authenticate(email: str, password: str) -> Person | None:
-    """Raises `TooMany` after too many failures for this account from this address."""
-    throttle: Throttle = current_app.extensions["throttle"]
-    key, now = f"{email.casefold()}\n{request.remote_addr}", services().clock()
-    throttle.check(key, now)
-    found = services().accounts.authenticate(email, password[:PASSWORD_LENGTH])
-    if found is None:
-        throttle.failed(key, now)
-    else:
-        throttle.succeeded(key)
-    return found
-
-
-def _form(template: str, errors: Mapping[str, str] | None = None) -> str:
+def _page(template: str, form: SignUpForm | SignInForm) -> str:
     """With what was typed, except the password."""
-    form = {"email": forms.text("email"), "name": forms.text("name")}
-    return render_template(
-        template, form=form, errors=errors or {}, next=forms.safe_next(""), min_password=MIN_PASSWORD
-    )
+    return render_template(template, form=form, next=next_path(""), min_password=MIN_PASSWORD)

@@ -11,35 +11,53 @@ from demixer.domain import Tags, Upload, require
 from demixer.domain.errors import Refused
 from demixer.services.uploads import UploadView
 from web.http import instrumentation
-from web.http.context import services, signed_in, wants_json
-from web.http.streaming_uploads import Arriving
-from web.presentation import forms
+from web.http.context import authenticated, services, signed_in, wants_json
+from web.http.request_policy import FORM_BYTES, request_policy
+from web.http.return_paths import previous_path
+from web.http.streaming_uploads import FILES_AT_ONCE, UploadStream
+from web.presentation.forms import sent_tags
 from web.presentation.labels import translated
 from web.presentation.paging import page_of
+from web.presentation.text import file_name
 
 blueprint = Blueprint("uploads", __name__, url_prefix="/uploads")
 ROWS = 20  # of the polling fall-back
 
 
+def max_body() -> int:
+    """Bytes. The page's script sends one file a request and asks for JSON; a plain form sends several."""
+    return services().settings.max_upload_bytes * (1 if wants_json() else FILES_AT_ONCE) + FORM_BYTES
+
+
 @blueprint.get("")
-def mine() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     visitor = signed_in()
     page = page_of(lambda limit, offset: services().uploads.views_of_person(visitor.id, limit=limit, offset=offset))
-    limit_mb = services().settings.max_upload_mb
-    return render_template("uploads.html", views=page.items, page=page, max_upload_mb=limit_mb)
+    return render_template("uploads.html", views=page.items, page=page)
 
 
 @blueprint.post("")
+@request_policy(authenticate=signed_in, max_body=max_body, streams_files=True)
 def send() -> ResponseReturnValue:
-    received, refused = _receive_all(signed_in().id)
-    if not wants_json():
-        flash(ngettext("%(num)s file received.", "%(num)s files received.", len(received)), "ok")
-        for told in refused:
-            flash(f"{told['filename']}: {told['detail']}", "error")
-        return redirect(url_for(".mine"), 303)
-    sent = [_answer(services().uploads.view(upload)) for upload in received]
-    location = url_for(".row", upload_id=received[0].id)
-    return {**sent[0], "uploads": sent, "refused": refused}, 201, {"Location": location}
+    """Every file of the form that can be received is; the others are named with the reason, unless all are refused."""
+    person_id, tags = authenticated().id, sent_tags()
+    received, refused = list[Upload](), list[tuple[str, Refused]]()
+    for part in _parts():
+        try:
+            received.append(_receive(person_id, part, tags))
+        except Refused as error:
+            refused.append((_name(part), error))
+    if not received:
+        raise refused[0][1]
+    reasons = [{"filename": name, "detail": translated(error.code, error.params)} for name, error in refused]
+    if wants_json():
+        sent = [_answer(view) for view in services().uploads.views(received)]
+        location = url_for(".row", upload_id=received[0].id)
+        return {**sent[0], "uploads": sent, "refused": reasons}, 201, {"Location": location}
+    flash(ngettext("%(num)s file received.", "%(num)s files received.", len(received)), "ok")
+    for reason in reasons:
+        flash(f"{reason['filename']}: {reason['detail']}", "error")
+    return redirect(url_for(".index"), 303)
 
 
 @blueprint.get("/rows")
@@ -50,22 +68,25 @@ def rows() -> ResponseReturnValue:
 
 @blueprint.get("/<upload_id>/row")
 def row(upload_id: str) -> ResponseReturnValue:
-    return render_row(_view(upload_id))
+    return render_row(_owned_view(upload_id))
 
 
 @blueprint.post("/<upload_id>/cancel")
+@request_policy()
 def cancel(upload_id: str) -> ResponseReturnValue:
     services().uploads.cancel(signed_in().id, upload_id)
-    return _changed(gettext("Cancelled."), render_row(_view(upload_id)))
+    return _changed(gettext("Cancelled."), render_row(_owned_view(upload_id)))
 
 
 @blueprint.post("/<upload_id>/retry")
+@request_policy()
 def retry(upload_id: str) -> ResponseReturnValue:
     services().uploads.retry(signed_in().id, upload_id, services().capabilities.model_for_new_songs())
-    return _changed(gettext("Trying again."), render_row(_view(upload_id)))
+    return _changed(gettext("Trying again."), render_row(_owned_view(upload_id)))
 
 
 @blueprint.post("/<upload_id>/delete")
+@request_policy()
 def delete(upload_id: str) -> ResponseReturnValue:
     services().uploads.delete(signed_in().id, upload_id)
     return _changed(gettext("Deleted."), "")
@@ -75,50 +96,38 @@ def receive_one(person_id: str) -> Upload:
     """The one file of the form. Raises `Refused`, and keeps nothing then."""
     parts = _parts()
     require(len(parts) == 1, "one-file")
-    return _receive(person_id, parts[0], forms.tags())
-
-
-def _receive_all(person_id: str) -> tuple[Sequence[Upload], Sequence[dict[str, str]]]:
-    """Every file of the form that can be becomes an upload; the others, with why. Raises `Refused` if none can be."""
-    given, received, refused = forms.tags(), list[Upload](), list[tuple[str, Refused]]()
-    for part in _parts():
-        try:
-            received.append(_receive(person_id, part, given))
-        except Refused as error:
-            refused.append((_name(part), error))
-    if not received:
-        raise refused[0][1]
-    return received, [{"filename": name, "detail": translated(error.code, error.params)} for name, error in refused]
-
-
-def _parts() -> Sequence[FileStorage]:
-    """The files of the form. Raises `Refused("no-file")`."""
-    parts = [part for part in request.files.getlist("file") if part.filename or _incoming(part).incoming.size]
-    require(bool(parts), "no-file")
-    return parts
+    return _receive(person_id, parts[0], sent_tags())
 
 
 def render_row(view: UploadView) -> str:
     return render_template("_upload_row.html", view=view)
 
 
-def _receive(person_id: str, part: FileStorage, given: Tags) -> Upload:
-    upload = services().uploads.receive(person_id, _name(part), _incoming(part).incoming, given)
+def _parts() -> Sequence[FileStorage]:
+    """The files of the form. Raises `Refused("no-file")`."""
+    parts = [part for part in request.files.getlist("file") if part.filename or _stream(part).incoming.size]
+    require(bool(parts), "no-file")
+    return parts
+
+
+def _receive(person_id: str, part: FileStorage, tags: Tags) -> Upload:
+    upload = services().uploads.receive(person_id, _name(part), _stream(part).incoming, tags)
     instrumentation.received(upload.id, upload.size)
     return upload
 
 
 def _name(part: FileStorage) -> str:
-    return forms.file_name(part.filename or "") or gettext("Untitled")
+    return file_name(part.filename or "") or gettext("Untitled")
 
 
-def _incoming(part: FileStorage) -> Arriving:
+def _stream(part: FileStorage) -> UploadStream:
     stream = part.stream
-    assert isinstance(stream, Arriving), "this endpoint is not in receiving.STREAMED"
+    assert isinstance(stream, UploadStream), "the request policy of this view has no streams_files"
     return stream
 
 
-def _view(upload_id: str) -> UploadView:
+def _owned_view(upload_id: str) -> UploadView:
+    """Raises `NotSignedIn` and `NotFound`."""
     return services().uploads.view(services().uploads.owned(signed_in().id, upload_id))
 
 
@@ -126,8 +135,8 @@ def _answer(view: UploadView) -> dict[str, str]:
     return {"id": view.upload.id, "status": view.status.value, "html": render_row(view)}
 
 
-def _changed(told: str, html: str) -> ResponseReturnValue:
+def _changed(message: str, html: str) -> ResponseReturnValue:
     if wants_json():
         return current_app.json.response({"html": html})
-    flash(told, "ok")
-    return redirect(forms.back(url_for(".mine")), 303)
+    flash(message, "ok")
+    return redirect(previous_path(url_for(".index")), 303)

@@ -17,13 +17,12 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from demixer.domain import Comparison, Event, Relation, Separation, Song, SongState, Upload
+from demixer.domain import Event, Relation, Separation, Song, SongState, Upload
 from schemas import codec
 
 T = TypeVar("T")
 
 STORED_NAMES: Mapping[type, Mapping[str, str]] = {  # a field's name in the code: its name in stored documents
-    Comparison: {"verdict": "finding", "missing_stems": "without"},
     Relation: {"type": "kinship", "missing_stems": "without", "lacks_stems": "less"},
     Separation: {"lease_owner": "runner"},
     Song: {
@@ -84,7 +83,7 @@ def _rename(converter: Converter, kind: Any) -> None:
 
 
 def _song_hook(structure: Callable[[Any, Any], Song]) -> Callable[[Any, Any], Song]:
-    """Until version 0.1 the state of a song was told by three other fields."""
+    """Documents of version 0.1 have no `state`: it follows from three other fields."""
 
     def hook(document: Mapping[str, Any], kind: object) -> Song:
         return structure(document if "state" in document else {**document, "state": _state_of(document)}, kind)

@@ -1,4 +1,4 @@
-"""Accounts of our own, whatever keeps them: passwords by Argon2id, API tokens kept as hashes."""
+"""Local accounts, on any store: passwords are hashed by Argon2id, API tokens are kept as hashes."""
 
 import hashlib
 import secrets
@@ -20,20 +20,20 @@ from demixer.ports import MIN_PASSWORD
 
 TOKEN_PREFIX = "dmx_"  # noqa: S105 - so that a leaked token is recognised, by people and by secret scanners
 TOKEN_BYTES = 32
-HASHING_AT_ONCE = 4  # Argon2 takes 64 MB each: a crowd at the door must not take all memory
+HASHING_AT_ONCE = 4  # Argon2 takes 64 MB each: many sign-ins at once must not take all memory
 
-# Mail may not leave the house of a band that runs this on its own network; the library documents changing its list.
+# Addresses in these domains are welcome on a private network. The library documents changing its list.
 SPECIAL_USE_DOMAIN_NAMES[:] = [name for name in SPECIAL_USE_DOMAIN_NAMES if name not in ("local", "localhost", "test")]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    person: Person  # its e-mail as it is compared
+    person: Person  # with its e-mail address normalised for comparing
     password: str  # the hash
 
 
-class Register(Protocol):
-    """Where accounts are kept. Nothing of the password or the token itself comes here."""
+class AccountStore(Protocol):
+    """Where accounts are kept. It is given hashes of passwords and tokens only."""
 
     def add(self, account: Account) -> bool:
         """False, and nothing is kept, if the e-mail is taken."""
@@ -56,14 +56,14 @@ class Register(Protocol):
 class LocalAccounts:
     """`demixer.ports.Accounts`. The parameters of `hasher` may change: who signs in then gets a new hash."""
 
-    def __init__(self, register: Register, hasher: PasswordHasher | None = None) -> None:
-        self._register = register
+    def __init__(self, store: AccountStore, hasher: PasswordHasher | None = None) -> None:
+        self._store = store
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
 
     @cached_property
-    def _nobody(self) -> str:
-        """What the password of an unknown e-mail is compared with. Made when first wanted: it takes half a second."""
+    def _decoy(self) -> str:
+        """The hash that the password of an unknown e-mail is compared with. Made when first needed: it takes 0.5 s."""
         return self._hash(secrets.token_hex())
 
     def create(self, email: str, password: str, name: str, at: datetime) -> Person:
@@ -73,41 +73,41 @@ class LocalAccounts:
         assert address is not None
         shown = name.strip() or address.partition("@")[0]
         person = Person(id=secrets.token_hex(10), email=address, name=shown, created_at=at)
-        if not self._register.add(Account(person, self._hash(password))):
+        if not self._store.add(Account(person, self._hash(password))):
             raise Refused("email-taken")
         return person
 
     def authenticate(self, email: str, password: str) -> Person | None:
         account = self._by_email(email)
-        if not self._matches(account.password if account else self._nobody, password) or account is None:
+        if not self._matches(account.password if account else self._decoy, password) or account is None:
             return None
         if self._hasher.check_needs_rehash(account.password):
-            self._register.set_password(account.person.id, self._hash(password))
+            self._store.set_password(account.person.id, self._hash(password))
         return account.person
 
     def get(self, person_id: str) -> Person | None:
-        return _person(self._register.by_id(person_id))
+        return _person(self._store.by_id(person_id))
 
     def create_token(self, email: str, at: datetime) -> str:
         account = self._by_email(email)
         if account is None:
             raise NotFound("no-such-account")
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-        self._register.add_token(_digest(token), account.person.id, at)
+        self._store.add_token(_digest(token), account.person.id, at)
         return token
 
     def by_token(self, token: str) -> Person | None:
-        return _person(self._register.by_token(_digest(token)))
+        return _person(self._store.by_token(_digest(token)))
 
     def revoke_tokens(self, person_id: str) -> None:
-        self._register.remove_tokens(person_id)
+        self._store.remove_tokens(person_id)
 
     def close(self) -> None:
-        self._register.close()
+        self._store.close()
 
     def _by_email(self, email: str) -> Account | None:
         address = _address(email)
-        return self._register.by_email(address) if address else None
+        return self._store.by_email(address) if address else None
 
     def _hash(self, password: str) -> str:
         with self._hashing:

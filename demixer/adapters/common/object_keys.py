@@ -1,4 +1,4 @@
-"""What the file stores on a folder and on S3 have in common: what a key is, and what a full disk is."""
+"""Keys and disk errors of the file stores on a folder and on S3."""
 
 import errno
 import re
@@ -28,15 +28,15 @@ def checked(key: str) -> str:
 
 
 @contextmanager
-def disk(key: str) -> Iterator[None]:
+def translated(key: str) -> Iterator[None]:
     """The system's errors as ours: `StorageFull` or `Transient`."""
     try:
         yield
     except OSError as error:
-        raise of_the_disk(error, key) from error
+        raise translation(error, key) from error
 
 
-def of_the_disk(error: Exception, key: str) -> DemixerError:
+def translation(error: Exception, key: str) -> DemixerError:
     """obstore gives the system's error number in its text only."""
     named = re.search(r"os error (\d+)", str(error))
     number = int(named[1]) if named else getattr(error, "errno", None)

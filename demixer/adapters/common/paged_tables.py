@@ -29,7 +29,7 @@ class ValueTable(Protocol):
         """At most `limit` of those whose ids come after `key`, in order."""
 
     def put(self, values: Sequence[Any]) -> None:
-        """Exactly these, in the place of whatever has their ids."""
+        """Replaces the values with the same ids."""
 
     def remove(self, keys: Sequence[str]) -> None: ...
 

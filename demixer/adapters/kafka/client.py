@@ -1,4 +1,4 @@
-"""What every Kafka client here has in common: the cluster that `EVENTS_URL` names, our names on it, its errors as ours.
+"""The Kafka cluster that `EVENTS_URL` names, our names on it, and its errors as ours.
 
     kafka://host:port,host:port/prefix?property=value
     kafka+ssl://user:password@host:port/prefix
@@ -17,24 +17,26 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from demixer.domain.errors import ConfigurationError, Transient
+from demixer.ports import TopicPartition
 
 VARIABLE = "EVENTS_URL"
 ANSWER_SECONDS = 5.0  # for a question to the brokers; a request for a web page may wait for it
-TELL_AGAIN_SECONDS = 60.0  # between two log lines about the same trouble
+LOG_AGAIN_SECONDS = 60.0  # between two log lines about the same error
 
 DEFAULTS = {
     "socket.timeout.ms": "10000",  # of one request: a commit to a broker that is frozen ends after that
     "reconnect.backoff.max.ms": "2000",  # back soon after an outage
-    "enable.metrics.push": "false",  # unasked; and clients run in circles where a broker answers it badly
+    "enable.metrics.push": "false",  # nobody reads them, and clients ask for ever where a broker answers badly
     "topic.metadata.refresh.interval.ms": "60000",  # how long until partitions that were added are seen
 }
-TIMES = {
+GROUP_TIMEOUTS = {
     "session.timeout.ms": "10000",  # a process that ended loses its partitions after that
     "heartbeat.interval.ms": "3000",
-    "max.poll.interval.ms": "60000",  # one that lives but stopped polling
+    "max.poll.interval.ms": "60000",  # a process that lives but stopped polling loses them after that
 }
 DURABLE = {"enable.idempotence": "true", "acks": "all"}  # what is published: once, in order, by all in-sync replicas
 OURS = ("static.membership", "replication.factor")
@@ -74,41 +76,51 @@ class Cluster:
         return f"{self.prefix}.{plain}" if self.prefix else plain
 
     def plain(self, name: str) -> str:
+        """Undo `name`."""
         return name.removeprefix(f"{self.prefix}.") if self.prefix else name
+
+    def topic_partition(self, name: str | None, partition: int | None) -> TopicPartition:
+        return self.plain(name or ""), partition or 0
+
+    def kafka_partition(self, partition: TopicPartition, offset: int = OFFSET_INVALID) -> KafkaPartition:
+        return KafkaPartition(self.name(partition[0]), partition[1], offset)
 
     def ours(self, partitions: Mapping[str, int]) -> dict[str, int]:
         """The topics below our prefix, by plain name."""
-        beginning = self.name("")
-        return {self.plain(name): count for name, count in partitions.items() if name.startswith(beginning)}
+        prefix = self.name("")
+        return {self.plain(name): count for name, count in partitions.items() if name.startswith(prefix)}
 
-    def properties_with(self, defaults: Mapping[str, str], trouble: "Trouble", **fixed: str) -> dict[str, Any]:
-        """For one client: what the URL says goes before `defaults`, `fixed` (with _ for .) before both."""
-        mine = {name.replace("_", "."): value for name, value in fixed.items()}
-        return {**DEFAULTS, **defaults, **self.properties, **mine, "error_cb": trouble, "logger": trouble}
+    def properties_with(self, defaults: Mapping[str, str], reporter: "ErrorReporter", **fixed: str) -> dict[str, Any]:
+        """The properties of one client. The URL overrides `defaults`; `fixed` (with _ for .) overrides both."""
+        overrides = {name.replace("_", "."): value for name, value in fixed.items()}
+        return {**DEFAULTS, **defaults, **self.properties, **overrides, "error_cb": reporter, "logger": reporter}
 
 
-class Trouble:
-    """What a client's connections complain of: told now and then, kept as the reason why something did not work."""
+class ErrorReporter:
+    """The `error_cb` and `logger` of one client. Logs each kind of error once a minute, and keeps the last as `reason`.
 
-    def __init__(self, who: str) -> None:
+    `client` is the client's name in the log.
+    """
+
+    def __init__(self, client: str) -> None:
         self.reason = "no broker answered in time"
-        self.who = who
-        self._told: dict[int, float] = {}
+        self.client = client
+        self._logged_at: dict[int, float] = {}  # by error code
 
     def __call__(self, error: KafkaError) -> None:
         self.reason = error.str()
         now = time.monotonic()
-        if now - self._told.get(error.code(), -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS:
-            self._told[error.code()] = now
-            log.warning("Kafka, %s: %s", self.who, error.str())
+        if now - self._logged_at.get(error.code(), -LOG_AGAIN_SECONDS) >= LOG_AGAIN_SECONDS:
+            self._logged_at[error.code()] = now
+            log.warning("Kafka, %s: %s", self.client, error.str())
 
     def log(self, level: int, text: str, *values: object) -> None:
-        """librdkafka's own log: what matters of it comes as an error, too."""
+        """librdkafka's own log. What matters of it is also reported as an error."""
         log.debug(text, *values)
 
 
 def cluster_of(url: str) -> Cluster:
-    """Raises `ConfigurationError` that tells what is wrong with `url`, never its password. Connects to nothing."""
+    """Raises `ConfigurationError` that says what is wrong with `url`, without its password. Connects to nothing."""
     try:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
@@ -120,13 +132,13 @@ def cluster_of(url: str) -> Cluster:
         static_membership=_choice(options, "static.membership", {"yes": True, "no": False}, "yes"),
         replication=_replication(options),
     )
-    _try_out(cluster)
+    _check_properties(cluster)
     return cluster
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """A driver's error becomes `Transient`, or `ConfigurationError` where only who runs the service can help."""
+    """A driver's error becomes `Transient`, or `ConfigurationError` where only the operator can help."""
     try:
         yield
     except KafkaException as error:
@@ -195,15 +207,16 @@ def _choice(options: Mapping[str, str], name: str, choices: Mapping[str, bool], 
     return choices[given]
 
 
-def _try_out(cluster: Cluster) -> None:
-    """librdkafka checks names and values, and reads certificates, when a client is made; these have no brokers."""
-    trouble, late = Trouble("settings"), str(round(ANSWER_SECONDS * 1000))
+def _check_properties(cluster: Cluster) -> None:
+    """librdkafka checks names and values, and reads certificates, when a client is made. These have no brokers."""
+    reporter, timeout = ErrorReporter("settings"), str(round(ANSWER_SECONDS * 1000))
     try:
-        Consumer(cluster.properties_with(TIMES, trouble, group_id="check", bootstrap_servers="")).close()
-        Producer({**cluster.properties_with({}, trouble, message_timeout_ms=late, bootstrap_servers=""), **DURABLE})
+        Consumer(cluster.properties_with(GROUP_TIMEOUTS, reporter, group_id="check", bootstrap_servers="")).close()
+        properties = cluster.properties_with({}, reporter, message_timeout_ms=timeout, bootstrap_servers="")
+        Producer({**properties, **DURABLE})
     except (KafkaException, ValueError, TypeError) as error:
-        what = error.args[0]
-        raise _wrong(what.str() if isinstance(what, KafkaError) else str(what)) from error
+        cause = error.args[0]
+        raise _wrong(cause.str() if isinstance(cause, KafkaError) else str(cause)) from error
 
 
 def _wrong(hint: str) -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""The event log on Kafka. Why it is as it is: `docs/decisions/0011-kafka.md`."""
+"""The event log on Kafka. Decisions: `docs/decisions/0011-kafka.md`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ AnyReader = TypeVar("AnyReader", bound=Reader)
 
 
 class KafkaEvents:
-    """`demixer.ports.EventLog`. `partitions` tells how many a topic is made with. Connects when it is first used."""
+    """`demixer.ports.EventLog`. `partitions` gives how many a topic is made with. Connects when it is first used."""
 
     def __init__(self, url: str, *, partitions: Callable[[str], int]) -> None:
         self._cluster = cluster_of(url)
@@ -35,7 +35,10 @@ class KafkaEvents:
             raise
 
     def subscribe(self, topics: Sequence[str], *, group: str, member: str) -> Membership:
-        prepare = lambda: self._topics.ensure_anew(topics)  # noqa: E731
+        def prepare() -> None:
+            self._topics.forget()
+            self._topics.ensure(topics)
+
         return self._kept(Membership(self._cluster, topics, group=group, member=member, prepare=prepare))
 
     def browse(self, topics: Sequence[str], *, from_start: bool) -> Browser:
@@ -46,7 +49,7 @@ class KafkaEvents:
         return offsets.lag(self._cluster, group)
 
     def trim(self, topic: str, before: datetime) -> int:
-        """Nothing: the brokers do it, by the `retention.ms` of each topic."""
+        """Does nothing: the brokers do it, by the `retention.ms` of each topic."""
         return 0
 
     def create_topics(self, topics: Sequence[str]) -> Sequence[str]:
@@ -58,5 +61,5 @@ class KafkaEvents:
         self._publisher.close()
 
     def _kept(self, reader: AnyReader) -> AnyReader:
-        self._readers = [one for one in self._readers if not one.closed] + [reader]
+        self._readers = [each for each in self._readers if not each.closed] + [reader]
         return reader

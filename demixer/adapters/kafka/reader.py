@@ -1,4 +1,4 @@
-"""What reading from Kafka has in common, in a group or alone: messages go through a line for each partition."""
+"""Reading from Kafka through one prefetch queue for each partition: what a group member and a browser share."""
 
 import os
 import threading
@@ -7,41 +7,40 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import Message as Raw
-from confluent_kafka import TopicPartition as KafkaPartition
 
-from demixer.adapters.kafka.client import Cluster, Trouble
-from demixer.adapters.kafka.prefetch_queue import Line, oldest
+from demixer.adapters.kafka.client import Cluster, ErrorReporter
+from demixer.adapters.kafka.prefetch_queue import PrefetchQueue, oldest
 from demixer.ports import Message, TopicPartition
 
-BATCH = 500  # messages taken over from librdkafka at once
-NEWS_SECONDS = 0.02  # between two looks for what is new, while what has come already is handed out
+BATCH = 500  # messages taken from librdkafka at once
+RECEIVE_SECONDS = 0.02  # between two calls of librdkafka while queued messages are handed out
 
 PROPERTIES = {
     "queued.min.messages": "20000",  # fetched ahead; ours are small, and handling one takes longer than fetching it
     "queued.max.messages.kbytes": "16384",
-    "fetch.queue.backoff.ms": "20",  # after so many; by default a second, in which all of them are done
+    "fetch.queue.backoff.ms": "20",  # when so many are queued. The default is a second: long enough to run dry
     "fetch.error.backoff.ms": "200",
 }
 
 
 class Reader(ABC):
-    """Hands out what was fetched, the oldest first, one line a partition. `close` may come from any thread.
+    """Hands out what was fetched, the oldest first. `close` may be called from any thread.
 
-    It must come: a client that Python's garbage collector ends, in whatever thread that runs, may block for ever.
+    It has to be called: a client that Python's garbage collector ends may block for ever.
     """
 
-    def __init__(self, cluster: Cluster, consumer: Consumer, trouble: Trouble) -> None:
-        self._cluster, self._consumer, self._trouble = cluster, consumer, trouble
-        self._lines: dict[TopicPartition, Line] = {}
-        self._over = self._closed = False
-        self._looked = -NEWS_SECONDS
+    def __init__(self, cluster: Cluster, consumer: Consumer, reporter: ErrorReporter) -> None:
+        self._cluster, self._consumer, self._reporter = cluster, consumer, reporter
+        self._queues: dict[TopicPartition, PrefetchQueue] = {}
+        self._stopped = self._closed = False
+        self._received_at = -RECEIVE_SECONDS
         self._process, self._lock = os.getpid(), threading.RLock()
 
     def poll(self, timeout: float) -> Message | None:
         now = time.monotonic()
-        if now - self._looked < NEWS_SECONDS and (message := self._take()):
+        if now - self._received_at < RECEIVE_SECONDS and (message := self._take()):
             return message
         self._receive(0)
         while (message := self._take()) is None and (left := now + timeout - time.monotonic()) > 0:
@@ -49,91 +48,83 @@ class Reader(ABC):
         return message
 
     def next_buffered(self, message: Message) -> Message | None:
-        line = self._lines.get(message.topic_partition)
-        return self._taken(line) if line and line.head else None
+        queue = self._queues.get(message.topic_partition)
+        return self._take_from(queue) if queue and queue.head else None
 
     def pause(self, message: Message) -> None:
-        if line := self._lines.get(message.topic_partition):
-            line.paused = True
+        if queue := self._queues.get(message.topic_partition):
+            queue.paused = True
 
     def resume(self, message: Message) -> None:
-        if line := self._lines.get(message.topic_partition):
-            line.paused = False
+        if queue := self._queues.get(message.topic_partition):
+            queue.paused = False
 
     def owns(self, message: Message) -> bool:
-        return message.topic_partition in self._lines
+        return message.topic_partition in self._queues
 
     @property
     def closed(self) -> bool:
-        """Here: one that came through a fork is its parent's to close."""
+        """In this process. A reader inherited through a fork is closed by the parent."""
         return self._closed or self._process != os.getpid()
 
     def close(self) -> None:
         with self._lock:
             if not self.closed:
                 self._closed = True
-                self._end()
+                self._stop()
                 self._consumer.close()
 
-    def _end(self) -> None:
-        """Nothing more is read."""
-        self._over = True
-        self._lines.clear()
+    def _stop(self) -> None:
+        """Read nothing more."""
+        self._stopped = True
+        self._queues.clear()
 
     def _take(self) -> Message | None:
-        line = oldest(self._lines.values())
-        return self._taken(line) if line else None
+        queue = oldest(self._queues.values())
+        return self._take_from(queue) if queue else None
 
     @abstractmethod
-    def _taken(self, line: Line) -> Message: ...
+    def _take_from(self, queue: PrefetchQueue) -> Message: ...
 
     def _receive(self, timeout: float) -> None:
-        """Whatever has come, and the news about the group; waits up to `timeout` seconds if there is nothing yet."""
+        """Queue what librdkafka has fetched, and run its callbacks; wait up to `timeout` seconds for the first."""
         with self._lock:
-            if self._over:
+            if self._stopped:
                 time.sleep(timeout)
             else:
                 self._fetch(timeout)
 
     def _fetch(self, timeout: float) -> None:
-        """Not more than is needed: what is taken over early fills lines that then have to be held back."""
+        """One message while some are queued, else a batch: queues that fill early make fetching pause."""
         first = self._consumer.poll(timeout)
         if first is not None:
-            ready = any(line.head for line in self._lines.values())
+            ready = any(queue.head for queue in self._queues.values())
             for raw in [first, *([] if ready else self._consumer.consume(BATCH, 0))]:
                 self._put(raw)
-        self._hold_back()
-        self._looked = time.monotonic()
+        self._pause_full_queues()
+        self._received_at = time.monotonic()
 
     def _put(self, raw: Raw) -> None:
         error = raw.error()
         if error is not None:
-            self._note(error, raw)
-        elif line := self._lines.get((message := _message(self._cluster, raw)).topic_partition):
-            line.put(message)
+            self._on_error(error, raw)
+        elif queue := self._queues.get((message := _message(self._cluster, raw)).topic_partition):
+            queue.put(message)
 
-    def _note(self, error: KafkaError, raw: Raw) -> None:
-        self._trouble(error)
+    def _on_error(self, error: KafkaError, raw: Raw) -> None:
+        self._reporter(error)
 
-    def _hold_back(self) -> None:
-        """Let librdkafka fetch no more of a partition that nobody empties."""
-        for place, line in self._lines.items():
-            if line.full != line.held_back:
-                line.held_back = line.full
-                change = self._consumer.pause if line.full else self._consumer.resume
-                change([self._partition(place)])
-
-    def _partition(self, place: TopicPartition, offset: int = OFFSET_INVALID) -> KafkaPartition:
-        topic, number = place
-        return KafkaPartition(self._cluster.name(topic), number, offset)
-
-
-def raw_place(cluster: Cluster, raw: Raw) -> TopicPartition:
-    return cluster.plain(raw.topic() or ""), raw.partition() or 0
+    def _pause_full_queues(self) -> None:
+        """Let librdkafka fetch nothing of a partition whose queue is full."""
+        for partition, queue in self._queues.items():
+            if queue.is_full != queue.fetch_paused:
+                queue.fetch_paused = queue.is_full
+                change = self._consumer.pause if queue.fetch_paused else self._consumer.resume
+                change([self._cluster.kafka_partition(partition)])
 
 
 def _message(cluster: Cluster, raw: Raw) -> Message:
-    topic, partition = raw_place(cluster, raw)
+    topic, partition = cluster.topic_partition(raw.topic(), raw.partition())
     _, milliseconds = raw.timestamp()
     return Message(
         topic=topic,
@@ -147,7 +138,7 @@ def _message(cluster: Cluster, raw: Raw) -> Message:
 
 
 class _Headers(Mapping[str, str]):
-    """Taken apart when somebody asks, which is seldom."""
+    """Decoded when they are read, which is seldom."""
 
     __slots__ = ("_raw",)
 

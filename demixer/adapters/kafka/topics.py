@@ -1,4 +1,4 @@
-"""Topics on the brokers: looked up, made with the partitions and the retention that the schemas say, raised."""
+"""The topics on the brokers: made with the partitions and the retention that the schemas say, and enlarged."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,16 +8,16 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from demixer.adapters.kafka.client import ANSWER_SECONDS, VARIABLE, Cluster, Trouble, translated
+from demixer.adapters.kafka.client import ANSWER_SECONDS, VARIABLE, Cluster, ErrorReporter, translated
 from demixer.domain.errors import ConfigurationError, Transient
 from schemas.topics import retention_hours
 
 HOUR_MS = 3_600_000
-LOOK_SECONDS = 0.05  # between two looks whether a topic that was made is known to the brokers
+POLL_SECONDS = 0.05  # between two questions whether the brokers know a topic that was made
 
 
 class Topics:
-    """Of one cluster. `partitions` tells how many a topic should have. Clients live no longer than a call."""
+    """Of one cluster. `partitions` gives how many a topic should have. Clients live no longer than a call."""
 
     def __init__(self, cluster: Cluster, partitions: Callable[[str], int]) -> None:
         self._cluster, self._partitions = cluster, partitions
@@ -31,13 +31,8 @@ class Topics:
         if new := set(topics) - self._known:
             self._make_missing(self._admin(), new)
 
-    def ensure_anew(self, topics: Iterable[str]) -> None:
-        """The same, whatever was known."""
-        self.forget()
-        self.ensure(topics)
-
     def forget(self) -> None:
-        """Ask the brokers again."""
+        """Let the next `ensure` ask the brokers again."""
         self._known = set()
 
     def create(self, topics: Iterable[str]) -> Sequence[str]:
@@ -45,16 +40,16 @@ class Topics:
         admin = self._admin()
         wanted = set(topics)
         made = self._make_missing(admin, wanted)
-        found = self._found(admin)
-        few = [topic for topic in sorted(wanted) if found[topic] < self._partitions(topic)]
-        self._raise(admin, few)
+        counts = self._partition_counts(admin)
+        few = [topic for topic in sorted(wanted) if counts[topic] < self._partitions(topic)]
+        self._add_partitions(admin, few)
         return sorted([*made, *few])
 
     def _admin(self) -> AdminClient:
-        return AdminClient(self._cluster.properties_with({}, Trouble("topics")))
+        return AdminClient(self._cluster.properties_with({}, ErrorReporter("topics")))
 
     def _make_missing(self, admin: AdminClient, topics: set[str]) -> list[str]:
-        missing = sorted(topics - self._found(admin).keys())
+        missing = sorted(topics - self._partition_counts(admin).keys())
         if missing:
             with translated():
                 made = admin.create_topics(list(map(self._new, missing)), request_timeout=ANSWER_SECONDS)
@@ -72,16 +67,16 @@ class Topics:
             config=_retention(topic),
         )
 
-    def _raise(self, admin: AdminClient, topics: Sequence[str]) -> None:
+    def _add_partitions(self, admin: AdminClient, topics: Sequence[str]) -> None:
         wanted = [NewPartitions(self._cluster.name(topic), self._partitions(topic)) for topic in topics]
         if wanted:
             with translated():
-                raised = admin.create_partitions(wanted, request_timeout=ANSWER_SECONDS)
-            for name, future in raised.items():
+                futures = admin.create_partitions(wanted, request_timeout=ANSWER_SECONDS)
+            for name, future in futures.items():
                 _result_of(future, f"the topic {name!r} cannot get more partitions")
 
-    def _found(self, admin: AdminClient) -> Mapping[str, int]:
-        """Partitions by plain name."""
+    def _partition_counts(self, admin: AdminClient) -> Mapping[str, int]:
+        """By the plain names of our topics."""
         with translated():
             topics = admin.list_topics(timeout=ANSWER_SECONDS).topics
         return self._cluster.ours({name: len(topic.partitions) for name, topic in topics.items() if not topic.error})
@@ -89,14 +84,14 @@ class Topics:
     def _wait_for(self, admin: AdminClient, topics: Sequence[str]) -> None:
         """A topic is made by one broker; the others hear of it a moment later."""
         deadline = time.monotonic() + ANSWER_SECONDS
-        while not self._found(admin).keys() >= set(topics):
+        while not self._partition_counts(admin).keys() >= set(topics):
             if time.monotonic() > deadline:
                 raise Transient(engine="Kafka", reason=f"made {', '.join(topics)}, but the brokers do not know it yet")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def _retention(topic: str) -> dict[str, str]:
-    """Kafka drops whole segments only, and none that it still writes to: those end as often as records expire."""
+    """Kafka deletes whole segments, and not the one it writes to, so a segment ends after the retention time."""
     hours = retention_hours(topic)
     if hours is None:
         return {"cleanup.policy": "delete", "retention.ms": "-1"}

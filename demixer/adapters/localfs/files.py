@@ -1,8 +1,8 @@
 """The file store on a local folder, through obstore.
 
-A file is written in the folder `.incoming` and moved to its key when it is whole and on the disk. Each writer works in
-a folder of its own there and holds a lock on it; a folder that nobody holds belonged to a process that was killed, and
-goes when the store is opened next. A store may be opened before a fork, but not used: obstore's threads stay behind.
+A file is written in the folder `.incoming` and moved to its key when it is complete and on the disk. Each writer works
+in a folder of its own there and holds a lock on it. A folder that nobody locks belonged to a process that was killed;
+opening the store removes it. A store may be opened before a fork, but not used: obstore's threads stay behind.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from demixer.adapters.common.object_keys import BLOCK, NoLinks, checked, of_the_disk
+from demixer.adapters.common.object_keys import BLOCK, NoLinks, checked, translation
 from demixer.domain.errors import ConfigurationError, NotFound, Transient
 from demixer.ports import Links
 
-BUFFER = 8 * 1024 * 1024  # bytes; a writer holds one that fills and one that is on its way
+BUFFER = 8 * 1024 * 1024  # bytes; a writer holds one that fills and one that is being written
 INCOMING = ".incoming"
 SCHEME = "file://"
 
@@ -45,7 +45,7 @@ class LocalFiles:
             self._incoming.mkdir(parents=True, exist_ok=True)
             self._root = root.resolve()
             self._store = LocalStore(self._root)
-            _sweep(self._incoming)
+            _remove_abandoned(self._incoming)
         except (OSError, BaseError) as error:
             raise ConfigurationError(variable="FILES_URL", hint=f"cannot use the folder {root}: {error}") from error
 
@@ -59,12 +59,12 @@ class LocalFiles:
         end = size if end is None else min(end, size)
         if start >= end:
             return iter(())
-        with _found(key):
+        with _reading(key):
             found = obstore.get(self._store, key, options={"range": (start, end)})
         return _blocks(found, key)
 
     def size(self, key: str) -> int | None:
-        with suppress(NotFound), _found(key):
+        with suppress(NotFound), _reading(key):
             return int(obstore.head(self._store, checked(key))["size"])
         return None
 
@@ -112,10 +112,10 @@ class LocalWriter:
             self._file.write(data)
 
     def commit(self) -> None:
-        """On the disk, not only in its cache, before it appears: what is answered "received" survives a power cut."""
+        """The file is on the disk before it appears: what a person was told is received survives a power cut."""
         with _translated(str(self._target)):
             self._file.close()
-            _to_disk(self._folder / "part")
+            _sync(self._folder / "part")
             _move(self._folder / "part", self._target)
         self.abort()
 
@@ -134,7 +134,7 @@ def _blocks(found: "obstore.GetResult", key: str) -> Iterator[bytes]:
 
 
 def _own_folder(incoming: Path) -> tuple[Path, int]:
-    """A new folder and the lock on it. Another one if a sweep came between the two."""
+    """A new folder and the lock on it. Tries another name if the folder is removed before it is locked."""
     while True:
         folder = incoming / secrets.token_hex(8)
         folder.mkdir()
@@ -156,8 +156,8 @@ def _locked(folder: Path) -> int:
     return descriptor
 
 
-def _sweep(incoming: Path) -> None:
-    """Remove what killed processes left."""
+def _remove_abandoned(incoming: Path) -> None:
+    """Remove the folders of killed processes."""
     for folder in incoming.iterdir():
         with suppress(BlockingIOError, FileNotFoundError):
             lock = _locked(folder)
@@ -166,7 +166,7 @@ def _sweep(incoming: Path) -> None:
 
 
 def _move(part: Path, target: Path) -> None:
-    """Again if somebody pruned the empty folder in between: before the move, or while `mkdir` looked what is there."""
+    """Tried again if another process removes the empty folder before the move, or during `mkdir`."""
     for _ in range(10):
         with suppress(FileNotFoundError, FileExistsError):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -175,10 +175,10 @@ def _move(part: Path, target: Path) -> None:
     else:
         raise Transient(key=str(target), reason="its folder keeps disappearing")
     with suppress(FileNotFoundError):  # deleted already
-        _to_disk(target.parent)
+        _sync(target.parent)
 
 
-def _to_disk(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -199,11 +199,11 @@ def _translated(key: str) -> Iterator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        raise of_the_disk(error, key) from error
+        raise translation(error, key) from error
 
 
 @contextmanager
-def _found(key: str) -> Iterator[None]:
+def _reading(key: str) -> Iterator[None]:
     with _translated(key):
         try:
             yield

@@ -22,11 +22,11 @@ class MongoAccounts(LocalAccounts):
     """`demixer.ports.Accounts`."""
 
     def __init__(self, url: str, hasher: PasswordHasher | None = None) -> None:
-        super().__init__(MongoRegister(Database(url, "accounts", MIGRATIONS, variable="ACCOUNTS_URL")), hasher)
+        super().__init__(MongoAccountStore(Database(url, "accounts", MIGRATIONS, variable="ACCOUNTS_URL")), hasher)
 
 
-class MongoRegister:
-    """`demixer.adapters.common.local_accounts.Register`."""
+class MongoAccountStore:
+    """`demixer.adapters.common.local_accounts.AccountStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -104,15 +104,20 @@ class MongoSongs(AggregateTable[Song]):
         super().__init__(database, "songs", Song, _song_fields, counted=("plays",))
 
     def by_file(self, sha256: str) -> Song | None:
-        with self._database.collection("song_files") as song_files:
-            file = song_files.find_one({"_id": sha256})
-        joined = self.select({"_id": file["song_id"], "removed": False}) if file else []
-        found = joined or self._brought_by(sha256)
+        joined = self.linked_song(sha256)
+        if joined is not None and not joined.is_removed:
+            return joined
+        found = self._brought_by(sha256)
         return found[0] if found else None
 
     def link_file(self, sha256: str, song_id: str) -> None:
         with self._database.collection("song_files") as song_files:
             song_files.update_one({"_id": sha256}, {"$set": {"song_id": song_id}}, upsert=True)
+
+    def linked_song(self, sha256: str) -> Song | None:
+        with self._database.collection("song_files") as song_files:
+            file = song_files.find_one({"_id": sha256})
+        return self.get(file["song_id"]) if file else None
 
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         begins = {"begins": {"$regex": f"^{re.escape(fold(prefix))}"}} if fold(prefix) else {}

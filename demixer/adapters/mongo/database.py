@@ -1,9 +1,9 @@
-"""MongoDB as our engines use it: one client for a process and URL, stated concerns, numbered migrations, our errors.
+"""MongoDB for our engines: one client for a process and URL, stated concerns, numbered migrations, our errors.
 
-Opening talks to nobody, so that processes and servers may start in any order; the first use connects, and migrates.
+Opening connects to nothing, so that processes and servers may start in any order; the first use connects, and migrates.
 A process that was forked gets a client of its own; the one inherited from its parent is kept, unused and not closed.
 
-What is promised and why: docs/decisions/0012-mongodb.md.
+Decisions: docs/decisions/0012-mongodb.md.
 """
 
 import os
@@ -37,13 +37,13 @@ Migration = Callable[[MongoDatabase], object]  # may run twice, also at once in 
 DATABASE = "demixer"  # where the URL names none
 MIGRATION_SECONDS = 600.0  # an index over a large collection takes minutes
 
-PROMISED: Mapping[str, Any] = {
+FIXED: Mapping[str, Any] = {
     "w": "majority",
     "journal": True,
     "readConcernLevel": "majority",
     "readPreference": "primary",
 }
-DEFAULTS: Mapping[str, Any] = {  # what the URL may say otherwise
+DEFAULTS: Mapping[str, Any] = {  # the URL may override these
     "appName": "demixer",
     "retryWrites": True,
     "serverSelectionTimeoutMS": 5_000,  # a fail-over takes a few seconds; a person does not wait longer for an answer
@@ -51,29 +51,29 @@ DEFAULTS: Mapping[str, Any] = {  # what the URL may say otherwise
 }
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-NOT_LET_IN = {13, 18, 8000}  # Unauthorized, AuthenticationFailed, and Atlas' own
+UNAUTHORIZED = {13, 18, 8000}  # Unauthorized, AuthenticationFailed, and Atlas' own
 DISK_FULL = {14031}  # OutOfDiskSpace
 # LockTimeout, MaxTimeMSExpired, WriteConflict, FailedToSatisfyReadPreference, ExceededTimeLimit, InterruptedAtShutdown
-PASSING = {24, 50, 112, 133, 262, 11600}
+TRANSIENT = {24, 50, 112, 133, 262, 11600}
 
 
 class Database:
     """The database that `url` names, for all threads of a process, beside other processes.
 
     `migrations[n]` makes schema version n+1 of `part`, the collections of one port; what was done is kept in the
-    collection `migrations`. Migrations are only ever added. `variable` is who gave the URL, for errors.
+    collection `migrations`. Migrations are only ever added. `variable` gave the URL, for error messages.
     """
 
     def __init__(self, url: str, part: str, migrations: Sequence[Migration], *, variable: str) -> None:
         self._url, self._part, self._migrations, self._variable = url, part, migrations, variable
-        self._held: dict[int, MongoClient[Document]] = {}  # by process id; those of a parent stay, unused
-        self._holding = {os.getpid(): threading.Lock()}
+        self._clients: dict[int, MongoClient[Document]] = {}  # by process id; those of a parent stay, unused
+        self._locks = {os.getpid(): threading.Lock()}
         self._migrated = self._closed = False
         self._client()
 
     @contextmanager
     def collection(self, name: str) -> Iterator[Documents]:
-        """Everything done with it belongs inside: errors come out as ours, a duplicate key as `Conflict`."""
+        """Use it inside the `with` block only: there errors become ours, a duplicate key becomes `Conflict`."""
         with self._translated():
             database = self._database()
             if not self._migrated:
@@ -81,25 +81,25 @@ class Database:
             yield database[name]
 
     def close(self) -> None:
-        """The client closes with the last who holds it in this process."""
+        """The client is closed with the last `Database` of this process that uses it."""
         self._closed = True
-        if self._held.pop(os.getpid(), None):
-            _clients().let_go(self._url)
+        if self._clients.pop(os.getpid(), None):
+            _shared_clients().release(self._url)
 
     def _database(self) -> MongoDatabase:
         return self._client().get_default_database(DATABASE)
 
     def _client(self) -> MongoClient[Document]:
-        client = self._held.get(os.getpid())
-        return client if client is not None else self._hold()
-
-    def _hold(self) -> MongoClient[Document]:
-        with self._holding.setdefault(os.getpid(), threading.Lock()):
+        pid = os.getpid()
+        client = self._clients.get(pid)
+        if client is not None:
+            return client
+        with self._locks.setdefault(pid, threading.Lock()):
             if self._closed:
                 raise DemixerError(reason="used after close")
-            if os.getpid() not in self._held:
-                self._held[os.getpid()] = _clients().hold(self._url, self._variable)
-            return self._held[os.getpid()]
+            if pid not in self._clients:
+                self._clients[pid] = _shared_clients().acquire(self._url, self._variable)
+            return self._clients[pid]
 
     def _migrate(self, database: MongoDatabase) -> None:
         done = database["migrations"]
@@ -112,7 +112,8 @@ class Database:
         for number, migration in enumerate(self._migrations[found:], start=found + 1):
             with pymongo.timeout(MIGRATION_SECONDS):
                 migration(database)
-            _note(done, self._part, number)
+            note = {"part": self._part, "number": number, "at": to_text(datetime.now(UTC))}
+            done.update_one({"_id": f"{self._part} {number}"}, {"$setOnInsert": note}, upsert=True)
         self._migrated = True
 
     @contextmanager
@@ -120,7 +121,7 @@ class Database:
         try:
             yield
         except PyMongoError as error:
-            raise translated(error, self._variable) from error
+            raise translation(error, self._variable) from error
 
 
 def indexes(wanted: Mapping[str, Sequence[IndexModel]]) -> Migration:
@@ -133,32 +134,32 @@ def indexes(wanted: Mapping[str, Sequence[IndexModel]]) -> Migration:
     return make
 
 
-def translated(error: PyMongoError, variable: str) -> DemixerError:
+def translation(error: PyMongoError, variable: str) -> DemixerError:
     """Our error for one of the driver's. Raise it `from` the original."""
     codes = _codes(error)
     if isinstance(error, DuplicateKeyError):
         return Conflict()
-    if codes & NOT_LET_IN:
+    if codes & UNAUTHORIZED:
         hint = f"the server does not let us in: {_reason(error)}. Check user, password and authSource in the URL"
         return ConfigurationError(variable=variable, hint=hint)
     if codes & DISK_FULL:
         return StorageFull()
-    if _passes(error) or codes & PASSING:
+    if _is_transient(error) or codes & TRANSIENT:
         return Transient(reason=f"MongoDB: {_reason(error)}")
-    if isinstance(error, pymongo.errors.ConfigurationError):  # what only connecting could tell: a name without SRV
+    if isinstance(error, pymongo.errors.ConfigurationError):  # found by connecting only: a name without SRV record
         return ConfigurationError(variable=variable, hint=_reason(error))
     return DemixerError(reason=f"MongoDB: {_reason(error)}")
 
 
 def _codes(error: PyMongoError) -> set[int]:
-    """Of a bulk, those of its single writes."""
+    """The server's error codes; of a bulk write, those of its single writes."""
     if isinstance(error, BulkWriteError):
         return {one["code"] for one in (*error.details["writeErrors"], *error.details["writeConcernErrors"])}
     return {error.code} if isinstance(error, OperationFailure) and error.code else set()
 
 
-def _passes(error: PyMongoError) -> bool:
-    """No connection, no primary, no time left, or said so by the server itself."""
+def _is_transient(error: PyMongoError) -> bool:
+    """No connection, no primary, a timeout, or an error that the server says to retry."""
     return isinstance(error, ConnectionFailure) or error.timeout or error.has_error_label("RetryableWriteError")
 
 
@@ -167,54 +168,49 @@ def _reason(error: PyMongoError) -> str:
     return str(error).partition(", Timeout:")[0].partition(", full error:")[0].partition(" (configured timeouts:")[0]
 
 
-def _note(done: Documents, part: str, number: int) -> None:
-    note = {"part": part, "number": number, "at": to_text(datetime.now(UTC))}
-    done.update_one({"_id": f"{part} {number}"}, {"$setOnInsert": note}, upsert=True)
-
-
-class _Clients:
-    """The clients of one process: one a URL, for as long as somebody holds it."""
+class _SharedClients:
+    """The clients of one process: one a URL, for as long as somebody uses it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: dict[str, MongoClient[Document]] = {}
-        self._holders: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
 
-    def hold(self, url: str, variable: str) -> MongoClient[Document]:
+    def acquire(self, url: str, variable: str) -> MongoClient[Document]:
         with self._lock:
             if url not in self._clients:
                 self._clients[url] = _new_client(url, variable)
-            self._holders[url] += 1
+            self._users[url] += 1
             return self._clients[url]
 
-    def let_go(self, url: str) -> None:
+    def release(self, url: str) -> None:
         with self._lock:
-            self._holders[url] -= 1
-            client = None if self._holders[url] else self._clients.pop(url)
+            self._users[url] -= 1
+            client = None if self._users[url] else self._clients.pop(url)
         if client is not None:
             client.close()
 
 
-_CLIENTS: dict[int, _Clients] = {}  # by process id
+_SHARED: dict[int, _SharedClients] = {}  # by process id
 
 
-def _clients() -> _Clients:
-    return _CLIENTS.get(os.getpid()) or _CLIENTS.setdefault(os.getpid(), _Clients())
+def _shared_clients() -> _SharedClients:
+    return _SHARED.get(os.getpid()) or _SHARED.setdefault(os.getpid(), _SharedClients())
 
 
 def _new_client(url: str, variable: str) -> MongoClient[Document]:
-    """Connects to nobody yet."""
+    """Connects to nothing yet."""
     defaults = {name: value for name, value in DEFAULTS.items() if f"{name}=".lower() not in url.lower()}
-    with _explained(variable), warnings.catch_warnings():
+    with _configuration_errors(variable), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # an option that the driver does not know, or cannot read
-        client: MongoClient[Document] = MongoClient(url, connect=False, **defaults, **PROMISED)
+        client: MongoClient[Document] = MongoClient(url, connect=False, **defaults, **FIXED)
         client.get_default_database(DATABASE)
         return client
 
 
 @contextmanager
-def _explained(variable: str) -> Iterator[None]:
-    """Neither the driver's words nor the original error where they may quote the password."""
+def _configuration_errors(variable: str) -> Iterator[None]:
+    """Errors of the URL as `ConfigurationError`, without the driver's text where that may quote the password."""
     try:
         yield
     except (UserWarning, OSError) as error:

@@ -1,7 +1,7 @@
-"""Events that wait inside the documents they were saved with, until they are in the log.
+"""The outbox on MongoDB: events inside the documents they were saved with, until they are published.
 
-`outbox` is the list of them in the order of saving; `waiting_since` the earliest time in it, missing while it is empty,
-so that a sparse index finds what waits among any number of documents.
+The field `outbox` lists them in the order of saving. `waiting_since` is the earliest time in it, and missing while the
+list is empty, so that a sparse index finds the documents with events.
 """
 
 import json
@@ -21,22 +21,22 @@ COLLECTIONS = ("uploads", "songs", "separations")
 INDEXES = (IndexModel("waiting_since", sparse=True), IndexModel("outbox.id", sparse=True))
 
 
-def waiting(events: Sequence[Event]) -> list[Document]:
-    """As they are kept: `at` in nanoseconds since 1970, by the clock of who saves, the same for all of one save."""
+def outbox_entries(events: Sequence[Event]) -> list[Document]:
+    """`at` is in nanoseconds since 1970, by the clock of the process that saves, and the same for all of one save."""
     now = time_ns()
     return [{"id": event.id, "at": now, "body": json.dumps(to_document(event), ensure_ascii=False)} for event in events]
 
 
 class MongoOutbox:
-    """`demixer.ports.Outbox`. Exactly in order for each aggregate, and as far as clocks agree among them."""
+    """`demixer.ports.Outbox`. The order is exact for each aggregate; among aggregates it follows the clocks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def pending(self, limit: int = 100) -> Sequence[Event]:
-        """An event that was saved again while it waited is given once, at its first place."""
+        """An event that was saved again before it was published is given once, where it was saved first."""
         with self._database.collection(COLLECTIONS[0]) as first:
-            found = list(first.aggregate(_of_all(limit)))
+            found = list(first.aggregate(_longest_waiting(limit)))
         entries = sorted((entry for document in found for entry in _in_order(document["outbox"])), key=itemgetter("at"))
         bodies: dict[str, str] = {}
         for entry in entries:
@@ -51,8 +51,8 @@ class MongoOutbox:
                 collection.update_many({"outbox.id": {"$in": list(event_ids)}}, _without(event_ids))
 
 
-def _of_all(limit: int) -> list[Document]:
-    """The longest waiting documents of each collection, in one request."""
+def _longest_waiting(limit: int) -> list[Document]:
+    """The documents of each collection whose events wait longest, in one request."""
     of_one: list[Document] = [
         {"$match": {"waiting_since": {"$gt": 0}}},
         {"$sort": {"waiting_since": 1}},
@@ -63,7 +63,7 @@ def _of_all(limit: int) -> list[Document]:
 
 
 def _in_order(outbox: Sequence[Document]) -> Iterator[Document]:
-    """Never earlier than the one before: the clock of the next who saved may have been behind."""
+    """The entries of one document, none with a time before that of the one before: clocks of processes differ."""
     latest = 0
     for entry in outbox:
         latest = max(latest, entry["at"])

@@ -9,7 +9,7 @@ from pymongo import DeleteOne, ReplaceOne
 
 from demixer.adapters.common.documents import from_document, to_document
 from demixer.adapters.mongo.database import Database, Document
-from demixer.adapters.mongo.outbox import waiting
+from demixer.adapters.mongo.outbox import outbox_entries
 from demixer.domain import Analysis, Event, Separation, SeparationWorker, Song, Upload
 from demixer.domain.errors import Conflict
 
@@ -17,7 +17,7 @@ Stored = TypeVar("Stored", bound=Upload | Song | Separation | Analysis | Separat
 Aggregate = TypeVar("Aggregate", bound=Upload | Song | Separation)
 Order = Sequence[tuple[str, int]]
 
-FIRST_SAVED = "first_saved"  # nanoseconds since 1970, by the clock of who saved: the order of what is equal otherwise
+FIRST_SAVED = "first_saved"  # nanoseconds since 1970, by the clock of the process: orders what is equal otherwise
 
 
 class Table(Generic[Stored]):
@@ -54,7 +54,7 @@ class Table(Generic[Stored]):
         return self.select({"_id": {"$gt": key}}, [("_id", 1)], limit=limit)
 
     def put(self, values: Sequence[Stored]) -> None:
-        """Exactly these, in the place of whatever has their ids."""
+        """Replaces the values with the same ids."""
         documents = [{**self._fields(value), FIRST_SAVED: time_ns()} for value in values]
         with self._database.collection(self._name) as collection:
             collection.bulk_write([ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents])
@@ -91,7 +91,7 @@ class AggregateTable(Table[Aggregate]):
     def save(self, aggregate: Aggregate, events: Sequence[Event] = ()) -> Aggregate:
         """Compare and swap by version, in one write with the events. Raises `Conflict`, and then stores nothing."""
         stored = replace(aggregate, version=aggregate.version + 1)
-        fields, entries = self._fields(stored), waiting(events)
+        fields, entries = self._fields(stored), outbox_entries(events)
         if aggregate.version == 0:
             self._insert(fields, entries)
             return stored

@@ -1,4 +1,4 @@
-"""What an S3 store answers, as our errors. obstore gives the status and the store's own code in its text only."""
+"""The errors of an S3 store as ours. obstore gives the HTTP status and the store's own code in its text only."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from obstore.exceptions import BaseError
 
 from demixer.domain.errors import ConfigurationError, DemixerError, NotFound, StorageFull, Transient
 
-# What stores that have limits answer: Ceph, MinIO (disk, bucket quota), and by its name in RFC 4918. SeaweedFS has only
-# a 500 for a full disk; an ordinary failure looks the same, so it is a `Transient`.
+# The codes of full stores: Ceph, MinIO (disk, bucket quota), and the name in RFC 4918. SeaweedFS answers 500 when its
+# disk is full, as for any failure, so that is a `Transient`.
 FULL = ("QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage")
 NO_BUCKET = "NoSuchBucket"
 PAST_THE_END = 416
@@ -20,16 +20,16 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 @contextmanager
 def translated(key: str) -> Iterator[None]:
-    """`NotFound`, `StorageFull`, `Transient`, or a `ConfigurationError` where we are not let in."""
+    """Raises `NotFound`, `StorageFull`, `Transient`, or `ConfigurationError` where access is denied."""
     try:
         yield
     except (BaseError, OSError) as error:
-        raise ours(error, key) from error
+        raise translation(error, key) from error
 
 
 @contextmanager
 def translated_while_writing(key: str) -> Iterator[None]:
-    """The same, where a file that is not there yet can be no reason."""
+    """The same for writing, where a missing file means that the store lost the parts sent so far."""
     try:
         with translated(key):
             yield
@@ -37,7 +37,7 @@ def translated_while_writing(key: str) -> Iterator[None]:
         raise Transient(key=key, reason="the store lost what was written so far") from error
 
 
-def ours(error: Exception, key: str) -> DemixerError:
+def translation(error: Exception, key: str) -> DemixerError:
     status, code = status_of(error), _first(_CODE, error)
     if status == 507 or code in FULL:
         return StorageFull(key=key)

@@ -1,11 +1,11 @@
 """The file store on S3 or a compatible store, through obstore.
 
-A file goes to the store in parts while it is written, and is there when the last request has been answered: never half,
-never a mixture. What a killed process began stays in the store as an unfinished upload that nobody sees; a lifecycle
-rule of the bucket removes those (docs/decisions/0014-s3.md).
+A file is sent in parts while it is written, and appears as a whole when the last request is answered. A killed process
+leaves an unfinished multipart upload, which is not listed; a lifecycle rule of the bucket removes it
+(docs/decisions/0014-s3.md).
 
-Opening asks nothing of the store, so one that is down for a moment does not keep a process from starting. A store may
-be opened before a fork, but not used: obstore's threads stay behind.
+Opening sends no request, so a process starts while the store is down. A store may be opened before a fork, but not
+used: obstore's threads stay behind.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from demixer.adapters.common.object_keys import BLOCK, NoLinks, checked, disk
+from demixer.adapters.common import object_keys
+from demixer.adapters.common.object_keys import BLOCK, NoLinks, checked
 from demixer.adapters.s3.errors import PAST_THE_END, status_of, translated, translated_while_writing
 from demixer.adapters.s3.links import S3Links
-from demixer.adapters.s3.location import place_of
+from demixer.adapters.s3.location import location_of
 from demixer.domain.errors import NotFound, Transient
 from demixer.ports import Links
 from demixer.runtime import tempdirs
@@ -29,25 +30,27 @@ from demixer.runtime import tempdirs
 if TYPE_CHECKING:
     from obstore import GetOptions
 
-PART = 5 * 1024 * 1024  # bytes; the smallest that S3 takes. A writer holds one that fills and two on their way
+PART = 5 * 1024 * 1024  # bytes; the smallest that S3 takes. A writer holds one that fills and two being sent
 FETCH = 4 * 1024 * 1024  # bytes of one request: a reader holds that much, and a slow one keeps no connection open
 PAGE = 1000  # keys; as many as one request deletes
 
 
 class S3Files:
-    """`demixer.ports.Files` in the bucket that `url` names (`s3_place.SHAPE`). A bad key: `ValueError`."""
+    """`demixer.ports.Files` in the bucket that `url` names (`location.SHAPE`). A bad key: `ValueError`."""
 
     def __init__(self, url: str, public_url: str = "") -> None:
-        place = place_of(url)
-        self._store = place.open()
-        self.links: Links = S3Links(place, public_url) if public_url else NoLinks()
+        location = location_of(url)
+        self._store = location.open()
+        self.links: Links = S3Links(location, public_url) if public_url else NoLinks()
 
     def writer(self, key: str) -> "S3Writer":
         return S3Writer(self._store, checked(key))
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         if end is not None and start >= end:
-            return self._nothing(key)
+            if self.size(key) is None:
+                raise NotFound(key=key)
+            return iter(())
         try:
             first, total, version = self._fetch(key, start, end)
         except _PastTheEnd:
@@ -74,19 +77,14 @@ class S3Files:
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
-        """A copy, which goes afterwards. Raises `StorageFull` where the disk for temporary files is."""
+        """A temporary copy. Raises `StorageFull` where the disk for temporary files is full."""
         blocks = self.read(key)
         with ExitStack() as stack:
-            with disk(key):
+            with object_keys.translated(key):
                 path = stack.enter_context(tempdirs.folder()) / key.rpartition("/")[2]
                 with path.open("wb") as copy:
                     copy.writelines(blocks)
             yield path
-
-    def _nothing(self, key: str) -> Iterator[bytes]:
-        if self.size(key) is None:
-            raise NotFound(key=key)
-        return iter(())
 
     def _blocks(self, key: str, data: memoryview, start: int, end: int, version: str | None) -> Iterator[bytes]:
         while True:
@@ -115,7 +113,7 @@ class S3Files:
 
 
 class S3Writer:
-    """`demixer.ports.FileWriter`. After an error only `abort` makes sense: a part that is missing stays missing."""
+    """`demixer.ports.FileWriter`. After an error only `abort` is possible: obstore does not send a lost part again."""
 
     def __init__(self, store: S3Store, key: str) -> None:
         self._key, self._broken = key, False
@@ -130,7 +128,7 @@ class S3Writer:
             self._file.close()
 
     def abort(self) -> None:
-        """As a `with` block that ends by an error: obstore tells the store to forget the parts."""
+        """Ends as a `with` block that raises: obstore then aborts the multipart upload."""
         if not self._file.closed():
             with suppress(BaseError, OSError):
                 self._file.__exit__(InterruptedError, InterruptedError(), None)
@@ -146,4 +144,4 @@ class S3Writer:
 
 
 class _PastTheEnd(Exception):
-    """There is a file, but no byte of it where we asked."""
+    """There is a file, but it ends before the bytes that were asked for."""

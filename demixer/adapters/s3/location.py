@@ -1,4 +1,4 @@
-"""From the URL of an S3 store to where it is, who we are there, and how long we wait for it."""
+"""The URL of an S3 store as a location: endpoint, bucket and folder, credentials; and its time limits."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SHAPE = "s3://key:secret@bucket/folder?endpoint=https://host&region=name&style=p
 STYLES = ("path", "host")
 OPTIONS = ("endpoint", "region", "style")
 
-# A store that refuses or does not answer is given up after about 10 s. A part of a file (`s3_files.PART`) has to pass
+# A store that refuses or does not answer is given up after about 10 s. A part of a file (`files.PART`) has to pass
 # within one request: 5 MB in 8 s.
 CONNECT, REQUEST = timedelta(seconds=3), timedelta(seconds=8)
 RETRY_FOR, RETRIES = timedelta(seconds=5), 5
@@ -29,17 +29,17 @@ _WEB = re.compile(r"https?://[^/?#@]+(/[^?#]*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     bucket: str
     folder: str = ""
-    access_key: str = ""  # "": the environment, or the machine's role, says who we are
+    access_key: str = ""  # "": credentials come from the environment, or from the machine's role
     secret: str = ""
     endpoint: str = ""  # "": Amazon's
     region: str = ""
-    own_host: bool = False  # the bucket has a host of its own, and `endpoint` is that
+    own_host: bool = False  # the bucket has a host of its own, which `endpoint` names
 
     def open(self, endpoint: str = "", *, own_host: bool = False) -> S3Store:
-        """The store as obstore sees it; nothing is asked of it yet. `endpoint`: another way to the same bucket."""
+        """The store of obstore; no request is sent yet. `endpoint`: another address of the same bucket."""
         return S3Store(
             self.bucket,
             prefix=None if endpoint else self.folder or None,
@@ -58,7 +58,7 @@ class Place:
         )
 
     def address(self, base: str, key: str) -> str:
-        """Of the file `key`, where the store is reached at `base`."""
+        """The URL of the file `key`, where the store is reached at `base`."""
         return "/".join(part for part in (base, "" if self.own_host else self.bucket, self.folder, key) if part)
 
     def _config(self, endpoint: str, own_host: bool) -> "S3Config":
@@ -70,14 +70,14 @@ class Place:
         return config
 
     def _credential(self) -> "S3Credential":
-        """Handed over so, and not as options, which obstore would mix with a session token of the environment."""
+        """A provider: obstore would combine credentials in its options with a session token of the environment."""
         return {"access_key_id": self.access_key, "secret_access_key": self.secret, "expires_at": None}
 
 
-def place_of(url: str) -> Place:
-    """What `SHAPE` says. Raises `ConfigurationError`, which never shows the URL: it may hold a secret."""
+def location_of(url: str) -> Location:
+    """`url` looks like `SHAPE`. Raises `ConfigurationError`, which never shows the URL: it may hold a secret."""
     try:
-        return _place(urlsplit(url))
+        return _location(urlsplit(url))
     except ValueError as error:
         _refuse(f"the URL should look like {SHAPE}", error)
 
@@ -89,15 +89,15 @@ def web_address(text: str, what: str, variable: str = "FILES_URL") -> str:
     return text.rstrip("/")
 
 
-def _place(url: SplitResult) -> Place:
-    person, _, bucket = url.netloc.rpartition("@")
-    access_key, _, secret = person.partition(":")
+def _location(url: SplitResult) -> Location:
+    credentials, _, bucket = url.netloc.rpartition("@")
+    access_key, _, secret = credentials.partition(":")
     if not _BUCKET.fullmatch(bucket) or bool(access_key) != bool(secret):
         _refuse(f"the URL should look like {SHAPE}; a “/”, “+” or “@” in the secret is written %2F, %2B or %40")
     options = _options(url.query)
     endpoint = options.get("endpoint", "")
     folder = url.path.strip("/")
-    return Place(
+    return Location(
         bucket=bucket,
         folder=checked(folder) if folder else "",
         access_key=unquote(access_key),

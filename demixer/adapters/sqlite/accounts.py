@@ -26,11 +26,11 @@ class SqliteAccounts(LocalAccounts):
     """`demixer.ports.Accounts`."""
 
     def __init__(self, path: Path, hasher: PasswordHasher | None = None) -> None:
-        super().__init__(SqliteRegister(Database(path, MIGRATIONS, variable="ACCOUNTS_URL")), hasher)
+        super().__init__(SqliteAccountStore(Database(path, MIGRATIONS, variable="ACCOUNTS_URL")), hasher)
 
 
-class SqliteRegister:
-    """`demixer.adapters.common.local_accounts.Register`."""
+class SqliteAccountStore:
+    """`demixer.adapters.common.local_accounts.AccountStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -133,15 +133,19 @@ class SqliteSongs(AggregateTable[Song]):
         super().__init__(database, "songs", Song, _song_columns, apart=("fingerprint",), counted=("plays",))
 
     def by_file(self, sha256: str) -> Song | None:
-        joined = self.select(
-            "JOIN song_files ON song_files.song_id = songs.id WHERE song_files.sha256 = ? AND NOT removed", (sha256,)
-        )
-        found = joined or self.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
+        joined = self.linked_song(sha256)
+        if joined is not None and not joined.is_removed:
+            return joined
+        found = self.select("WHERE sha256 = ? AND NOT removed ORDER BY created_at LIMIT 1", (sha256,))
         return found[0] if found else None
 
     def link_file(self, sha256: str, song_id: str) -> None:
         with self._database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO song_files VALUES (?, ?)", (sha256, song_id))
+
+    def linked_song(self, sha256: str) -> Song | None:
+        found = self.select("JOIN song_files ON song_files.song_id = songs.id WHERE song_files.sha256 = ?", (sha256,))
+        return found[0] if found else None
 
     def list_visible(self, *, order: str, limit: int, offset: int = 0, prefix: str = "") -> Sequence[Song]:
         which, bounds = self._begins(fold(prefix))

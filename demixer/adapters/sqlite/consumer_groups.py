@@ -1,8 +1,8 @@
-"""Consumer groups of the SQLite event log: who is alive, who holds which partition, and up to where a group is done.
+"""Consumer groups of the SQLite event log: their members, the partitions each one holds, and the committed offsets.
 
-A member shows a sign of life (`beat`) at least every `BEAT_SECONDS` and counts as gone after `LIFE_SECONDS`. At every
-beat it gives up what it holds beyond its fair share, idle partitions only, and takes free ones up to its share. All of
-it happens inside the caller's write transaction, so members never see a half-made decision.
+A member sends a heartbeat at least every `HEARTBEAT_SECONDS` and is removed from its group after `SESSION_SECONDS`
+without one. With every heartbeat it releases idle partitions beyond its fair share, and takes free ones up to it.
+Every function runs in the caller's write transaction.
 """
 
 import json
@@ -13,8 +13,8 @@ from datetime import datetime
 
 from demixer.ports import TopicPartition
 
-BEAT_SECONDS = 2.0
-LIFE_SECONDS = 13.0  # plus one beat until the others notice: within the 15 s that the port promises
+HEARTBEAT_SECONDS = 2.0
+SESSION_SECONDS = 13.0  # plus one heartbeat until the others notice: within the 15 s that the port promises
 
 SCHEMA = """
 CREATE TABLE groups (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
@@ -35,90 +35,97 @@ CREATE TABLE offsets (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """`session` tells a member from one that came back under its name: the newest session counts."""
+    """`session` differs each time a member of this name joins: the last to join is the member."""
 
     group: str
     name: str
     session: str
-    partitions: Mapping[str, int]  # of each topic subscribed to
+    partition_counts: Mapping[str, int]  # of each topic subscribed to
 
     @property
-    def places(self) -> list[TopicPartition]:
-        return [(topic, number) for topic, count in self.partitions.items() for number in range(count)]
+    def partitions(self) -> list[TopicPartition]:
+        return [(topic, number) for topic, count in self.partition_counts.items() for number in range(count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What a member holds, with the group's next offset of each place; `fresh` if it had been given up for gone."""
+class Assignment:
+    """The partitions a member holds, with the group's next offset of each."""
 
-    held: Mapping[TopicPartition, int]
+    next_offsets: Mapping[TopicPartition, int]
     epoch: int
-    fresh: bool = False
+    rejoined: bool = False  # the member had been removed from the group
 
 
 def join(connection: sqlite3.Connection, member: Member, now: datetime) -> None:
-    """Enter, or come back under an old name and keep what that held."""
+    """Join the group. A member that comes back under its old name keeps its partitions."""
     connection.executemany(
         "INSERT INTO offsets VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
-        [(member.group, *place) for place in member.places],
+        [(member.group, *partition) for partition in member.partitions],
     )
     connection.execute(
         "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?)",
-        (member.group, member.name, member.session, json.dumps(sorted(member.partitions)), now.timestamp()),
+        (member.group, member.name, member.session, json.dumps(sorted(member.partition_counts)), now.timestamp()),
     )
-    _release(connection, member, [place for place in _held(connection, member) if place not in set(member.places)])
-    _tell(connection, member.group)
+    _release(connection, member, _next_offsets(connection, member).keys() - set(member.partitions))
+    _advance_epoch(connection, member.group)
 
 
 def leave(connection: sqlite3.Connection, member: Member) -> None:
-    """Free everything, unless the name has been taken over."""
+    """Release all partitions, unless another member has joined under this name."""
     if _session(connection, member) == member.session:
-        _bury(connection, member.group, [member.name])
+        _remove(connection, member.group, [member.name])
 
 
-def beat(connection: sqlite3.Connection, member: Member, idle: Collection[TopicPartition], now: datetime) -> Standing:
-    """A sign of life, and this member's part in sharing out. Only `idle` places may be given up."""
+def heartbeat(
+    connection: sqlite3.Connection, member: Member, idle: Collection[TopicPartition], now: datetime
+) -> Assignment:
+    """Stay in the group, remove members that stopped doing so, and rebalance. Only `idle` partitions are released."""
     session = _session(connection, member)
-    if session not in (None, member.session):  # somebody else goes by this name now
-        return Standing(held={}, epoch=epoch(connection, member.group))
+    if session not in (None, member.session):  # another member has joined under this name
+        return Assignment(next_offsets={}, epoch=epoch(connection, member.group))
     if session is None:
         join(connection, member, now)
     connection.execute(
         "UPDATE members SET seen = ? WHERE in_group = ? AND name = ?", (now.timestamp(), member.group, member.name)
     )
-    _bury(connection, member.group, _gone(connection, member.group, now))
-    for topic, count in member.partitions.items():
-        _share_out(connection, member, topic, count, idle)
-    return Standing(held=_held(connection, member), epoch=epoch(connection, member.group), fresh=session is None)
+    _remove(connection, member.group, _expired(connection, member.group, now))
+    for topic, count in member.partition_counts.items():
+        _rebalance(connection, member, topic, count, idle)
+    return Assignment(
+        next_offsets=_next_offsets(connection, member),
+        epoch=epoch(connection, member.group),
+        rejoined=session is None,
+    )
 
 
 def epoch(connection: sqlite3.Connection, group: str) -> int:
-    """Grows when somebody joined, left or gave something up: time to beat."""
+    """Grows when a member joins, leaves or releases a partition: the others send a heartbeat then."""
     row = connection.execute("SELECT epoch FROM groups WHERE name = ?", (group,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def holds(connection: sqlite3.Connection, member: Member, place: TopicPartition) -> bool:
-    return _session(connection, member) == member.session and place in _held(connection, member)
+def holds(connection: sqlite3.Connection, member: Member, partition: TopicPartition) -> bool:
+    return _session(connection, member) == member.session and partition in _next_offsets(connection, member)
 
 
-def commit(connection: sqlite3.Connection, member: Member, place: TopicPartition, following: int) -> bool:
-    """The group is done up to `following`, not included. False, and nothing done, if the place is not the member's."""
-    if not holds(connection, member, place):
+def commit(connection: sqlite3.Connection, member: Member, partition: TopicPartition, next_: int) -> bool:
+    """Store `next_` as the group's next offset, unless it has a later one. False if the member does not hold the
+    partition; nothing is stored then."""
+    if not holds(connection, member, partition):
         return False
     connection.execute(
         "UPDATE offsets SET next = max(next, ?) WHERE in_group = ? AND topic = ? AND partition = ?",
-        (following, member.group, *place),
+        (next_, member.group, *partition),
     )
     return True
 
 
-def next_offset(connection: sqlite3.Connection, group: str, place: TopicPartition) -> int:
+def next_offset(connection: sqlite3.Connection, group: str, partition: TopicPartition) -> int:
     sql = "SELECT next FROM offsets WHERE in_group = ? AND topic = ? AND partition = ?"
-    return int(connection.execute(sql, (group, *place)).fetchone()[0])
+    return int(connection.execute(sql, (group, *partition)).fetchone()[0])
 
 
-def _share_out(
+def _rebalance(
     connection: sqlite3.Connection, member: Member, topic: str, count: int, idle: Collection[TopicPartition]
 ) -> None:
     holders = _holders(connection, member.group, topic)
@@ -128,12 +135,12 @@ def _share_out(
     free = [(topic, number) for number in range(count) if number not in holders][: max(0, share - len(mine))]
     _release(connection, member, surplus)
     connection.executemany(
-        "INSERT INTO leases VALUES (?, ?, ?, ?)", [(member.group, *place, member.name) for place in free]
+        "INSERT INTO leases VALUES (?, ?, ?, ?)", [(member.group, *partition, member.name) for partition in free]
     )
 
 
 def _share(connection: sqlite3.Connection, member: Member, topic: str, count: int, holders: Mapping[int, str]) -> int:
-    """How many partitions `member` should hold. Where they do not divide evenly, who holds more keeps more."""
+    """How many partitions `member` should hold. Where they do not divide evenly, members that hold more keep more."""
     names = _subscribers(connection, member.group, topic)
     held = list(holders.values())
     names.sort(key=lambda name: (-held.count(name), name))
@@ -151,7 +158,7 @@ def _holders(connection: sqlite3.Connection, group: str, topic: str) -> dict[int
     return {row["partition"]: row["member"] for row in connection.execute(sql, (group, topic))}
 
 
-def _held(connection: sqlite3.Connection, member: Member) -> dict[TopicPartition, int]:
+def _next_offsets(connection: sqlite3.Connection, member: Member) -> dict[TopicPartition, int]:
     rows = connection.execute(
         "SELECT topic, partition, next FROM leases JOIN offsets USING (in_group, topic, partition)"
         " WHERE in_group = ? AND member = ?",
@@ -166,25 +173,25 @@ def _session(connection: sqlite3.Connection, member: Member) -> str | None:
     return row["session"] if row else None
 
 
-def _gone(connection: sqlite3.Connection, group: str, now: datetime) -> list[str]:
-    """Also those seen in the future, as after the machine's clock was set back: who lives beats again at once."""
+def _expired(connection: sqlite3.Connection, group: str, now: datetime) -> list[str]:
+    """Also members last seen in the future, after the machine's clock was set back: those that live join again."""
     sql = "SELECT name FROM members WHERE in_group = ? AND abs(seen - ?) >= ?"
-    return [row["name"] for row in connection.execute(sql, (group, now.timestamp(), LIFE_SECONDS))]
+    return [row["name"] for row in connection.execute(sql, (group, now.timestamp(), SESSION_SECONDS))]
 
 
-def _bury(connection: sqlite3.Connection, group: str, names: Iterable[str]) -> None:
+def _remove(connection: sqlite3.Connection, group: str, names: Iterable[str]) -> None:
     for name in names:
         connection.execute("DELETE FROM leases WHERE in_group = ? AND member = ?", (group, name))
         connection.execute("DELETE FROM members WHERE in_group = ? AND name = ?", (group, name))
-        _tell(connection, group)
+        _advance_epoch(connection, group)
 
 
-def _release(connection: sqlite3.Connection, member: Member, places: Collection[TopicPartition]) -> None:
+def _release(connection: sqlite3.Connection, member: Member, partitions: Collection[TopicPartition]) -> None:
     sql = "DELETE FROM leases WHERE in_group = ? AND topic = ? AND partition = ? AND member = ?"
-    connection.executemany(sql, [(member.group, *place, member.name) for place in places])
-    if places:
-        _tell(connection, member.group)
+    connection.executemany(sql, [(member.group, *partition, member.name) for partition in partitions])
+    if partitions:
+        _advance_epoch(connection, member.group)
 
 
-def _tell(connection: sqlite3.Connection, group: str) -> None:
+def _advance_epoch(connection: sqlite3.Connection, group: str) -> None:
     connection.execute("INSERT INTO groups VALUES (?, 1) ON CONFLICT DO UPDATE SET epoch = epoch + 1", (group,))

@@ -1,4 +1,4 @@
-"""SQLite as our embedded engines use it: write-ahead log, immediate transactions, versioned migrations, our errors.
+"""SQLite for the embedded engines: write-ahead log, immediate transactions, numbered migrations, our errors.
 
 Connections come from a small pool instead of one per thread: the web server has hundreds of threads, and a connection
 holds two or three file descriptors. A process that was forked starts a pool of its own; connections inherited from its
@@ -30,7 +30,7 @@ def path_of(url: str, variable: str) -> Path:
 
 
 class Database:
-    """One database file, for all threads of a process, beside other processes. `variable` is who named it, for errors.
+    """One database file, for all threads of a process, beside other processes. `variable` named it, for error messages.
 
     `migrations[n]` is the script that makes schema version n+1 (`PRAGMA user_version`). Scripts are only ever added.
     `prepare` is called with every new connection, to register functions or set pragmas.
@@ -46,7 +46,7 @@ class Database:
     ) -> None:
         self.path, self._variable, self._prepare = path, variable, prepare
         self._pools: dict[int, _Pool] = {}  # by process id; those of a parent stay, unused
-        with self._explained():
+        with self._configuration_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._migrate(migrations)
 
@@ -66,8 +66,8 @@ class Database:
     def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """An immediate transaction: committed at the end, rolled back on any exception.
 
-        `durable` survives a power cut; without it the last moments may be lost then (never by a killed process), and
-        it is much quicker: for leases, counters and offsets, where losing the last means doing it once more.
+        `durable` survives a power cut. Without it the last moments may be lost in one (never by a killed process), and
+        it is much quicker: for leases, counters and offsets, which are written again.
         """
         pool = self._pool()
         with _translated(), pool.writing, pool.connection(self.connect) as connection:
@@ -128,8 +128,8 @@ class Database:
         connection.execute(f"PRAGMA user_version={len(migrations)}")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """While opening, what will not go away by itself is a matter of configuration."""
+    def _configuration_errors(self) -> Iterator[None]:
+        """Errors while opening that no retry helps with, as `ConfigurationError`."""
         try:
             with _translated():
                 yield
@@ -142,11 +142,11 @@ class Database:
 
 
 class _Pool:
-    """The idle connections of one process. `writing` queues its writers, who would otherwise poll for SQLite's lock."""
+    """The idle connections of one process. `writing` queues its writers, which would else poll for SQLite's lock."""
 
     def __init__(self) -> None:
         self.writing = threading.Lock()
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._watch: sqlite3.Connection | None = None  # never writes: SQLite does not report a connection's own commits
@@ -154,7 +154,7 @@ class _Pool:
 
     @contextmanager
     def connection(self, connect: Callable[[], sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
-        with self._places:
+        with self._slots:
             with self._lock:
                 self._check_open()
                 connection = self._idle.pop() if self._idle else None
@@ -162,7 +162,7 @@ class _Pool:
             try:
                 yield connection
             finally:
-                self._give_back(connection)
+                self._release(connection)
 
     def data_version(self, connect: Callable[[], sqlite3.Connection]) -> int:
         with self._lock:
@@ -174,7 +174,7 @@ class _Pool:
         if self._closed:
             raise DemixerError(reason="used after close")
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _release(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             if not self._closed and not connection.in_transaction:
                 self._idle.append(connection)
@@ -207,10 +207,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise translated(error) from error
+        raise translation(error) from error
 
 
-def translated(error: sqlite3.Error) -> DemixerError:
+def translation(error: sqlite3.Error) -> DemixerError:
     """Our error for one of SQLite's (https://www.sqlite.org/rescode.html). Raise it `from` the original."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL:
@@ -221,14 +221,14 @@ def translated(error: sqlite3.Error) -> DemixerError:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Kept in the file. Changing it does not wait for others as a transaction does, so we do."""
+    """The mode is kept in the file. Unlike a transaction, SQLite does not wait for its lock here."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if not isinstance(translated(error), Transient) or time.monotonic() > deadline:
+            if not isinstance(translation(error), Transient) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 

@@ -1,4 +1,4 @@
-"""The event log on SQLite: topics with partitions, an offset per group; the small sibling of a Kafka cluster."""
+"""The event log on SQLite: topics with partitions, and an offset per group, as a Kafka cluster has them."""
 
 import json
 import secrets
@@ -36,7 +36,7 @@ def utc_now() -> datetime:
 
 
 class SqliteEvents:
-    """`demixer.ports.EventLog`. `partitions` tells how many a topic has; `clock` and `wait` are for tests."""
+    """`demixer.ports.EventLog`. `partitions` gives how many a topic has; `clock` and `wait` are for tests."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class SqliteEvents:
     def subscribe(self, topics: Sequence[str], *, group: str, member: str) -> Membership:
         with self._database.write() as connection:
             counts = {topic: self._count(connection, topic) for topic in topics}
-            me = Member(group=group, name=member, session=secrets.token_hex(8), partitions=counts)
-            consumer_groups.join(connection, me, self._clock())
-        return Membership(self._database, me, self._clock, self._wait)
+            joined = Member(group=group, name=member, session=secrets.token_hex(8), partition_counts=counts)
+            consumer_groups.join(connection, joined, self._clock())
+        return Membership(self._database, joined, self._clock, self._wait)
 
     def browse(self, topics: Sequence[str], *, from_start: bool) -> Browser:
         with self._database.snapshot() as connection:
-            places = [(topic, number) for topic in topics for number in range(self._count(connection, topic))]
-            positions = {place: 0 if from_start else _head(connection, place) for place in places}
+            partitions = [(topic, number) for topic in topics for number in range(self._count(connection, topic))]
+            positions = {each: 0 if from_start else _end(connection, each) for each in partitions}
         return Browser(self._database, positions, self._wait)
 
     def lag(self, group: str) -> Mapping[str, int]:
@@ -84,7 +84,7 @@ class SqliteEvents:
             return connection.execute(sql, (topic, before.timestamp())).rowcount
 
     def create_topics(self, topics: Sequence[str]) -> Sequence[str]:
-        """None: a topic is there with its first record, and its partitions are a matter of counting."""
+        """None: a topic needs no making, and has the partitions that are asked for."""
         return []
 
     def close(self) -> None:
@@ -92,20 +92,21 @@ class SqliteEvents:
 
     def _append(self, connection: sqlite3.Connection, record: Record, now: float) -> None:
         partition = zlib.crc32(record.key.encode()) % self._partitions(record.topic)
-        (following,) = connection.execute(
+        (next_,) = connection.execute(
             "INSERT INTO heads VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1 RETURNING next",
             (record.topic, partition),
         ).fetchone()
         headers = json.dumps(dict(record.headers))
-        row = (record.topic, partition, following - 1, record.key, record.value, headers, now)
+        row = (record.topic, partition, next_ - 1, record.key, record.value, headers, now)
         connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _count(self, connection: sqlite3.Connection, topic: str) -> int:
-        """As configured, or more where records lie in more: lowering the number loses nothing."""
+        """Of partitions: as configured, or more where records lie in more, so that lowering the number loses none."""
         (used,) = connection.execute("SELECT max(partition) + 1 FROM heads WHERE topic = ?", (topic,)).fetchone()
         return max(self._partitions(topic), used or 0)
 
 
-def _head(connection: sqlite3.Connection, place: TopicPartition) -> int:
-    row = connection.execute("SELECT next FROM heads WHERE topic = ? AND partition = ?", place).fetchone()
+def _end(connection: sqlite3.Connection, partition: TopicPartition) -> int:
+    """The offset that the next record will have."""
+    row = connection.execute("SELECT next FROM heads WHERE topic = ? AND partition = ?", partition).fetchone()
     return int(row["next"]) if row else 0

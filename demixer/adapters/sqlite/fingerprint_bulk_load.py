@@ -1,6 +1,6 @@
-"""Many songs into the tables of the embedded fingerprint index at once, in the order of the tables.
+"""Loads many songs into empty tables of the embedded fingerprint index, in the order of the tables.
 
-What comes is put aside first, in unnamed files, so that nobody waits while it is read and sorted.
+The songs are first sorted in unnamed files, so that the write transaction is short.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from demixer.adapters.common.external_sort import SortedParts
-from demixer.adapters.common.hit_counts import Places
+from demixer.adapters.common.hit_counts import KeyHashes
 from demixer.adapters.sqlite import postings
 
 BATCH = 5_000  # songs
@@ -22,38 +22,36 @@ BATCH = 5_000  # songs
 _LENGTHS = struct.Struct("<HI")  # of a song's id and of its buckets, in bytes
 
 
-class Load:
-    """Songs, numbered from 1 on, and their postings on their way."""
+class BulkLoad:
+    """Songs, numbered from 1 on, and their postings: `add` collects them, `write` stores them."""
 
     def __init__(self, folder: Path) -> None:
         self.count = 0
-        self._parts = SortedParts(postings.WHOLE_BITS, folder)
+        self._parts = SortedParts(postings.POSTING_BITS, folder)
         self._songs = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes it
 
-    def add(self, songs: Iterable[tuple[str, Places]]) -> None:
-        coming = iter(songs)
-        while batch := list(islice(coming, BATCH)):
-            self._add([song_id for song_id, _ in batch], [places for _, places in batch])
+    def add(self, songs: Iterable[tuple[str, KeyHashes]]) -> None:
+        rest = iter(songs)
+        while batch := list(islice(rest, BATCH)):
+            hashes = [each for _, each in batch]
+            numbers = np.arange(self.count + 1, self.count + 1 + len(batch))
+            numbered = postings.postings_of(np.concatenate(hashes), np.repeat(numbers, [len(each) for each in hashes]))
+            self._parts.add(numbered)
+            buckets = BytesIO(postings.pack_buckets(numbered))
+            for song_id, each in batch:
+                name, blob = song_id.encode(), buckets.read(postings.BUCKET_BYTES * len(each))
+                self._songs.write(_LENGTHS.pack(len(name), len(blob)) + name + blob)
+            self.count += len(batch)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Into empty tables. Of a song that came twice the last one counts."""
+        """Into empty tables. Of a song that was added twice the last one counts."""
         connection.executemany("INSERT OR REPLACE INTO songs VALUES (?, ?, ?)", self._rows())
-        rows = (row for part in self._parts for row in postings.buckets(part))
+        rows = (row for part in self._parts for row in postings.bucket_rows(part))
         connection.executemany("INSERT INTO buckets VALUES (?, ?)", rows)
 
     def close(self) -> None:
         self._parts.close()
         self._songs.close()
-
-    def _add(self, ids: list[str], places: list[Places]) -> None:
-        numbers = np.arange(self.count + 1, self.count + 1 + len(ids))
-        whole = postings.whole(np.concatenate(places), np.repeat(numbers, [len(some) for some in places]))
-        self._parts.add(whole)
-        buckets = BytesIO(postings.to_blob(whole))
-        for song_id, some in zip(ids, places, strict=True):
-            name, blob = song_id.encode(), buckets.read(postings.BUCKET_BYTES * len(some))
-            self._songs.write(_LENGTHS.pack(len(name), len(blob)) + name + blob)
-        self.count += len(ids)
 
     def _rows(self) -> Iterator[tuple[int, str, bytes]]:
         self._songs.seek(0)

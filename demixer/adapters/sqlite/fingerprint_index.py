@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from demixer.adapters.common.hit_counts import Places, likeliest, places_of
+from demixer.adapters.common.hit_counts import KeyHashes, key_hashes_of, ranked
 from demixer.adapters.sqlite import postings
 from demixer.adapters.sqlite.database import Database
-from demixer.adapters.sqlite.fingerprint_bulk_load import Load
+from demixer.adapters.sqlite.fingerprint_bulk_load import BulkLoad
 from demixer.domain.errors import DemixerError, Transient
-from demixer.recognition.fingerprint import mixed
+from demixer.recognition.fingerprint import hash_items
 
 MIGRATIONS = (
     """
@@ -30,12 +30,12 @@ CREATE TABLE songs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL U
 CREATE TABLE buckets (bucket INTEGER PRIMARY KEY, postings BLOB NOT NULL);
 CREATE TABLE rebuilds (count INTEGER NOT NULL);
 INSERT INTO rebuilds VALUES (0);
-""",  # `old_songs` is carried over when the index is opened
+""",  # `old_songs` is converted when the index is opened
 )
 
 OLD_SONGS = "SELECT 1 FROM sqlite_master WHERE name = 'old_songs'"
 MAPPED_BYTES = 0x7FFF0000  # the most that SQLite maps: a look-up of hundreds of pages takes a third less
-CHECKPOINT_PAGES = 8_000  # 32 MB of log before its pages go to their places: one new song in 60 pays for that
+CHECKPOINT_PAGES = 8_000  # 32 MB of write-ahead log before a checkpoint: one new song in 60 waits for that
 
 
 class SqliteFingerprints:
@@ -44,41 +44,41 @@ class SqliteFingerprints:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, MIGRATIONS, variable="CATALOGUE_URL", prepare=_prepare)
         if self._database.rows(OLD_SONGS):
-            self._carry_over()
+            self._convert_old_songs()
 
     def add(self, song_id: str, fingerprint: bytes) -> None:
-        unnumbered = postings.whole(places_of(fingerprint))
+        unnumbered = postings.postings_of(key_hashes_of(fingerprint))
         with self._database.write() as connection:
             _remove(connection, song_id)
             _add(connection, song_id, unnumbered)
 
     def candidates(self, fingerprints: Sequence[bytes], *, limit: int = 50) -> Sequence[str]:
-        phases = [places_of(fingerprint) for fingerprint in fingerprints]
-        places = np.concatenate([np.zeros(0, dtype=np.uint32), *phases])
-        if not len(places):
+        variants = [key_hashes_of(fingerprint) for fingerprint in fingerprints]
+        hashes = np.concatenate([np.zeros(0, dtype=np.uint32), *variants])
+        if not len(hashes):
             return []
         with self._database.snapshot() as connection:
-            found = postings.Found(places, _rows(connection, postings.buckets_of(places)))
-            return _ids(connection, likeliest([found.votes(phase, limit) for phase in phases], limit))
+            counter = postings.HitCounter(hashes, _rows(connection, postings.buckets_of(hashes)))
+            return _ids(connection, ranked([counter.hits(variant, limit) for variant in variants], limit))
 
     def remove(self, song_id: str) -> None:
         with self._database.write() as connection:
             _remove(connection, song_id)
 
     def rebuild(self, entries: Iterable[tuple[str, bytes]]) -> int:
-        return self.load((song_id, places_of(fingerprint)) for song_id, fingerprint in entries)
+        return self.load((song_id, key_hashes_of(fingerprint)) for song_id, fingerprint in entries)
 
-    def load(self, songs: Iterable[tuple[str, Places]]) -> int:
-        """`rebuild` by places. Writers wait for its last part: 30 to 50 s for a million songs."""
+    def load(self, songs: Iterable[tuple[str, KeyHashes]]) -> int:
+        """`rebuild` by key hashes. Writers wait for its last part: 30 to 50 s for a million songs."""
         (before,) = self._database.rows("SELECT count, (SELECT max(seq) FROM sqlite_sequence) AS last FROM rebuilds")
-        with closing(Load(self._database.path.parent)) as load:
+        with closing(BulkLoad(self._database.path.parent)) as load:
             load.add(songs)
             with self._database.write() as connection:
                 _claim(connection, before["count"])
-                late = _late(connection, before["last"] or 0)
+                added_since = _added_since(connection, before["last"] or 0)
                 _clear(connection)
                 load.write(connection)
-                for song_id, unnumbered in late:
+                for song_id, unnumbered in added_since:
                     _remove(connection, song_id)
                     _add(connection, song_id, unnumbered)
         with self._database.read() as connection:
@@ -88,12 +88,12 @@ class SqliteFingerprints:
     def close(self) -> None:
         self._database.close()
 
-    def _carry_over(self) -> None:
-        """What the first version of the schema held: a killed process leaves it to the next."""
-        with closing(Load(self._database.path.parent)) as load, self._database.write() as connection:
+    def _convert_old_songs(self) -> None:
+        """The songs of the first version of the schema. Where a process is killed meanwhile, the next one does it."""
+        with closing(BulkLoad(self._database.path.parent)) as load, self._database.write() as connection:
             if connection.execute(OLD_SONGS).fetchone():
                 old = connection.execute("SELECT id, keys FROM old_songs ORDER BY number")
-                load.add((row["id"], mixed(np.frombuffer(row["keys"], "<u4")) >> np.uint32(4)) for row in old)
+                load.add((row["id"], hash_items(np.frombuffer(row["keys"], "<u4")) >> np.uint32(4)) for row in old)
                 load.write(connection)
                 connection.execute("DROP TABLE old_songs")
 
@@ -117,42 +117,42 @@ def _ids(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str]:
     return [ids[number] for number in numbers if number in ids]
 
 
-def _add(connection: sqlite3.Connection, song_id: str, unnumbered: postings.Whole) -> None:
-    """A song that is not there, with its postings, of song 0 yet."""
-    blob = postings.to_blob(unnumbered)
+def _add(connection: sqlite3.Connection, song_id: str, unnumbered: postings.Postings) -> None:
+    """Add a song that is not there. Its postings come with song number 0."""
+    blob = postings.pack_buckets(unnumbered)
     number = connection.execute("INSERT INTO songs (id, buckets) VALUES (?, ?)", (song_id, blob)).lastrowid
-    if number is None or number >= postings.MOST_SONGS:
+    if number is None or number >= postings.MAX_SONGS:
         raise DemixerError(reason="the fingerprint index has given all its numbers away; it has to be rebuilt")
     wanted = [postings.split(one | number) for one in unnumbered.tolist()]
-    held = dict(_rows(connection, sorted({bucket for bucket, _ in wanted})))
-    for bucket, posting in wanted:
-        held[bucket] = postings.joined(held.get(bucket, b""), posting)
-    connection.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?)", held.items())
+    buckets = dict(_rows(connection, sorted({bucket for bucket, _ in wanted})))
+    for bucket, stored in wanted:
+        buckets[bucket] = postings.with_posting(buckets.get(bucket, b""), stored)
+    connection.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?)", buckets.items())
 
 
 def _remove(connection: sqlite3.Connection, song_id: str) -> None:
     row = connection.execute("SELECT number, buckets FROM songs WHERE id = ?", (song_id,)).fetchone()
     if row:
-        rows = _rows(connection, postings.from_blob(row["buckets"]))
-        kept = [(postings.without(blob, row["number"]), bucket) for bucket, blob in rows]
+        rows = _rows(connection, postings.unpack_buckets(row["buckets"]))
+        kept = [(postings.without_song(blob, row["number"]), bucket) for bucket, blob in rows]
         connection.executemany("UPDATE buckets SET postings = ? WHERE bucket = ?", kept)
         connection.execute("DELETE FROM songs WHERE number = ?", (row["number"],))
 
 
 def _claim(connection: sqlite3.Connection, count: int) -> None:
-    """Numbers are given anew by a rebuild: two at once could not tell what came while they ran."""
+    """Of two rebuilds at once, the second to end raises: a rebuild renumbers the songs that the other one counted."""
     if not connection.execute("UPDATE rebuilds SET count = count + 1 WHERE count = ?", (count,)).rowcount:
         raise Transient(reason="another rebuild of the fingerprint index came between")
 
 
-def _late(connection: sqlite3.Connection, last: int) -> list[tuple[str, postings.Whole]]:
-    """Songs that came after number `last`, with their postings, of song 0 again."""
+def _added_since(connection: sqlite3.Connection, last: int) -> list[tuple[str, postings.Postings]]:
+    """The songs with numbers above `last`, and their postings with song number 0."""
     rows = connection.execute("SELECT number, id, buckets FROM songs WHERE number > ?", (last,)).fetchall()
     return [(row["id"], _unnumbered(connection, row["number"], row["buckets"])) for row in rows]
 
 
-def _unnumbered(connection: sqlite3.Connection, number: int, blob: bytes) -> postings.Whole:
-    rows = _rows(connection, postings.from_blob(blob))
+def _unnumbered(connection: sqlite3.Connection, number: int, blob: bytes) -> postings.Postings:
+    rows = _rows(connection, postings.unpack_buckets(blob))
     return np.array([one - number for row in rows for one in postings.of_song(*row, number)], dtype=np.uint64)
 
 

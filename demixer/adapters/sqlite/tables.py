@@ -48,7 +48,7 @@ class Table(Generic[Stored]):
         return self.select("WHERE id > ? ORDER BY id LIMIT ?", (key, limit))
 
     def put(self, values: Sequence[Stored], *, durable: bool = True) -> None:
-        """Exactly these, in the place of whatever has their ids."""
+        """Replaces the values with the same ids."""
         with self._database.write(durable=durable) as connection:
             for value in values:
                 columns = self._columns(value)

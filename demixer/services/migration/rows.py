@@ -29,9 +29,9 @@ def compare(source: TableExport, target: TableExport, table: str) -> Comparison:
     return compared(table, _contents(source, target, table))
 
 
-def first_with_rows(dump: TableExport) -> str | None:
+def first_with_rows(export: TableExport) -> str | None:
     """The first table that is not empty."""
-    return next((table for table in dump.tables for _ in dump.rows(table)), None)
+    return next((table for table in export.tables for _ in export.rows(table)), None)
 
 
 def _contents(source: TableExport, target: TableExport, table: str) -> Iterator[Pair]:
@@ -48,12 +48,12 @@ def _paired(source: TableExport, target: TableExport, table: str) -> Iterator[tu
         yield found.get(SOURCE), found.get(TARGET)
 
 
-def _keyed(dump: TableExport, table: str, side: int) -> Iterator[tuple[Key, int, Row]]:
-    return ((_key(dump, table, row), side, row) for row in dump.rows(table))
+def _keyed(export: TableExport, table: str, side: int) -> Iterator[tuple[Key, int, Row]]:
+    return ((_key(export, table, row), side, row) for row in export.rows(table))
 
 
-def _key(dump: TableExport, table: str, row: Row) -> Key:
-    return tuple(row[field] for field in dump.tables[table])
+def _key(export: TableExport, table: str, row: Row) -> Key:
+    return tuple(row[field] for field in export.tables[table])
 
 
 def _text(row: Row | None) -> str | None:

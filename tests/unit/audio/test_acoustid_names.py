@@ -13,13 +13,13 @@ import pytest
 from demixer.adapters.acoustid import names
 from demixer.adapters.acoustid.names import look_up
 from demixer.domain import Tags
-from demixer.recognition.chromaprint_encoding import encoded
+from demixer.recognition.chromaprint_encoding import encode_fingerprint
 from demixer.recognition.fingerprint import Fingerprint
 from tests import acoustid_server
 from tests.acoustid_server import KEY, AcoustId, recording, result
 from tests.steps import sound
 
-HEARD = sound(1)  # 120 s
+FINGERPRINT = sound(1)  # 120 s
 FALCON = Tags(artist="The Easton Ellises", album="EP One", title="Falcon 69")
 
 
@@ -30,10 +30,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcoustId]:
 
 
 def found() -> Tags | None:
-    return look_up(KEY, HEARD.to_bytes())
+    return look_up(KEY, FINGERPRINT.to_bytes())
 
 
-def told(caplog: pytest.LogCaptureFixture) -> str:
+def logged(caplog: pytest.LogCaptureFixture) -> str:
     """The one line of the log."""
     (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert record.exc_info is None
@@ -48,7 +48,7 @@ def test_a_recording_that_is_known_has_names(server: AcoustId, caplog: pytest.Lo
     assert KEY not in caplog.text
 
 
-def test_the_print_and_the_duration_are_all_that_is_told(server: AcoustId) -> None:
+def test_only_the_fingerprint_and_the_duration_are_sent(server: AcoustId) -> None:
     long = sound(2, seconds=300)
     look_up(KEY, long.to_bytes())
     (asked,) = server.asked
@@ -57,12 +57,12 @@ def test_the_print_and_the_duration_are_all_that_is_told(server: AcoustId) -> No
         "format": "json",
         "client": KEY,
         "duration": "300",
-        "fingerprint": encoded(long.items[:948]),
+        "fingerprint": encode_fingerprint(long.items[:948]),
         "meta": "recordings releasegroups sources compress",
     }
 
 
-def test_the_real_one_is_asked_where_nobody_can_read_the_key() -> None:
+def test_the_real_service_is_asked_over_https() -> None:
     assert acoustid.API_BASE_URL == "https://api.acoustid.org/v2/"
 
 
@@ -80,7 +80,7 @@ def test_the_real_one_is_asked_where_nobody_can_read_the_key() -> None:
         [{"id": "handed in by somebody", "score": 0.99}],
     ],
 )
-def test_what_is_not_sure_is_not_said(
+def test_uncertain_names_are_not_given(
     server: AcoustId, results: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     server.knows(*results)
@@ -88,7 +88,7 @@ def test_what_is_not_sure_is_not_said(
     assert caplog.records == []
 
 
-def test_the_likest_counts_and_of_one_print_what_most_people_say(server: AcoustId) -> None:
+def test_the_best_match_counts_and_of_its_names_the_most_frequent(server: AcoustId) -> None:
     rare, common = recording("Wrong", sources=1), recording("Right", sources=40, duration=127)
     server.knows(result(recording("Less like", sources=99), score=0.91), result(rare, common, score=0.95))
     said = found()
@@ -128,7 +128,7 @@ def test_an_album_goes_before_a_single_and_a_compilation(
     assert said.album == album
 
 
-def test_hostile_names_are_made_one_short_line(server: AcoustId) -> None:
+def test_hostile_names_become_one_short_line(server: AcoustId) -> None:
     server.knows(result(recording("<b>\nA\x1b[31m\u202etxt" + "x" * 100_000, artist=" A \r\n\t B ")))
     said = found()
     assert said
@@ -160,17 +160,17 @@ def test_an_answer_that_cannot_be_used_is_one_line_in_the_log_without_the_key(
 ) -> None:
     server.status, server.body = status, body
     assert found() is None
-    assert told(caplog).startswith("AcoustID gave no answer: ")
+    assert logged(caplog).startswith("AcoustID gave no answer: ")
     assert KEY not in caplog.text
 
 
-def test_an_error_of_the_service_is_told_in_its_words(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_the_service_is_logged_in_its_words(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
     server.body = json.dumps({"status": "error", "error": {"code": 4, "message": f"invalid API key {KEY}"}})
     assert found() is None
-    assert "invalid API key ***" in told(caplog)
+    assert "invalid API key ***" in logged(caplog)
 
 
-def test_a_service_that_says_nothing_is_not_waited_for(
+def test_a_service_that_does_not_answer_times_out(
     server: AcoustId, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(names, "TIMEOUT", 0.1)
@@ -178,26 +178,26 @@ def test_a_service_that_says_nothing_is_not_waited_for(
     began = time.monotonic()
     assert found() is None
     assert time.monotonic() - began < 2
-    assert "timed out" in told(caplog)
+    assert "timed out" in logged(caplog)
 
 
-def test_a_service_that_is_not_there_is_told(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_service_that_cannot_be_reached_is_logged(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
     acoustid.set_base_url("http://127.0.0.1:1/v2")
     assert found() is None
-    assert "refused" in told(caplog)
+    assert "refused" in logged(caplog)
 
 
 @pytest.mark.parametrize(
-    "dull", [Fingerprint(HEARD.items[:100], 13), Fingerprint(np.tile(HEARD.items[:20], 50), 124.0)]
+    "monotonous", [Fingerprint(FINGERPRINT.items[:100], 13), Fingerprint(np.tile(FINGERPRINT.items[:20], 50), 124.0)]
 )
-def test_nobody_is_asked_about_what_tells_nothing(server: AcoustId, dull: Fingerprint) -> None:
-    assert look_up(KEY, dull.to_bytes()) == Tags()
+def test_a_fingerprint_that_is_not_distinctive_is_not_looked_up(server: AcoustId, monotonous: Fingerprint) -> None:
+    assert look_up(KEY, monotonous.to_bytes()) == Tags()
     assert server.asked == []
 
 
-def test_a_damaged_print_stops_nobody(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_fingerprint_is_logged_and_not_looked_up(server: AcoustId, caplog: pytest.LogCaptureFixture) -> None:
     assert look_up(KEY, b"damaged") is None
-    assert "fingerprint" in told(caplog)
+    assert "fingerprint" in logged(caplog)
     assert server.asked == []
 
 

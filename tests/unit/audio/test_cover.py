@@ -28,11 +28,11 @@ def test_it_becomes_a_small_jpeg(kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "RGBA", "I;16"])
-def test_any_kind_of_pixel_will_do(mode: str) -> None:
+def test_any_pixel_format_is_taken(mode: str) -> None:
     assert opened(clean_cover(drawn("PNG", mode=mode))).size == (600, 200)
 
 
-def test_cmyk_will_do() -> None:
+def test_cmyk_is_taken() -> None:
     assert opened(clean_cover(drawn("JPEG", mode="CMYK"))).size == (600, 200)
 
 
@@ -40,13 +40,13 @@ def test_a_small_picture_is_not_blown_up() -> None:
     assert opened(clean_cover(drawn("PNG", (40, 30)))).size == (40, 30)
 
 
-def test_what_was_transparent_is_white() -> None:
+def test_transparent_parts_become_white() -> None:
     out = io.BytesIO()
     Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(out, "PNG")
     assert opened(clean_cover(out.getvalue())).getpixel((25, 25)) == (255, 255, 255)
 
 
-def test_metadata_goes_and_the_turn_it_asked_for_is_made() -> None:
+def test_metadata_is_removed_and_its_orientation_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # "turn me by 90 degrees"
     exif[0x010E] = "where I live"
@@ -69,7 +69,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
-def test_what_is_no_picture_is_none() -> None:
+def test_anything_but_a_picture_is_none() -> None:
     gif, good = drawn("GIF", mode="P"), drawn("PNG")
     for data in (
         b"",

@@ -38,7 +38,7 @@ def test_blocks_are_of_one_size_but_the_last(tmp_path: Path) -> None:
     assert all(block.flags.c_contiguous and block.flags.writeable for block in blocks)
 
 
-def test_mono_is_as_loud_on_both_sides(tmp_path: Path) -> None:
+def test_mono_is_put_on_both_channels_without_loss_of_level(tmp_path: Path) -> None:
     back = decoded(write(tmp_path / "mono.wav", tone(6)[:1]))
     assert np.abs(back - tone(6)).max() < 0.001
 
@@ -65,7 +65,7 @@ def test_it_resamples_to_what_is_asked_for(rate: int, tmp_path: Path) -> None:
     assert np.abs(back - tone(6))[:, middle].max() < 0.005
 
 
-def test_it_stops_where_it_is_told(tmp_path: Path) -> None:
+def test_it_stops_after_the_given_seconds(tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", tone(12))
     assert decoded(song, seconds=7.25).shape == (2, 319_725)
     assert decoded(song, seconds=10).shape == (2, 441_000)
@@ -79,7 +79,7 @@ def test_closing_the_iterator_ends_the_child(tmp_path: Path) -> None:
     assert not left_running()
 
 
-def test_what_is_no_number_or_far_too_loud_does_not_come_through(tmp_path: Path) -> None:
+def test_nan_infinity_and_far_too_loud_samples_are_removed(tmp_path: Path) -> None:
     wild = tone(6).copy()
     wild[0, 1000:1004] = [np.nan, np.inf, -np.inf, 1e30]
     back = decoded(write(tmp_path / "wild.wav", wild, "-c:a", "pcm_f32le"))
@@ -97,7 +97,7 @@ def test_a_truncated_file_gives_what_is_there(tmp_path: Path) -> None:
     assert np.abs(back - music(12)[:, : back.shape[1]]).max() < 2 / 32768
 
 
-def test_nothing_that_decodes_is_an_error(tmp_path: Path) -> None:
+def test_a_file_of_which_nothing_decodes_is_an_error(tmp_path: Path) -> None:
     song = write(tmp_path / "song.flac", tone(6)).read_bytes()
     broken = tmp_path / "broken.flac"
     broken.write_bytes(song[:200] + b"\x55" * 100_000)

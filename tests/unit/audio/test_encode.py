@@ -5,7 +5,7 @@ import pytest
 
 from demixer.audio import sandbox
 from demixer.audio.decode import decode
-from demixer.audio.encode import StemWriter, to_wav
+from demixer.audio.encode import StemWriter, convert
 from demixer.audio.ffmpeg import decoding
 from demixer.audio.probe import probe
 from demixer.domain.errors import StorageFull, Transient
@@ -82,7 +82,7 @@ def test_ranges_of_whole_frames_decode_alone(tmp_path: Path) -> None:
     assert best < 0.001
 
 
-def test_what_is_too_loud_is_cut_off_and_does_not_wrap(tmp_path: Path) -> None:
+def test_what_exceeds_full_scale_is_clipped_and_does_not_wrap(tmp_path: Path) -> None:
     loud = tone(1, peak=1.5)
     back = decoded(written(tmp_path, loud)[0])
     assert np.abs(back - loud.clip(-1, 1)).max() < 1e-6
@@ -96,11 +96,12 @@ def test_the_same_samples_give_the_same_files(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_other_rates_and_one_channel_will_do(tmp_path: Path) -> None:
+def test_other_sample_rates_and_mono_are_taken(tmp_path: Path) -> None:
     with StemWriter(tmp_path, "bass", sample_rate=48_000, channels=1) as writer:
         writer.write(tone(2, sample_rate=48_000)[:1])
-    assert (probe(tmp_path / "bass.flac").sample_rate, probe(tmp_path / "bass.flac").channels) == (48_000, 1)
-    assert probe(tmp_path / "bass.mp3").sample_rate == 44_100
+    bass = probe(tmp_path / "bass.flac").encoding
+    assert (bass.sample_rate, bass.channels) == (48_000, 1)
+    assert probe(tmp_path / "bass.mp3").encoding.sample_rate == 44_100
 
 
 def test_names_that_look_like_options_or_patterns_will_do(tmp_path: Path) -> None:
@@ -131,14 +132,14 @@ def test_an_abort_after_the_end_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("suffix", ["flac", "mp3"])
-def test_a_full_disk_is_told_and_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"vocals.{suffix}").symlink_to("/dev/full")
     with pytest.raises(StorageFull):
         written(tmp_path, music(30))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_encoder_that_dies_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_encoder_that_dies_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     writer = StemWriter(tmp_path, "vocals")
     writer._child._process.kill()
     with pytest.raises(Transient):
@@ -146,7 +147,7 @@ def test_an_encoder_that_dies_is_told_and_leaves_nothing(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Transient):
         written(tmp_path / "nowhere", tone(1))
 
@@ -154,21 +155,21 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_wav_is_made_of_the_flac(tmp_path: Path) -> None:
     flac, _ = written(tmp_path, music(3))
     wav = tmp_path / "vocals.wav"
-    to_wav(flac, wav)
-    assert probe(wav).codec == "pcm_s24le"
+    convert(flac, wav)
+    assert probe(wav).encoding.codec == "pcm_s24le"
     assert np.array_equal(decoded(wav), decoded(flac))
 
 
-def test_no_half_wav_stays(tmp_path: Path) -> None:
+def test_an_unfinished_wav_is_deleted(tmp_path: Path) -> None:
     wav = tmp_path / "vocals.wav"
     (tmp_path / "vocals.flac").write_bytes(b"no flac")
     with pytest.raises(Transient):
-        to_wav(tmp_path / "vocals.flac", wav)
+        convert(tmp_path / "vocals.flac", wav)
     if Path("/dev/full").exists():
         flac, _ = written(tmp_path, music(3))
         wav.symlink_to("/dev/full")
         with pytest.raises(StorageFull):
-            to_wav(flac, wav)
+            convert(flac, wav)
     assert not wav.is_symlink()
     assert not wav.exists()
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demixer.recognition.decoding import examine
+from demixer.recognition.decoding import decode_and_fingerprint
 from demixer.recognition.fingerprint import SILENCE, Fingerprint, sample_keys
 from tests.audio_samples import music, write
 
 SECONDS = 45
 
 
-def taken(path: Path) -> Fingerprint:
-    return examine(path, max_minutes=20).fingerprint
+def fingerprinted(path: Path) -> Fingerprint:
+    return decode_and_fingerprint(path, max_minutes=20).fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def original(folder: Path) -> Fingerprint:
-    return taken(write(folder / "original.flac", music(SECONDS)))
+    return fingerprinted(write(folder / "original.flac", music(SECONDS)))
 
 
 def items(count: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
@@ -38,7 +38,7 @@ def test_it_has_eight_items_a_second(original: Fingerprint) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(("suffix", "bitrate"), [("mp3", "64k"), ("opus", "48k"), ("m4a", "96k")])
 def test_another_encoding_is_found_by_its_keys(suffix: str, bitrate: str, folder: Path, original: Fingerprint) -> None:
-    other = taken(write(folder / f"keys-{bitrate}.{suffix}", music(SECONDS), "-b:a", bitrate))
+    other = fingerprinted(write(folder / f"keys-{bitrate}.{suffix}", music(SECONDS), "-b:a", bitrate))
     assert len(np.intersect1d(sample_keys(original), sample_keys(other))) >= 2
 
 

@@ -39,6 +39,6 @@ def test_the_size_of_the_blocks_does_not_matter(block: int) -> None:
     assert drawn(song, block) == drawn(song)
 
 
-def test_what_is_too_loud_is_full_and_nothing_is_empty() -> None:
+def test_too_loud_samples_are_full_scale_and_no_samples_are_an_empty_waveform() -> None:
     assert max(drawn(tone(1, peak=3.0))[1]) == 255
     assert drawn(silence(0)) == (0.0, [])

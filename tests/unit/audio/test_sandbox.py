@@ -30,7 +30,7 @@ def test_a_child_that_hangs_is_killed_with_what_it_started() -> None:
     assert ended
 
 
-def test_our_own_time_between_two_reads_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_between_two_reads_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, 100))
     with Child(["cat", "/dev/zero"], limits=Limits(wait=150)) as child:
         child.read()
@@ -53,7 +53,7 @@ def test_a_child_cannot_take_more_memory_than_allowed() -> None:
     assert "MemoryError" in outcome.log
 
 
-def test_a_child_that_somebody_kills_does_not_pass_for_one_that_ended() -> None:
+def test_a_child_that_is_killed_from_outside_is_not_taken_for_one_that_ended() -> None:
     with Child(["sh", "-c", "echo here; exec sleep 600"]) as child:
         child.read()
         os.kill(child._process.pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_the_file_is_its_standard_input_and_the_environment_stays_here(
     assert said.endswith("\n/\n")
 
 
-def test_feeding_a_child_that_has_gone_is_told() -> None:
+def test_writing_to_a_child_that_has_ended_raises() -> None:
     with Child(["true"]) as child, pytest.raises(BrokenPipeError):
         child.write(b"x" * 10_000_000)
 

@@ -55,7 +55,7 @@ def test_it_reads_the_tags_of_every_format(suffix: str, tmp_path: Path) -> None:
     assert read(song, "x.mp3").tags == WRITTEN
 
 
-def test_the_stored_file_needs_no_telling_name(tmp_path: Path) -> None:
+def test_the_stored_file_needs_no_suffix(tmp_path: Path) -> None:
     song = write(tmp_path / "song.mp3", tone(1), *GIVEN)
     assert read(song.rename(tmp_path / "original"), "").tags == WRITTEN
 
@@ -99,14 +99,14 @@ def test_it_finds_the_cover_in_every_kind_of_tag(tmp_path: Path) -> None:
             assert (image.format, image.size) == ("JPEG", (600, 300)), path.name
 
 
-def test_a_broken_cover_does_not_cost_the_tags(song: Path) -> None:
+def test_the_tags_beside_a_damaged_cover_are_read(song: Path) -> None:
     broken = ID3.APIC(encoding=3, mime="image/png", type=3, desc="", data=b"\x89PNG\r\n\x1a\nbroken")
     with_id3(song, broken, ID3.TIT2(encoding=3, text=["Title"]))
     found = read(song, "x.mp3")
     assert (found.tags.title, found.cover) == ("Title", None)
 
 
-def test_utf8_stored_as_latin1_is_mended(song: Path) -> None:
+def test_utf8_stored_as_latin1_is_repaired(song: Path) -> None:
     wrong = "Привет".encode().decode("latin-1")
     with_id3(song, ID3.TIT2(encoding=0, text=[wrong]), ID3.TPE1(encoding=0, text=["Caf\xe9"]))
     assert read(song, "x.mp3").tags == Tags(artist="Café", title="Привет")
@@ -200,7 +200,7 @@ def test_damaged_tags_are_no_tags(tmp_path: Path, song: Path) -> None:
         assert read(broken, "A - B.mp3").tags.title in ("B", "Title")
 
 
-def test_a_reader_that_hangs_is_given_up(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_hangs_is_stopped(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = tmp_path / "python"
     hanging.write_text("#!/bin/sh\nexec sleep 600\n")
     hanging.chmod(0o755)

@@ -3,7 +3,7 @@ import random
 import pytest
 from rapidfuzz.distance import OSA
 
-from search.queries import Word, lookups, near, neighbourhood, phrase, terms, words
+from search.queries import Word, lookup_keys, near, phrase, terms, typo_keys, words
 
 
 def texts(query: str) -> list[str]:
@@ -38,7 +38,7 @@ def test_japanese_voiced_sounds_stay_apart() -> None:
     assert texts("が") != texts("か")
 
 
-def test_a_mark_inside_a_word_leaves_two_ways_to_write_it() -> None:
+def test_punctuation_inside_a_word_gives_two_spellings() -> None:
     assert words("AC/DC") == (Word("acdc", ("ac", "dc")),)
     assert terms("AC/DC") == ["acdc", "ac", "dc"]
 
@@ -75,14 +75,14 @@ def test_near_terms_are_the_nearest_first_and_limited() -> None:
     assert near(Word("metalica"), candidates, limit=2) == {"metallica": 1, "mettalica": 1}
 
 
-def test_the_lookups_of_a_word_find_every_term_within_its_tolerance() -> None:
+def test_the_lookup_keys_of_a_word_find_every_term_within_its_tolerance() -> None:
     """Against comparing with everything: words of few letters, so that there are many near ones."""
     chance = random.Random(5)
     vocabulary = sorted({"".join(chance.choices("abc", k=chance.randint(3, 12))) for _ in range(3_000)})
-    keys = {term: neighbourhood(term) for term in vocabulary}
+    keys = {term: typo_keys(term) for term in vocabulary}
     for _ in range(60):
         word = Word("".join(chance.choices("abc", k=chance.randint(4, 11))))
-        reached = {term for term in vocabulary if keys[term] & lookups(word)}
+        reached = {term for term in vocabulary if keys[term] & lookup_keys(word)}
         assert reached >= {term for term in vocabulary if is_near(word, term)}
 
 
@@ -92,5 +92,5 @@ def is_near(word: Word, term: str) -> bool:
 
 
 def test_the_keys_of_a_term_are_few() -> None:
-    assert max(len(neighbourhood("abcdefghijklmnopqrst"[:size])) for size in range(21)) == 16
-    assert neighbourhood("ab") == neighbourhood("1999") == set()
+    assert max(len(typo_keys("abcdefghijklmnopqrst"[:size])) for size in range(21)) == 16
+    assert typo_keys("ab") == typo_keys("1999") == set()

@@ -26,8 +26,8 @@ def listen() -> dict[str, Any]:
     line = sys.stdin.readline()
     if not line:
         sys.exit(0)
-    heard: dict[str, Any] = json.loads(line)
-    return heard
+    message: dict[str, Any] = json.loads(line)
+    return message
 
 
 def write(job: dict[str, Any], name: str) -> None:
@@ -68,6 +68,6 @@ def work(job: dict[str, Any]) -> None:
 
 
 while True:
-    heard = listen()
-    if heard["type"] == "separate":
-        work(heard)
+    message = listen()
+    if message["type"] == "separate":
+        work(message)

@@ -22,9 +22,9 @@ def said(*options: str) -> str:
 
 def test_as_json_with_the_ids_of_the_job() -> None:
     (line,) = said("--json").splitlines()
-    told: dict[str, Any] = json.loads(line)
-    assert (told["song"], told["upload"], told["level"]) == ("s1", "u1", "ERROR")
-    assert "KeyError" in told["error"]
+    fields: dict[str, Any] = json.loads(line)
+    assert (fields["song"], fields["upload"], fields["level"]) == ("s1", "u1", "ERROR")
+    assert "KeyError" in fields["error"]
 
 
 def test_as_text_with_the_ids_of_the_job() -> None:

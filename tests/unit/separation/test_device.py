@@ -26,8 +26,10 @@ def test_a_device_asked_for_by_name_is_never_replaced_silently(kind: str) -> Non
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_whoever_asks_from_outside_gets_the_reason_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (device.main("cpu"), capsys.readouterr().out) == (0, "")
+def test_as_a_program_it_prints_the_name_or_the_reason_and_gives_an_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (device.main("cpu"), capsys.readouterr().out) == (0, device.choose("cpu").name)
     assert device.main("cuda") == 1
     assert capsys.readouterr().out.startswith("cuda was asked for")
 
@@ -64,5 +66,5 @@ def test_a_gpu_that_works_is_taken_and_named(monkeypatch: pytest.MonkeyPatch) ->
         (RuntimeError("The size of tensor a must match"), False),
     ],
 )
-def test_running_out_of_memory_is_told_from_other_errors(error: RuntimeError, expected: bool) -> None:
+def test_running_out_of_memory_is_distinguished_from_other_errors(error: RuntimeError, expected: bool) -> None:
     assert device.is_out_of_memory(error) is expected

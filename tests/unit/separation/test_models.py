@@ -64,7 +64,10 @@ def test_where_nothing_separates_the_model_is_taken_at_its_word(
 ) -> None:
     monkeypatch.setattr(weights, "installed", lambda: False)
     chosen = [models.resolve(environment(tmp_path, MODEL=name)) for name in ("htdemucs", "my-own")]
-    assert [(each.name, each.stems) for each in chosen] == [("htdemucs", models.FOUR), ("my-own", ())]
+    assert [(each.name, each.stems) for each in chosen] == [
+        ("htdemucs", ("drums", "bass", "other", "vocals")),
+        ("my-own", ()),
+    ]
 
 
 def test_where_nothing_separates_auto_is_an_error_that_says_what_to_do(

@@ -14,7 +14,7 @@ from demixer.separation.spool import Samples
 from tests import music
 from tests.unit.separation.doubles import CPU, falcon, noise, spooled
 
-CHOICE = models.choice_of(models.OFFLINE, None)
+CHOICE = models.choice_of(models.FALLBACK, None)
 SEGMENT = spleeter_engine.SEGMENT * spleeter_engine.HOP
 
 

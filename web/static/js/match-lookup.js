@@ -1,4 +1,5 @@
-// The lookup before an upload: is the recording of a file in the catalogue already? If anything fails, the file is sent.
+// The lookup before an upload: is the recording of a file in the catalogue already?
+// If the lookup fails, the file is sent.
 
 import { dataValue } from "./dom.js";
 import { Fingerprinter } from "./fingerprint/fingerprinter.js";

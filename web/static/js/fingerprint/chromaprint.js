@@ -42,7 +42,8 @@ export async function computeFingerprint(samples, rate) {
  * @param {Int16Array} block
  */
 function feed(library, context, memory, block) {
-  library.HEAP16.set(block, memory / BYTES_PER_SAMPLE); // read anew each time: it is another array after memory has grown
+  // HEAP16 is read anew each time, because it is another array after the memory has grown.
+  library.HEAP16.set(block, memory / BYTES_PER_SAMPLE);
   requireSuccess(library._chromaprint_feed(context, memory, block.length));
 }
 

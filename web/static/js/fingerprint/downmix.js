@@ -1,6 +1,7 @@
 // Downmix to mono, with the weights of the server's ffmpeg.
 
-/** @type {Record<number, number[]>} by the number of channels; six are left, right, centre, bass, back left, back right */
+// By the number of channels. Six are left, right, centre, bass, back left and back right.
+/** @type {Record<number, number[]>} */
 const WEIGHTS = { 1: [1], 2: [0.5, 0.5], 6: [0.207, 0.207, 0.293, 0, 0.146, 0.146] };
 const FULL_SCALE = 32768;
 

@@ -9,7 +9,7 @@ import { showWaveform } from "./waveform.js";
  * What a track calls when a person uses it. Fractions are of the song, 0 to 1.
  * @typedef {object} TrackHandlers
  * @property {(name: string, change: Partial<TrackSettings>) => void} onChange
- * @property {(fraction: number | null) => void} onPreview called while the pointer is down, with null if it is cancelled
+ * @property {(fraction: number | null) => void} onPreview called while the pointer is down, with null if cancelled
  * @property {(fraction: number) => void} onSeek
  * @property {(name: string) => void} onRetry
  */

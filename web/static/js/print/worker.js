@@ -1,3 +1,0 @@
-// The address of the fingerprint worker that web/assets.py names.
-
-import "../fingerprint/worker.js";
