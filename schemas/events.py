@@ -8,7 +8,7 @@ version: a new class and a new schema beside the old ones, and an upcaster in `s
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 NOT_ON_THE_WIRE: Mapping[str, bool] = {"wire": False}  # metadata of a field that only an upcaster fills
 
@@ -21,9 +21,11 @@ class EventData:
     VERSION: ClassVar[int] = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A fact that happened, in its envelope. `subject`: the id of what it is about. `time` has a time zone."""
+class Event(NamedTuple):
+    """A fact that happened, in its envelope. `subject`: the id of what it is about. `time` has a time zone.
+
+    A tuple, which is made in a quarter of the time of a frozen dataclass: every message makes one.
+    """
 
     id: str
     subject: str

@@ -23,7 +23,8 @@ def instrumented(consumer: Consumer, now: Callable[[], datetime]) -> Consumer:
     name, do, help_out = consumer.name, consumer.handle, consumer.help_out
 
     def handle(event: Event, context: Context) -> None:
-        handling, began = metrics.handling(name, event.type), perf_counter()
+        event_type = event.type
+        handling, began = metrics.handling(name, event_type), perf_counter()
         handling.age.observe(max(0.0, (now() - event.time).total_seconds()))
         with logs.about(partial(ids, name, event)):
             try:
@@ -32,7 +33,7 @@ def instrumented(consumer: Consumer, now: Callable[[], datetime]) -> Consumer:
                 seconds = perf_counter() - began
                 handling.seconds.observe(seconds)
             if seconds >= QUICK_SECONDS:
-                log.info("%s handled in %.3f s", event.type, seconds)
+                log.info("%s handled in %.3f s", event_type, seconds)
         metrics.count_failure(event)
 
     def helping(context: Context) -> None:

@@ -22,7 +22,6 @@ from consumers.framework.delivery_counter import DeliveryCounter
 from consumers.framework.outcome_handler import Backoff, OutcomeHandler, name_of, type_of
 from consumers.framework.outcomes import Done, Outcome, Rejected, decode_and_handle, decode_or_none
 from consumers.framework.task_slots import Executor, TaskSlots, Threads
-from demixer.domain import Event
 from demixer.domain.errors import DemixerError, Transient
 from demixer.ports import EventLog, Message, TopicPartition
 
@@ -38,10 +37,10 @@ log = logging.getLogger(__name__)
 class Loop:
     """One member of the consumer group. `run` it in one thread; `stop` may be called from any, at any time.
 
-    `flush` publishes the events that this process saved; the loop calls it after each message, at most
-    `commits.BATCH_SECONDS` later. `counts_dir` holds the delivery counts, in a folder for each group. `now` is the time
-    of dead letters. `executor`, `clock` (seconds), `idle_timeout` (seconds of a poll when nothing is in progress) and
-    `backoff` are for tests.
+    `flush` publishes the events that this process saved. The loop calls it after each message, at most
+    `commits.BATCH_SECONDS` later, and while long work goes on. `counts_dir` holds the delivery counts, in a folder for
+    each group. `now` dates dead letters. `executor`, `clock` (seconds), `idle_timeout` (seconds of a poll when nothing
+    is in progress) and `backoff` are for tests.
     """
 
     def __init__(
@@ -60,11 +59,10 @@ class Loop:
     ) -> None:
         self.name, self._consumer, self._flush, self._clock = consumer.name, consumer, flush, clock
         self._stopping = threading.Event()
-        context = Context(self._stopping.is_set, member)
-        self._handler: Callable[[Event], None] = lambda event: consumer.handle(event, context)
+        self._context = Context(self._stopping.is_set, member)
         self._slots: TaskSlots | None = None  # None: messages are handled one by one, between two polls
         if executor is not None or consumer.at_once:
-            help_out = consumer.help_out and partial(consumer.help_out, context)
+            help_out = consumer.help_out and partial(consumer.help_out, self._context)
             self._slots = TaskSlots(executor or Threads(consumer.at_once, consumer.name), help_out, clock)
         self._subscription = log.subscribe(consumer.topics, group=consumer.name, member=member)
         self._deliveries = DeliveryCounter(counts_dir / consumer.name)
@@ -151,7 +149,7 @@ class Loop:
         if refusal := self._begin(message):
             return refusal
         try:
-            return decode_and_handle(message.value, self._handler)
+            return decode_and_handle(message.value, self._consumer.handle, self._context)
         except BaseException:
             self._note_crash(message)
             raise
@@ -173,7 +171,7 @@ class Loop:
             elif refusal := self._begin(waiting):
                 self._settle(waiting, refusal)
             else:
-                slots.start(waiting, partial(decode_and_handle, waiting.value, self._handler))
+                slots.start(waiting, partial(decode_and_handle, waiting.value, self._consumer.handle, self._context))
         if slots.is_idle and not self._retries:
             slots.start_helping()
 

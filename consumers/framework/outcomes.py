@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from consumers.framework.consumer import Stopped
+from consumers.framework.consumer import Context, Stopped
 from demixer.domain import Event
 from demixer.domain.errors import Forbidden, NotFound, Refused, Transient
 from schemas import codec
@@ -50,12 +50,12 @@ Outcome = Done | Interrupted | Retry | Rejected
 _done = cache(Done)  # one for each event type: there is one outcome for every message
 
 
-def decode_and_handle(value: bytes, handle: Callable[[Event], None]) -> Outcome:
+def decode_and_handle(value: bytes, handle: Callable[[Event, Context], None], context: Context) -> Outcome:
     """Raises what `handle` raises, except for the errors that are an outcome."""
     event: Event | None = None
     try:
         event = codec.decode(value)
-        handle(event)
+        handle(event, context)
     except Stopped:
         return Interrupted()
     except Transient as error:
