@@ -30,7 +30,10 @@ _CLASSES: Mapping[tuple[str, int], type[EventData]] = {(each.TYPE, each.VERSION)
 def encode(event: Event) -> bytes:
     """Raises `BadEvent` if the data does not fit the schema of the event's type and version."""
     data = to_plain(event.data)
-    _check(event.type, event.version, data)
+    try:
+        validator(event.type, event.version).validate(data)
+    except ValueError as error:
+        raise _bad_event(event.type, event.version, error) from error
     envelope = {
         "specversion": "1.0",
         "id": event.id,
@@ -63,7 +66,7 @@ def decode_as_written(value: bytes) -> Event:
         event_id, subject, data = str(envelope["id"]), str(envelope["subject"]), envelope["data"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadEvent(f"no CloudEvents envelope: {error!r}") from error
-    return Event(id=event_id, subject=subject, time=time, data=from_plain(event_type, version, data))
+    return Event(event_id, subject, time, _reader(event_type, version)(data))
 
 
 def to_plain(data: EventData) -> dict[str, Any]:
@@ -74,8 +77,7 @@ def to_plain(data: EventData) -> dict[str, Any]:
 
 def from_plain(event_type: str, version: int, data: Any) -> EventData:
     """Undo `to_plain`. Raises `BadEvent` for an unknown type or version, and for data that does not fit its schema."""
-    _check(event_type, version, data)
-    return _constructor(event_type, version)(data)
+    return _reader(event_type, version)(data)
 
 
 @lru_cache
@@ -83,17 +85,12 @@ def _version(schema: str) -> int:
     return int(schema.rsplit("/", 1)[1])
 
 
-def _check(event_type: str, version: int, data: object) -> None:
-    try:
-        validator(event_type, version).validate(data)
-    except ValueError as error:  # it does not fit, or is nothing that JSON can carry
-        raise BadEvent(f"{event_type} {version}: {_reason(error)[:500]}") from error
-
-
-def _reason(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return f"{'.'.join(map(str, error.instance_path)) or 'data'}: {error.message}"
+def _bad_event(event_type: str, version: int, error: ValueError) -> BadEvent:
+    """The data does not fit, or is nothing that JSON can carry."""
+    reason = str(error)
+    if isinstance(error, ValidationError):
+        reason = f"{'.'.join(map(str, error.instance_path)) or 'data'}: {error.message}"
+    return BadEvent(f"{event_type} {version}: {reason[:500]}")
 
 
 @cache
@@ -105,10 +102,20 @@ def validator(event_type: str, version: int) -> Draft202012Validator:
 
 
 @cache
-def _constructor(event_type: str, version: int) -> Callable[[Any], EventData]:
-    kind = _CLASSES[event_type, version]
-    hook = _converter.get_structure_hook(kind)
-    return lambda data: hook(data, kind)
+def _reader(event_type: str, version: int) -> Callable[[Any], EventData]:
+    """A function that validates the data of a message and builds the event of it. Cached: every message needs it."""
+    validate, kind = validator(event_type, version).validate, _CLASSES[event_type, version]
+    structure = _converter.get_structure_hook(kind)
+
+    def read(data: Any) -> EventData:
+        try:
+            validate(data)
+        except ValueError as error:
+            raise _bad_event(event_type, version, error) from error
+        plain: EventData = structure(data, kind)
+        return plain
+
+    return read
 
 
 def _new_converter() -> Converter:

@@ -23,7 +23,7 @@ def instrumented(consumer: Consumer, now: Callable[[], datetime]) -> Consumer:
     name, do, help_out = consumer.name, consumer.handle, consumer.help_out
 
     def handle(event: Event, context: Context) -> None:
-        event_type = event.type
+        event_type = event.data.TYPE
         handling, began = metrics.handling(name, event_type), perf_counter()
         handling.age.observe(max(0.0, (now() - event.time).total_seconds()))
         with logs.about(partial(ids, name, event)):

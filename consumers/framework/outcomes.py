@@ -63,7 +63,7 @@ def decode_and_handle(value: bytes, handle: Callable[[Event, Context], None], co
         return Retry(error, event)
     except REJECTED as error:
         return Rejected(error, event)
-    return _done(event.type)
+    return _done(event.data.TYPE)
 
 
 def decode_or_none(value: bytes) -> Event | None:
